@@ -1,0 +1,123 @@
+# ENI Operator: every task of a developer and of CI. `make help` lists them.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# The image that build-installer and deploy write into the manifests.
+VERSION ?= 0.1.0
+IMG ?= ghcr.io/eni-operator/eni-operator:v$(VERSION)
+
+# Everything that is built lands here; `make clean` removes it.
+BUILD := build
+MANAGER := $(BUILD)/bin/eni-operator
+TOOLS := $(abspath $(BUILD)/tools)
+CONTROLLER_GEN := $(TOOLS)/controller-gen
+KUSTOMIZE := $(TOOLS)/kustomize
+GOLANGCI_LINT := $(TOOLS)/golangci-lint
+
+KUBECTL ?= kubectl
+
+# Packages whose tests start a control plane; all others run anywhere.
+CLUSTER_TESTS = $(shell go list ./test/... | grep -v /test/emulator)
+UNIT_TESTS = $(shell go list ./... | grep -v /test/ ; go list ./test/emulator/...)
+
+##@ General
+
+.PHONY: help
+help: ## Show this help.
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-zA-Z_-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: clean
+clean: ## Remove everything that was built (the Go build cache stays).
+	rm -rf $(BUILD) dist
+
+##@ Development
+
+.PHONY: build
+build: ## Build the operator into build/bin/eni-operator.
+	go build -trimpath -o $(MANAGER) .
+
+.PHONY: generate
+generate: $(CONTROLLER_GEN) ## Regenerate deepcopy code, CRDs and RBAC from the Go sources.
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
+	$(CONTROLLER_GEN) crd rbac:roleName=manager-role webhook paths=./... output:crd:artifacts:config=config/crd/bases
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## Format the Go sources and sort their imports.
+	$(GOLANGCI_LINT) fmt ./...
+
+.PHONY: vet
+vet: ## Run go vet.
+	go vet ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Run the linters.
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: verify
+verify: vet lint $(CONTROLLER_GEN) $(KUSTOMIZE) ## Fail on anything that fmt, vet, lint, generate or go mod tidy would change.
+	TOOLS=$(TOOLS) hack/verify.sh
+
+##@ Tests
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no control plane.
+	go test -race -timeout 5m $(UNIT_TESTS)
+
+.PHONY: test
+test: controlplane build test-unit ## Run all tests.
+	@# One package at a time: each has a control plane of its own, and two on two cores miss deadlines.
+	go test -race -timeout 20m -p 1 $(CLUSTER_TESTS)
+
+##@ A cluster on this machine
+
+.PHONY: controlplane
+controlplane: ## Build etcd, kube-apiserver, kube-controller-manager and kubectl (once, about seven minutes on two cores).
+	@hack/controlplane/build.sh
+
+.PHONY: demo
+demo: controlplane build ## Show the operator at work on a local control plane and an emulated EC2.
+	go run ./hack/local
+
+.PHONY: run-local
+run-local: controlplane build ## The same, and keep it running for kubectl.
+	go run ./hack/local --stay
+
+##@ A cluster of yours
+
+.PHONY: install
+install: $(KUSTOMIZE) ## Install the CRDs into the current cluster.
+	$(KUSTOMIZE) build config/crd | $(KUBECTL) apply --server-side -f -
+
+.PHONY: uninstall
+uninstall: $(KUSTOMIZE) ## Remove the CRDs, and with them every resource of their kinds.
+	$(KUSTOMIZE) build config/crd | $(KUBECTL) delete --ignore-not-found -f -
+
+.PHONY: deploy
+deploy: build-installer ## Deploy the operator (IMG=..., CLUSTER_NAME=...) to the current cluster.
+	$(KUBECTL) apply --server-side -f dist/install.yaml
+
+.PHONY: undeploy
+undeploy: $(KUSTOMIZE) ## Remove the operator and its CRDs from the current cluster.
+	$(KUSTOMIZE) build config/default | $(KUBECTL) delete --ignore-not-found -f -
+
+.PHONY: build-installer
+build-installer: generate ## Write dist/install.yaml: all manifests in one file (IMG=..., CLUSTER_NAME=...).
+	@mkdir -p dist
+	$(KUSTOMIZE) build config/default >dist/install.yaml
+
+##@ Tools
+
+.PHONY: tools
+tools: $(CONTROLLER_GEN) $(KUSTOMIZE) $(GOLANGCI_LINT) ## Build the pinned tools into build/tools.
+
+# Each tool has a Go module of its own under hack/tools, so that none moves a version of the operator or of another tool.
+$(TOOLS)/%: hack/tools/%/go.mod hack/tools/%/go.sum
+	@echo "Building $* (pinned in hack/tools/$*/go.mod)"
+	@mkdir -p $(TOOLS)
+	@go build -C hack/tools/$* -o $@ tool
+	@touch $@
