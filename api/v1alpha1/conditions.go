@@ -1,0 +1,166 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package v1alpha1
+
+// Condition types. Ready is on every kind; True is good unless a type says
+// otherwise.
+const (
+	// ConditionReady sums the others up.
+	ConditionReady = "Ready"
+
+	// ConditionOverlapping, on a policy: a stronger policy selects Nodes of this
+	// one. True is bad.
+	ConditionOverlapping = "Overlapping"
+	// ConditionNodesUsable, on a policy: every selected Node names its instance.
+	ConditionNodesUsable = "NodesUsable"
+
+	// ConditionInstanceFound, on a pool: EC2 knows the node's instance.
+	ConditionInstanceFound = "InstanceFound"
+	// ConditionNetworkResolved, on a pool: the selector terms found subnets and
+	// security groups.
+	ConditionNetworkResolved = "NetworkResolved"
+	// ConditionCapacityAvailable, on a pool: the instance type can hold what the
+	// policy asks for.
+	ConditionCapacityAvailable = "CapacityAvailable"
+
+	// ConditionCreated, on an ENI: it exists in EC2.
+	ConditionCreated = "Created"
+	// ConditionAttached, on an ENI: it is attached to its instance.
+	ConditionAttached = "Attached"
+	// ConditionAddressesAssigned, on an ENI: it carries as many addresses or
+	// prefixes as the spec asks for.
+	ConditionAddressesAssigned = "AddressesAssigned"
+)
+
+// Reasons that several kinds share.
+const (
+	// ReasonReady: all is as the spec says.
+	ReasonReady = "Ready"
+	// ReasonInProgress: the operator is working on it.
+	ReasonInProgress = "InProgress"
+	// ReasonDeleting: the object is being deleted.
+	ReasonDeleting = "Deleting"
+	// ReasonPaused: the annotation networking.eni-operator.dev/paused stops it.
+	ReasonPaused = "Paused"
+)
+
+// Reasons of failed EC2 calls. The message names the call and the remedy.
+const (
+	// ReasonUnauthorized: the operator's IAM identity lacks a permission.
+	ReasonUnauthorized = "Unauthorized"
+	// ReasonThrottled: EC2 limits the rate of an action; it is tried again.
+	ReasonThrottled = "Throttled"
+	// ReasonSubnetExhausted: no candidate subnet has enough free addresses.
+	ReasonSubnetExhausted = "SubnetExhausted"
+	// ReasonInvalidParameter: EC2 refuses what the spec asks for; only an edit of
+	// the spec helps.
+	ReasonInvalidParameter = "InvalidParameter"
+	// ReasonQuotaExceeded: an account quota or instance limit is reached.
+	ReasonQuotaExceeded = "QuotaExceeded"
+	// ReasonNotFound: EC2 does not know something the spec names.
+	ReasonNotFound = "NotFound"
+	// ReasonEC2Error: EC2 answered with an error that passes; it is tried again.
+	ReasonEC2Error = "EC2Error"
+)
+
+// Reasons on policies.
+const (
+	// ReasonNoNodes: the policy selects no Node.
+	ReasonNoNodes = "NoNodes"
+	// ReasonPoolsNotReady: some pools do not hold their minimum yet.
+	ReasonPoolsNotReady = "PoolsNotReady"
+	// ReasonProviderIDMissing: a Node has no providerID that names an instance.
+	ReasonProviderIDMissing = "ProviderIDMissing"
+	// ReasonAllUsable: every selected Node names its instance.
+	ReasonAllUsable = "AllUsable"
+	// ReasonOutranked: a policy with a higher rank selects the same Nodes.
+	ReasonOutranked = "Outranked"
+	// ReasonNoOverlap: no stronger policy selects the same Nodes.
+	ReasonNoOverlap = "NoOverlap"
+)
+
+// Reasons on pools.
+const (
+	// ReasonInstanceFound: EC2 knows the instance.
+	ReasonInstanceFound = "InstanceFound"
+	// ReasonInstanceNotFound: EC2 does not know the instance.
+	ReasonInstanceNotFound = "InstanceNotFound"
+	// ReasonInstanceTerminated: the instance is shutting down or terminated.
+	ReasonInstanceTerminated = "InstanceTerminated"
+	// ReasonNetworkResolved: subnets and security groups were found.
+	ReasonNetworkResolved = "NetworkResolved"
+	// ReasonSubnetNotFound: no subnet in the instance's zone fits the terms.
+	ReasonSubnetNotFound = "SubnetNotFound"
+	// ReasonSecurityGroupNotFound: no security group fits the terms.
+	ReasonSecurityGroupNotFound = "SecurityGroupNotFound"
+	// ReasonFits: the instance type holds what the policy asks for.
+	ReasonFits = "Fits"
+	// ReasonInstanceTypeLimit: the instance type holds less than the policy asks
+	// for; the pool gets what fits.
+	ReasonInstanceTypeLimit = "InstanceTypeLimit"
+	// ReasonENIsNotReady: an ENI that the pool needs is not ready yet.
+	ReasonENIsNotReady = "ENIsNotReady"
+	// ReasonDraining: no policy governs the node; the pool goes when it is empty.
+	ReasonDraining = "Draining"
+	// ReasonInUse: claims still hold addresses of a pool that is to be deleted.
+	ReasonInUse = "InUse"
+)
+
+// Reasons on ENIs.
+const (
+	// ReasonNodeUnknown: no Node of that name names an instance.
+	ReasonNodeUnknown = "NodeUnknown"
+	// ReasonCreating: the ENI is being created.
+	ReasonCreating = "Creating"
+	// ReasonAttaching: the ENI is being attached.
+	ReasonAttaching = "Attaching"
+	// ReasonAssigning: addresses are being assigned.
+	ReasonAssigning = "Assigning"
+	// ReasonCreated: the ENI exists.
+	ReasonCreated = "Created"
+	// ReasonAttached: the ENI is attached.
+	ReasonAttached = "Attached"
+	// ReasonAssigned: the addresses are there.
+	ReasonAssigned = "Assigned"
+	// ReasonDetached: the ENI is not attached.
+	ReasonDetached = "Detached"
+	// ReasonNoFreeDeviceIndex: every device index that may be used is taken.
+	ReasonNoFreeDeviceIndex = "NoFreeDeviceIndex"
+	// ReasonWaitingForDrain: the ENI is deleted but addresses of it are in use.
+	ReasonWaitingForDrain = "WaitingForDrain"
+)
+
+// Reasons on claims.
+const (
+	// ReasonBound: the claim holds what it asked for.
+	ReasonBound = "Bound"
+	// ReasonNoPool: the node has no pool, so no policy selects it (yet).
+	ReasonNoPool = "NoPool"
+	// ReasonPoolGrowing: the pool is taking what the claim waits for from EC2.
+	ReasonPoolGrowing = "PoolGrowing"
+	// ReasonPoolAtMaximum: the policy allows no more.
+	ReasonPoolAtMaximum = "PoolAtMaximum"
+	// ReasonInstanceFull: the instance type can carry no more.
+	ReasonInstanceFull = "InstanceFull"
+	// ReasonPoolDraining: the pool takes no new claims.
+	ReasonPoolDraining = "PoolDraining"
+	// ReasonModeNotOffered: the node's policy does not offer the claim's mode.
+	ReasonModeNotOffered = "ModeNotOffered"
+	// ReasonNamespaceNotAllowed: the policy's claimNamespaceSelector excludes the
+	// claim's namespace.
+	ReasonNamespaceNotAllowed = "NamespaceNotAllowed"
+	// ReasonAddressNotInPool: spec.address is on none of the pool's ENIs.
+	ReasonAddressNotInPool = "AddressNotInPool"
+	// ReasonAddressInUse: spec.address is held by another claim.
+	ReasonAddressInUse = "AddressInUse"
+	// ReasonAddressCooling: spec.address was released a moment ago and rests.
+	ReasonAddressCooling = "AddressCooling"
+	// ReasonNodeGone: the node is gone, and the address with it.
+	ReasonNodeGone = "NodeGone"
+	// ReasonReleasing: the claim is deleted and gives its address back.
+	ReasonReleasing = "Releasing"
+)

@@ -1,0 +1,319 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ElasticNetworkInterfaceSpec is what one ENI should be.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.addressCount) || !has(self.prefixCount) || self.addressCount == 0 || self.prefixCount == 0",message="set addressCount or prefixCount, not both",fieldPath=".prefixCount"
+type ElasticNetworkInterfaceSpec struct {
+	// NodeName is the Node that the ENI is attached to.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	NodeName string `json:"nodeName"`
+
+	// InstanceID is the EC2 instance that the ENI is attached to. Unset: the
+	// Node's, from its spec.providerID.
+	// +kubebuilder:validation:Pattern=`^i-[0-9a-f]{8}([0-9a-f]{9})?$`
+	// +kubebuilder:validation:MaxLength=19
+	// +optional
+	InstanceID string `json:"instanceID,omitempty"`
+
+	// PoolName is the pool that owns the ENI. Unset: a person made it.
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="poolName is immutable"
+	// +optional
+	PoolName string `json:"poolName,omitempty"`
+
+	// Mode says whether the ENI serves many consumers or one.
+	// +kubebuilder:default=Shared
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="mode is immutable"
+	// +optional
+	Mode Mode `json:"mode,omitempty"`
+
+	// MinDeviceIndex is the lowest device index to attach at when deviceIndex is
+	// unset. Unset: the operator's flag --min-device-index.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=127
+	// +optional
+	MinDeviceIndex *int32 `json:"minDeviceIndex,omitempty"`
+
+	// DeviceIndex fixes the index on the network card. Unset: the lowest free one
+	// when the ENI is attached. 0 is the primary ENI's.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=127
+	// +kubebuilder:validation:XValidation:rule="self >= 1",message="0 (the instance's primary ENI) is not supported by this release; use 1 or more"
+	// +optional
+	DeviceIndex *int32 `json:"deviceIndex,omitempty"`
+
+	// NetworkCardIndex fixes the network card. Unset: the first card with a free
+	// device index, or card 0 where deviceIndex is set.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=31
+	// +optional
+	NetworkCardIndex *int32 `json:"networkCardIndex,omitempty"`
+
+	// SubnetIDs are the subnets to create the ENI in, the best first; the next is
+	// tried when one is full. Unset: the subnet of the instance's primary ENI.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=atomic
+	// +optional
+	SubnetIDs []SubnetID `json:"subnetIDs,omitempty"`
+
+	// SecurityGroupIDs are the ENI's security groups. Unset: those of the
+	// instance's primary ENI.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	SecurityGroupIDs []SecurityGroupID `json:"securityGroupIDs,omitempty"`
+
+	// AddressCount is the number of secondary private IPv4 addresses.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1024
+	// +optional
+	AddressCount int32 `json:"addressCount,omitempty"`
+
+	// PrefixCount is the number of /28 prefixes. Nitro instance types only (EC2).
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=64
+	// +optional
+	PrefixCount int32 `json:"prefixCount,omitempty"`
+
+	// Release names the secondary addresses and prefixes to give back to the
+	// subnet. Counts only grow an ENI; only names shrink it.
+	// +kubebuilder:validation:MaxItems=1024
+	// +listType=set
+	// +optional
+	Release []AddressOrPrefix `json:"release,omitempty"`
+
+	// Drained says that nobody holds anything of this ENI any more, so that it
+	// may be detached when it is deleted.
+	// +optional
+	Drained bool `json:"drained,omitempty"`
+
+	// Description is the ENI's description in EC2.
+	// +kubebuilder:validation:MaxLength=255
+	// +optional
+	Description string `json:"description,omitempty"`
+
+	// Tags are added to the ENI in EC2, besides the operator's own.
+	// +kubebuilder:validation:MaxProperties=40
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) >= 1 && size(k) <= 128)",message="a tag key has 1 to 128 characters"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('aws:') && !k.startsWith('networking.eni-operator.dev/') && k != 'node.k8s.amazonaws.com/no_manage')",message="tag keys that begin with aws: or networking.eni-operator.dev/, and node.k8s.amazonaws.com/no_manage, are reserved"
+	// +optional
+	Tags map[string]TagValue `json:"tags,omitempty"`
+
+	// DeletionPolicy says what becomes of the ENI in EC2 when this resource is
+	// deleted.
+	// +kubebuilder:default=Delete
+	// +optional
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+}
+
+// ENIState is where an ENI is on its way.
+//
+// +kubebuilder:validation:Enum=Pending;Creating;Available;Attaching;Attached;Detaching;Deleting;Retained
+type ENIState string
+
+const (
+	// ENIPending waits for what it needs before it can be created.
+	ENIPending ENIState = "Pending"
+	// ENICreating has a creation record; EC2 may or may not know it yet.
+	ENICreating ENIState = "Creating"
+	// ENIAvailable exists and is attached to nothing.
+	ENIAvailable ENIState = "Available"
+	// ENIAttaching is being attached.
+	ENIAttaching ENIState = "Attaching"
+	// ENIAttached is attached to its instance.
+	ENIAttached ENIState = "Attached"
+	// ENIDetaching is being detached.
+	ENIDetaching ENIState = "Detaching"
+	// ENIDeleting is detached and being deleted.
+	ENIDeleting ENIState = "Deleting"
+)
+
+// CreationRecord is what a CreateNetworkInterface call says, written before the
+// call is made, so that after a crash the same call can be made again: EC2
+// answers it with the same ENI.
+type CreationRecord struct {
+	// Attempt counts the distinct calls; with the resource's UID it makes the
+	// client token.
+	// +kubebuilder:validation:Minimum=1
+	Attempt int32 `json:"attempt"`
+	// StartedAt is when the attempt began; it is also the ENI's created-at tag.
+	StartedAt metav1.Time `json:"startedAt"`
+	// SubnetID is the subnet of this attempt.
+	SubnetID SubnetID `json:"subnetID"`
+	// SecurityGroupIDs are the groups of this attempt.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=atomic
+	// +optional
+	SecurityGroupIDs []SecurityGroupID `json:"securityGroupIDs,omitempty"`
+	// AddressCount is the number of secondary addresses asked for.
+	// +optional
+	AddressCount int32 `json:"addressCount,omitempty"`
+	// PrefixCount is the number of prefixes asked for.
+	// +optional
+	PrefixCount int32 `json:"prefixCount,omitempty"`
+	// Description of the ENI.
+	// +kubebuilder:validation:MaxLength=255
+	// +optional
+	Description string `json:"description,omitempty"`
+	// Tags of the ENI, all of them.
+	// +kubebuilder:validation:MaxProperties=50
+	// +optional
+	Tags map[string]TagValue `json:"tags,omitempty"`
+	// Refused is the EC2 error code of a definite refusal: the next attempt may
+	// differ.
+	// +kubebuilder:validation:MaxLength=128
+	// +optional
+	Refused string `json:"refused,omitempty"`
+	// MissedAt is when a look-up by the owner's UID tag first found nothing.
+	// +optional
+	MissedAt *metav1.Time `json:"missedAt,omitempty"`
+}
+
+// Attachment is an ENI's attachment to an instance.
+type Attachment struct {
+	// ID of the attachment.
+	// +kubebuilder:validation:MaxLength=64
+	ID string `json:"id"`
+	// InstanceID is the instance.
+	// +kubebuilder:validation:MaxLength=64
+	InstanceID string `json:"instanceID"`
+	// DeviceIndex on the network card.
+	DeviceIndex int32 `json:"deviceIndex"`
+	// NetworkCardIndex of the attachment.
+	NetworkCardIndex int32 `json:"networkCardIndex"`
+	// DeleteOnTermination says whether EC2 deletes the ENI with the instance.
+	DeleteOnTermination bool `json:"deleteOnTermination"`
+}
+
+// StateTransition is when an ENI entered a state.
+type StateTransition struct {
+	// State that was entered.
+	State ENIState `json:"state"`
+	// At is when.
+	At metav1.Time `json:"at"`
+}
+
+// ElasticNetworkInterfaceStatus is what is known of one ENI.
+type ElasticNetworkInterfaceStatus struct {
+	// ObservedGeneration is the generation of the spec that this status is of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// State is where the ENI is on its way.
+	// +optional
+	State ENIState `json:"state,omitempty"`
+	// NetworkInterfaceID is the ENI's id in EC2.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	NetworkInterfaceID string `json:"networkInterfaceID,omitempty"`
+	// MACAddress of the ENI.
+	// +kubebuilder:validation:MaxLength=17
+	// +optional
+	MACAddress string `json:"macAddress,omitempty"`
+	// VPCID is the ENI's VPC.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	VPCID string `json:"vpcID,omitempty"`
+	// AvailabilityZone of the ENI.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	AvailabilityZone string `json:"availabilityZone,omitempty"`
+	// SubnetID is the ENI's subnet.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	SubnetID string `json:"subnetID,omitempty"`
+	// SubnetCIDR is the IPv4 CIDR of the subnet.
+	// +kubebuilder:validation:MaxLength=18
+	// +optional
+	SubnetCIDR string `json:"subnetCIDR,omitempty"`
+	// SecurityGroupIDs are the ENI's security groups.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=atomic
+	// +optional
+	SecurityGroupIDs []SecurityGroupID `json:"securityGroupIDs,omitempty"`
+	// PrimaryAddress is the ENI's primary private IPv4 address.
+	// +kubebuilder:validation:MaxLength=15
+	// +optional
+	PrimaryAddress string `json:"primaryAddress,omitempty"`
+	// Addresses are the secondary private IPv4 addresses, sorted.
+	// +kubebuilder:validation:MaxItems=1024
+	// +listType=atomic
+	// +optional
+	Addresses []Address `json:"addresses,omitempty"`
+	// Prefixes are the /28 prefixes, sorted.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=atomic
+	// +optional
+	Prefixes []Prefix `json:"prefixes,omitempty"`
+	// AddressCount is the number of addresses that the ENI offers to claims:
+	// secondary addresses and those of its prefixes.
+	// +optional
+	AddressCount int32 `json:"addressCount"`
+	// Attachment is where the ENI is attached.
+	// +optional
+	Attachment *Attachment `json:"attachment,omitempty"`
+	// Creation is the record of the last CreateNetworkInterface call.
+	// +optional
+	Creation *CreationRecord `json:"creation,omitempty"`
+	// Transitions are the last states that the ENI entered, the oldest first.
+	// +kubebuilder:validation:MaxItems=10
+	// +listType=atomic
+	// +optional
+	Transitions []StateTransition `json:"transitions,omitempty"`
+	// Conditions are Ready, Created, Attached and AddressesAssigned.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ElasticNetworkInterface is one ENI. The operator makes them for its pools; a
+// person may make one too.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=eni,categories=eni-operator
+// +kubebuilder:printcolumn:name="Node",type=string,JSONPath=`.spec.nodeName`
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
+// +kubebuilder:printcolumn:name="ENI",type=string,JSONPath=`.status.networkInterfaceID`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`
+// +kubebuilder:printcolumn:name="Index",type=integer,JSONPath=`.status.attachment.deviceIndex`
+// +kubebuilder:printcolumn:name="Primary-IP",type=string,JSONPath=`.status.primaryAddress`
+// +kubebuilder:printcolumn:name="IPs",type=integer,JSONPath=`.status.addressCount`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
+// +kubebuilder:printcolumn:name="Subnet",type=string,JSONPath=`.status.subnetID`,priority=1
+// +kubebuilder:printcolumn:name="MAC",type=string,JSONPath=`.status.macAddress`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type ElasticNetworkInterface struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// Spec is what the ENI should be.
+	// +required
+	Spec ElasticNetworkInterfaceSpec `json:"spec"`
+	// Status is what is known of it.
+	// +optional
+	Status ElasticNetworkInterfaceStatus `json:"status,omitempty"`
+}
+
+// ElasticNetworkInterfaceList is a list of ENIs.
+//
+// +kubebuilder:object:root=true
+type ElasticNetworkInterfaceList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	// Items are the ENIs.
+	Items []ElasticNetworkInterface `json:"items"`
+}

@@ -1,0 +1,153 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ENIClaimSpec is a request for one address, or one whole ENI, on one node.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.address) == has(oldSelf.address) && (!has(self.address) || self.address == oldSelf.address)",message="address is immutable; delete the claim and make a new one",fieldPath=".address"
+// +kubebuilder:validation:XValidation:rule="!has(self.address) || self.mode == 'Shared'",message="address can be chosen in mode Shared only",fieldPath=".address"
+// +kubebuilder:validation:XValidation:rule="!has(self.lease)",message="leases are not supported by this release",fieldPath=".lease"
+type ENIClaimSpec struct {
+	// NodeName is the Node on which the address is needed.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="nodeName is immutable; delete the claim and make a new one"
+	// +required
+	NodeName string `json:"nodeName"`
+
+	// Mode says whether one address (Shared) or a whole ENI (Exclusive) is asked
+	// for.
+	// +kubebuilder:default=Shared
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="mode is immutable; delete the claim and make a new one"
+	// +optional
+	Mode Mode `json:"mode,omitempty"`
+
+	// Address asks for this address and no other; it must be one of the pool's.
+	// +optional
+	Address *Address `json:"address,omitempty"`
+
+	// Lease takes the address back when the holder stops renewing.
+	// +optional
+	Lease *ClaimLease `json:"lease,omitempty"`
+}
+
+// ClaimLease is a promise to renew.
+type ClaimLease struct {
+	// Duration is how long the claim lives without a renewal, as in 60s.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=20
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h))+$`
+	// +required
+	Duration metav1.Duration `json:"duration"`
+}
+
+// ClaimPhase is where a claim is.
+//
+// +kubebuilder:validation:Enum=Pending;Bound;Lost;Expired
+type ClaimPhase string
+
+const (
+	// ClaimPending waits; the condition Ready says for what.
+	ClaimPending ClaimPhase = "Pending"
+	// ClaimBound holds what it asked for.
+	ClaimBound ClaimPhase = "Bound"
+	// ClaimLost lost its address with its node, for good.
+	ClaimLost ClaimPhase = "Lost"
+	// ClaimExpired was not renewed in time and never binds again.
+	ClaimExpired ClaimPhase = "Expired"
+)
+
+// ENIClaimStatus is what was given.
+type ENIClaimStatus struct {
+	// ObservedGeneration is the generation of the spec that this status is of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Phase is where the claim is.
+	// +optional
+	Phase ClaimPhase `json:"phase,omitempty"`
+	// Address is the claimed address; for an exclusive ENI its primary address.
+	// +kubebuilder:validation:MaxLength=15
+	// +optional
+	Address string `json:"address,omitempty"`
+	// PrefixLength is the subnet's prefix length in bits, for configuring the
+	// address on a device.
+	// +optional
+	PrefixLength int32 `json:"prefixLength,omitempty"`
+	// SubnetCIDR is the IPv4 CIDR of the address's subnet.
+	// +kubebuilder:validation:MaxLength=18
+	// +optional
+	SubnetCIDR string `json:"subnetCIDR,omitempty"`
+	// Gateway is the subnet's router: the first address of the subnet + 1 (EC2).
+	// +kubebuilder:validation:MaxLength=15
+	// +optional
+	Gateway string `json:"gateway,omitempty"`
+	// MACAddress of the ENI that carries the address.
+	// +kubebuilder:validation:MaxLength=17
+	// +optional
+	MACAddress string `json:"macAddress,omitempty"`
+	// DeviceIndex of that ENI.
+	// +optional
+	DeviceIndex *int32 `json:"deviceIndex,omitempty"`
+	// NetworkCardIndex of that ENI.
+	// +optional
+	NetworkCardIndex *int32 `json:"networkCardIndex,omitempty"`
+	// NetworkInterfaceID is that ENI's id in EC2.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	NetworkInterfaceID string `json:"networkInterfaceID,omitempty"`
+	// ENIName is that ENI's ElasticNetworkInterface.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	ENIName string `json:"eniName,omitempty"`
+	// BoundAt is when the claim was bound.
+	// +optional
+	BoundAt *metav1.Time `json:"boundAt,omitempty"`
+	// Conditions are Ready.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ENIClaim asks for one address, or one whole ENI, on one node.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Namespaced,shortName=eniclaim,categories=eni-operator
+// +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.status.address`
+// +kubebuilder:printcolumn:name="Node",type=string,JSONPath=`.spec.nodeName`
+// +kubebuilder:printcolumn:name="ENI",type=string,JSONPath=`.status.networkInterfaceID`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:selectablefield:JSONPath=`.spec.nodeName`
+type ENIClaim struct {
+	metav1.TypeMeta `json:",inline"`
+	// Standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// Spec is the request.
+	// +required
+	Spec ENIClaimSpec `json:"spec"`
+	// Status is what was given.
+	// +optional
+	Status ENIClaimStatus `json:"status,omitempty"`
+}
+
+// ENIClaimList is a list of claims.
+//
+// +kubebuilder:object:root=true
+type ENIClaimList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	// Items are the claims.
+	Items []ENIClaim `json:"items"`
+}
