@@ -5,15 +5,17 @@ SHELL := /usr/bin/env bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-# The image that build-installer and deploy write into the manifests.
+# What build-installer and deploy write into the manifests.
 VERSION ?= 0.1.0
 IMG ?= ghcr.io/eni-operator/eni-operator:v$(VERSION)
+CLUSTER_NAME ?=
 
 # Everything that is built lands here; `make clean` removes it.
 BUILD := build
 MANAGER := $(BUILD)/bin/eni-operator
 TOOLS := $(abspath $(BUILD)/tools)
 CONTROLLER_GEN := $(TOOLS)/controller-gen
+CRD_REF_DOCS := $(TOOLS)/crd-ref-docs
 KUSTOMIZE := $(TOOLS)/kustomize
 GOLANGCI_LINT := $(TOOLS)/golangci-lint
 
@@ -60,7 +62,7 @@ lint: $(GOLANGCI_LINT) ## Run the linters.
 
 .PHONY: verify
 verify: vet lint $(CONTROLLER_GEN) $(KUSTOMIZE) ## Fail on anything that fmt, vet, lint, generate or go mod tidy would change.
-	TOOLS=$(TOOLS) hack/verify.sh
+	@hack/verify.sh
 
 ##@ Tests
 
@@ -99,21 +101,45 @@ uninstall: $(KUSTOMIZE) ## Remove the CRDs, and with them every resource of thei
 
 .PHONY: deploy
 deploy: build-installer ## Deploy the operator (IMG=..., CLUSTER_NAME=...) to the current cluster.
+	@[[ -n "$(CLUSTER_NAME)" ]] || { echo "make deploy needs CLUSTER_NAME=..., the name that the operator tags its ENIs with" >&2; exit 1; }
 	$(KUBECTL) apply --server-side -f dist/install.yaml
 
 .PHONY: undeploy
 undeploy: $(KUSTOMIZE) ## Remove the operator and its CRDs from the current cluster.
 	$(KUSTOMIZE) build config/default | $(KUBECTL) delete --ignore-not-found -f -
 
+define INSTALLER
+resources:
+- ../../config/default
+patches:
+- patch: |
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata:
+      name: eni-operator-controller-manager
+      namespace: eni-operator-system
+    spec:
+      template:
+        spec:
+          containers:
+          - name: manager
+            image: $(IMG)
+            env:
+            - name: ENI_OPERATOR_CLUSTER_NAME
+              value: "$(CLUSTER_NAME)"
+endef
+export INSTALLER
+
 .PHONY: build-installer
-build-installer: generate ## Write dist/install.yaml: all manifests in one file (IMG=..., CLUSTER_NAME=...).
-	@mkdir -p dist
-	$(KUSTOMIZE) build config/default >dist/install.yaml
+build-installer: generate $(KUSTOMIZE) ## Write dist/install.yaml: all manifests in one file (IMG=..., CLUSTER_NAME=...).
+	@mkdir -p $(BUILD)/installer dist
+	@echo "$$INSTALLER" >$(BUILD)/installer/kustomization.yaml
+	$(KUSTOMIZE) build $(BUILD)/installer >dist/install.yaml
 
 ##@ Tools
 
 .PHONY: tools
-tools: $(CONTROLLER_GEN) $(KUSTOMIZE) $(GOLANGCI_LINT) ## Build the pinned tools into build/tools.
+tools: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(GOLANGCI_LINT) $(KUSTOMIZE) ## Build the pinned tools into build/tools.
 
 # Each tool has a Go module of its own under hack/tools, so that none moves a version of the operator or of another tool.
 $(TOOLS)/%: hack/tools/%/go.mod hack/tools/%/go.sum
