@@ -160,6 +160,9 @@ func (c *ControlPlane) prepare(options Options) error {
 	if c.LogDir = options.LogDir; c.LogDir == "" {
 		c.LogDir = c.folder.path
 	}
+	if err := os.MkdirAll(c.LogDir, 0o755); err != nil {
+		return err
+	}
 
 	c.environment = &envtest.Environment{
 		UseExistingCluster:       ptr.To(false),

@@ -22,9 +22,7 @@ type folder struct {
 
 // newFolder makes a folder, after removing those of killed processes.
 func newFolder() (*folder, error) {
-	if err := removeAbandoned(); err != nil {
-		return nil, err
-	}
+	removeAbandoned()
 	path, err := os.MkdirTemp("", folderPrefix)
 	if err != nil {
 		return nil, err
@@ -49,25 +47,19 @@ func newLock(dir string) (*os.File, error) {
 	return lock, os.Rename(lock.Name(), filepath.Join(dir, lockName))
 }
 
-func removeAbandoned() error {
-	locks, err := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*", lockName))
-	if err != nil {
-		return err
-	}
+// removeAbandoned does what it can: what it leaves only takes up space.
+func removeAbandoned() {
+	locks, _ := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*", lockName))
 	for _, path := range locks {
 		lock, err := os.Open(path)
 		if err != nil {
 			continue // its owner was faster, or is another user
 		}
 		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			err = os.RemoveAll(filepath.Dir(path))
+			_ = os.RemoveAll(filepath.Dir(path))
 		}
 		_ = lock.Close()
-		if err != nil {
-			return err
-		}
 	}
-	return nil
 }
 
 func (f *folder) remove() error {
