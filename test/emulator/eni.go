@@ -1,0 +1,146 @@
+package emulator
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// eni is an elastic network interface.
+type eni struct {
+	record
+	subnet          *subnet
+	description     string
+	groups          []*securityGroup
+	mac             string
+	sourceDestCheck bool
+	// slots are the addresses, the primary one first, and the prefixes.
+	slots []slot
+	// pending is true until the ENI's creation is complete.
+	pending bool
+	// hiddenUntil is when a stale read first shows the ENI.
+	hiddenUntil time.Time
+
+	attachment *attachment
+	// ghost is an attachment that is gone but still shown until ghostUntil.
+	ghost      *attachment
+	ghostUntil time.Time
+}
+
+// slot is an address, as a /32, or a /28 prefix. Each counts once against the
+// limit of the instance type.
+type slot struct {
+	netip.Prefix
+	// hiddenUntil is when a stale read first shows the slot.
+	hiddenUntil time.Time
+}
+
+const addressBits = 32
+
+func addressSlot(addr netip.Addr) netip.Prefix { return netip.PrefixFrom(addr, addressBits) }
+
+// eni finds an ENI that must exist and be visible.
+func (r *region) eni(id string) (*eni, error) {
+	if !wellFormed("eni", id) {
+		return nil, malformed("InvalidNetworkInterfaceId.Malformed", "eni", id)
+	}
+	if e, ok := r.enis.get(id); ok && e.visible(r) {
+		return e, nil
+	}
+	return nil, eniNotFound(id)
+}
+
+func (e *eni) visible(r *region) bool { return !r.now.Before(e.hiddenUntil) }
+
+// primary is the primary private address.
+func (e *eni) primary() netip.Addr { return e.slots[0].Addr() }
+
+// shown returns the slots of one kind that reads show.
+func (e *eni) shown(r *region, bits int) []netip.Prefix {
+	var visible []netip.Prefix
+	for _, s := range e.slots {
+		if s.Bits() == bits && !r.now.Before(s.hiddenUntil) {
+			visible = append(visible, s.Prefix)
+		}
+	}
+	return visible
+}
+
+// shownAttachment returns the attachment that reads show, or nil.
+func (e *eni) shownAttachment(r *region) *attachment {
+	if e.attachment == nil && r.now.Before(e.ghostUntil) {
+		return e.ghost
+	}
+	return e.attachment
+}
+
+// status is the ENI's state as reads show it.
+func (e *eni) status(r *region) string {
+	switch {
+	case e.shownAttachment(r) != nil:
+		return "in-use"
+	case e.pending:
+		return "pending"
+	}
+	return "available"
+}
+
+// hold gives a slot, which the subnet has marked as used, to the ENI.
+func (e *eni) hold(p netip.Prefix, hiddenUntil time.Time) {
+	e.slots = append(e.slots, slot{Prefix: p, hiddenUntil: hiddenUntil})
+	e.subnet.owners[p] = e
+}
+
+// letGo takes a slot from the ENI, without giving it back to the subnet.
+func (e *eni) letGo(p netip.Prefix) {
+	e.slots = slices.DeleteFunc(e.slots, func(s slot) bool { return s.Prefix == p })
+	delete(e.subnet.owners, p)
+}
+
+// release gives a slot back to the subnet.
+func (e *eni) release(p netip.Prefix) {
+	e.letGo(p)
+	e.subnet.addresses.release(p)
+}
+
+// join puts the ENI into groups, in place of those that it was in.
+func (e *eni) join(groups []*securityGroup) {
+	for _, g := range e.groups {
+		g.interfaces--
+	}
+	for _, g := range groups {
+		g.interfaces++
+	}
+	e.groups = groups
+}
+
+// dnsName is the private DNS name of an address.
+func (r *region) dnsName(addr netip.Addr) string {
+	return "ip-" + strings.ReplaceAll(addr.String(), ".", "-") + "." + r.domain()
+}
+
+// removeENI deletes an ENI that is not attached.
+func (r *region) removeENI(e *eni) {
+	for len(e.slots) > 0 {
+		e.release(e.slots[0].Prefix)
+	}
+	e.join(nil)
+	r.enis.remove(e)
+	r.enisByZone[e.subnet.zone.name]--
+}
+
+func deleteNetworkInterface(r *region, q *request) (result, error) {
+	e, err := r.eni(q.required("NetworkInterfaceId"))
+	if err := firstError(q.check(), err); err != nil {
+		return nil, err
+	}
+	if e.attachment != nil {
+		return nil, invalidValue("Network interface '%s' is currently in use.", e.id)
+	}
+	if err := q.proceed(); err != nil {
+		return nil, err
+	}
+	r.removeENI(e)
+	return succeeded()
+}

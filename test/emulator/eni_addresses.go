@@ -1,0 +1,184 @@
+package emulator
+
+import (
+	"net/netip"
+	"slices"
+)
+
+type assignPrivateIPAddressesResult struct {
+	reply
+	Return    bool                  `xml:"return"`
+	ENIID     string                `xml:"networkInterfaceId"`
+	Addresses set[assignedXML]      `xml:"assignedPrivateIpAddressesSet"`
+	Prefixes  set[assignedBlockXML] `xml:"assignedIpv4PrefixSet"`
+}
+
+type assignedXML struct {
+	Address string `xml:"privateIpAddress"`
+}
+
+type assignedBlockXML struct {
+	Prefix string `xml:"ipv4Prefix"`
+}
+
+// assignPrivateIPAddresses adds addresses or prefixes to an ENI. Those asked
+// for by count are always additional; naming what the ENI has already changes
+// nothing.
+func assignPrivateIPAddresses(r *region, q *request) (result, error) {
+	id := q.required("NetworkInterfaceId")
+	req, move := readAssignment(q), q.boolean("AllowReassignment", false)
+	if err := q.check(); err != nil {
+		return nil, err
+	}
+	e, err := r.eni(id)
+	if err != nil {
+		return nil, err
+	}
+	wanted := e.missing(req.named())
+	if err := e.checkAssign(req, wanted, move); err != nil {
+		return nil, err
+	}
+	if err := q.proceed(); err != nil {
+		return nil, err
+	}
+	assigned, err := r.assign(e, req, wanted)
+	if err != nil {
+		return nil, err
+	}
+	res := &assignPrivateIPAddressesResult{Return: true, ENIID: e.id}
+	for _, p := range assigned {
+		if p.IsSingleIP() {
+			res.Addresses.add(assignedXML{Address: p.Addr().String()})
+		} else {
+			res.Prefixes.add(assignedBlockXML{Prefix: p.String()})
+		}
+	}
+	return res, nil
+}
+
+// readAssignment reads what is to be assigned, in exactly one of four ways.
+func readAssignment(q *request) slotRequest {
+	var req slotRequest
+	req.addresses, req.prefixes = readNamedSlots(q)
+	req.count = q.integer("SecondaryPrivateIpAddressCount", 1, 0)
+	req.prefixCount = q.integer("Ipv4PrefixCount", 1, 0)
+	ways := 0
+	for _, n := range []int{len(req.addresses), req.count, len(req.prefixes), req.prefixCount} {
+		if n > 0 {
+			ways++
+		}
+	}
+	q.rejectUnless(ways > 0, missingParameter("PrivateIpAddress, SecondaryPrivateIpAddressCount, Ipv4Prefix or Ipv4PrefixCount"))
+	q.rejectUnless(ways < 2, invalidCombination("Only one of PrivateIpAddress, SecondaryPrivateIpAddressCount, "+
+		"Ipv4Prefix and Ipv4PrefixCount may be specified"))
+	return req
+}
+
+// readNamedSlots reads the addresses and prefixes that a call names.
+func readNamedSlots(q *request) (addresses []netip.Addr, prefixes []netip.Prefix) {
+	for _, text := range q.list("PrivateIpAddress") {
+		addresses = append(addresses, readAddress(q.params, text))
+	}
+	for _, text := range q.list("Ipv4Prefix") {
+		prefixes = append(prefixes, readPrefix(q.params, text))
+	}
+	return addresses, prefixes
+}
+
+// missing returns the slots, each once, that the ENI does not have.
+func (e *eni) missing(slots []netip.Prefix) []netip.Prefix {
+	var missing []netip.Prefix
+	for _, p := range slots {
+		if e.subnet.owners[p] != e && !slices.Contains(missing, p) {
+			missing = append(missing, p)
+		}
+	}
+	return missing
+}
+
+// checkAssign tells whether an ENI can be given the named slots wanted, or
+// those that a count asks for.
+func (e *eni) checkAssign(req slotRequest, wanted []netip.Prefix, move bool) error {
+	limit := maxAddressesPerENI
+	if e.attachment != nil {
+		limit = e.attachment.instance.kind.limits.IPv4PerInterface
+		if len(req.prefixes)+req.prefixCount > 0 && !e.attachment.instance.kind.nitro() {
+			return prefixesUnsupported(e.attachment.instance.kind)
+		}
+	}
+	if len(e.slots)+len(wanted)+req.count+req.prefixCount > limit {
+		return addressLimitExceeded()
+	}
+	for _, p := range wanted {
+		if err := e.checkWanted(p, move); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkWanted tells whether a slot that the ENI does not have can be assigned
+// to it, which another ENI's can where moving is allowed.
+func (e *eni) checkWanted(p netip.Prefix, move bool) error {
+	if err := e.subnet.checkRange(p); err != nil {
+		return err
+	}
+	if e.subnet.addresses.isFree(p) {
+		return nil
+	}
+	owner := e.subnet.owners[p]
+	movable := owner != nil && owner.slots[0].Prefix != p
+	if !move || !movable {
+		return invalidValue("[%s] assigned, but move is not allowed.", slotText(p))
+	}
+	return nil
+}
+
+// assign gives an ENI the named slots wanted and those that a count asks for.
+func (r *region) assign(e *eni, req slotRequest, wanted []netip.Prefix) ([]netip.Prefix, error) {
+	chosen, err := e.subnet.takeAny(req.count, req.prefixCount)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range wanted {
+		if owner := e.subnet.owners[p]; owner != nil {
+			owner.letGo(p)
+		} else {
+			e.subnet.addresses.take(p)
+		}
+	}
+	assigned := slices.Concat(wanted, chosen)
+	for _, p := range assigned {
+		e.hold(p, r.now.Add(r.stale.NewAddresses))
+	}
+	return assigned, nil
+}
+
+func unassignPrivateIPAddresses(r *region, q *request) (result, error) {
+	id := q.required("NetworkInterfaceId")
+	addresses, prefixes := readNamedSlots(q)
+	q.rejectUnless(len(addresses)+len(prefixes) > 0, missingParameter("PrivateIpAddress or Ipv4Prefix"))
+	if err := q.check(); err != nil {
+		return nil, err
+	}
+	e, err := r.eni(id)
+	if err != nil {
+		return nil, err
+	}
+	slots := slotRequest{addresses: addresses, prefixes: prefixes}.named()
+	if len(e.missing(slots)) > 0 {
+		return nil, invalidValue("Some of the specified addresses are not assigned to interface %s", e.id)
+	}
+	if slices.Contains(slots, e.slots[0].Prefix) {
+		return nil, invalidValue("The primary private IP address of interface %s cannot be unassigned", e.id)
+	}
+	if err := q.proceed(); err != nil {
+		return nil, err
+	}
+	for _, p := range slots {
+		if e.subnet.owners[p] == e { // named twice otherwise
+			e.release(p)
+		}
+	}
+	return succeeded()
+}

@@ -1,0 +1,110 @@
+package emulator
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// apiError is an error as EC2 answers it.
+type apiError struct {
+	Code    string
+	Message string
+	// Status is the HTTP status code.
+	Status int
+}
+
+func (e *apiError) Error() string {
+	return e.Code + ": " + e.Message
+}
+
+// fail returns an error with HTTP status 400, the status of nearly all of
+// EC2's errors.
+func fail(code, format string, args ...any) error {
+	return &apiError{Code: code, Message: fmt.Sprintf(format, args...), Status: http.StatusBadRequest}
+}
+
+func invalidValue(format string, args ...any) error {
+	return fail("InvalidParameterValue", format, args...)
+}
+
+func invalidCombination(format string, args ...any) error {
+	return fail("InvalidParameterCombination", format, args...)
+}
+
+func missingParameter(name string) error {
+	return fail("MissingParameter", "The request must contain the parameter %s", name)
+}
+
+func invalidAction(name string) error {
+	return fail("InvalidAction", "The action %s is not valid for this web service.", name)
+}
+
+func dryRunSucceeded() error {
+	return &apiError{
+		Code:    "DryRunOperation",
+		Message: "Request would have succeeded, but DryRun flag is set.",
+		Status:  http.StatusPreconditionFailed,
+	}
+}
+
+func throttled() error {
+	return &apiError{
+		Code:    "RequestLimitExceeded",
+		Message: "Request limit exceeded.",
+		Status:  http.StatusServiceUnavailable,
+	}
+}
+
+func unauthorized(action string) error {
+	return &apiError{
+		Code: "UnauthorizedOperation",
+		Message: fmt.Sprintf("You are not authorized to perform this operation. "+
+			"User: arn:aws:iam::%s:user/emulator is not authorized to perform: ec2:%s "+
+			"because no identity-based policy allows the ec2:%s action", accountID, action, action),
+		Status: http.StatusForbidden,
+	}
+}
+
+func eniNotFound(id string) error {
+	return fail("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", id)
+}
+
+func attachmentNotFound(id string) error {
+	return fail("InvalidAttachmentID.NotFound", "The attachment '%s' does not exist", id)
+}
+
+func instanceNotFound(ids ...string) error {
+	noun, verb := "ID", "does"
+	if len(ids) > 1 {
+		noun, verb = "IDs", "do"
+	}
+	return fail("InvalidInstanceID.NotFound", "The instance %s '%s' %s not exist", noun, strings.Join(ids, ", "), verb)
+}
+
+func subnetFull() error {
+	return fail("InsufficientFreeAddressesInSubnet",
+		"The specified subnet does not have enough free addresses to satisfy the request.")
+}
+
+func addressLimitExceeded() error {
+	return fail("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit.")
+}
+
+func unsupported(format string, args ...any) error {
+	return fail("UnsupportedOperation", format, args...)
+}
+
+// firstError returns the first error that is not nil.
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func eniInUse(id string) error {
+	return fail("InvalidNetworkInterface.InUse", "Interface: [%s] in use.", id)
+}

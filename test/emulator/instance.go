@@ -1,0 +1,217 @@
+package emulator
+
+import (
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// instance is an instance, as far as its network is concerned.
+type instance struct {
+	record
+	reservation  *reservation
+	launchIndex  int
+	kind         *instanceType
+	imageID      string
+	keyName      string
+	ebsOptimized bool
+	monitoring   bool
+	clientToken  string
+	launchTime   time.Time
+	subnet       *subnet
+	// address is the primary private address; none once terminated.
+	address netip.Addr
+	state   instanceState
+	// changes counts state changes, so that a planned one is not applied after
+	// another overtook it.
+	changes    int
+	reason     string
+	reasonCode string
+	// attachments are ordered by network card and device index.
+	attachments []*attachment
+	// sick makes detaching slow.
+	sick bool
+}
+
+// reservation is one call of RunInstances.
+type reservation struct {
+	id string
+}
+
+type instanceState struct {
+	code int
+	name string
+}
+
+var (
+	statePending      = instanceState{0, "pending"}
+	stateRunning      = instanceState{16, "running"}
+	stateShuttingDown = instanceState{32, "shutting-down"}
+	stateTerminated   = instanceState{48, "terminated"}
+	stateStopping     = instanceState{64, "stopping"}
+	stateStopped      = instanceState{80, "stopped"}
+)
+
+// instance finds an instance that must exist; terminated ones do for a while.
+func (r *region) instance(id string) (*instance, error) {
+	if !wellFormed("i", id) {
+		return nil, malformed("InvalidInstanceID.Malformed", "i", id)
+	}
+	if i, ok := r.instances.get(id); ok {
+		return i, nil
+	}
+	return nil, instanceNotFound(id)
+}
+
+// findInstances finds several instances, all of which must exist. The error
+// names all that do not.
+func (r *region) findInstances(ids []string) ([]*instance, error) {
+	var rows []*instance
+	var unknown []string
+	for _, id := range ids {
+		if !wellFormed("i", id) {
+			return nil, malformed("InvalidInstanceID.Malformed", "i", id)
+		}
+		if i, ok := r.instances.get(id); ok {
+			rows = append(rows, i)
+		} else {
+			unknown = append(unknown, id)
+		}
+	}
+	if len(unknown) > 0 {
+		return nil, instanceNotFound(unknown...)
+	}
+	return rows, nil
+}
+
+// groups are the security groups of the primary ENI.
+func (i *instance) groups() []*securityGroup {
+	if len(i.attachments) == 0 {
+		return nil
+	}
+	return i.attachments[0].eni.groups
+}
+
+func (i *instance) primarySourceDestCheck() bool {
+	return len(i.attachments) > 0 && i.attachments[0].eni.sourceDestCheck
+}
+
+func (i *instance) privateAddress() string {
+	if !i.address.IsValid() {
+		return ""
+	}
+	return i.address.String()
+}
+
+func (i *instance) privateDNSName(r *region) string {
+	if !i.address.IsValid() {
+		return ""
+	}
+	return r.dnsName(i.address)
+}
+
+func (i *instance) monitoringState() string {
+	if i.monitoring {
+		return "enabled"
+	}
+	return "disabled"
+}
+
+// instanceFilters are the filters of DescribeInstances. Those of its ENIs are
+// eniFilters under another name.
+var instanceFilters = withENIFilters(filterSet[*instance]{
+	"architecture":         one(func(i *instance) string { return i.kind.architecture() }),
+	"availability-zone":    one(func(i *instance) string { return i.subnet.zone.name }),
+	"availability-zone-id": one(func(i *instance) string { return i.subnet.zone.id }),
+	"client-token":         one(func(i *instance) string { return i.clientToken }),
+	"ebs-optimized":        one(func(i *instance) string { return formatBool(i.ebsOptimized) }),
+	"hypervisor":           constant[*instance](instanceHypervisor),
+	"image-id":             one(func(i *instance) string { return i.imageID }),
+	"instance-id":          idOf[*instance],
+	"instance-state-code":  one(func(i *instance) string { return strconv.Itoa(i.state.code) }),
+	"instance-state-name":  one(func(i *instance) string { return i.state.name }),
+	"instance-type":        one(func(i *instance) string { return i.kind.id }),
+	"instance.group-id":    ofGroups(func(g *securityGroup) string { return g.id }),
+	"instance.group-name":  ofGroups(func(g *securityGroup) string { return g.name }),
+	"key-name":             one(func(i *instance) string { return i.keyName }),
+	"launch-index":         one(func(i *instance) string { return strconv.Itoa(i.launchIndex) }),
+	"launch-time":          one(func(i *instance) string { return timestamp(i.launchTime) }),
+	"monitoring-state":     one((*instance).monitoringState),
+	"owner-id":             constant[*instance](accountID),
+	"private-dns-name":     func(r *region, i *instance) []string { return []string{i.privateDNSName(r)} },
+	"private-ip-address":   one((*instance).privateAddress),
+	"reason":               one(func(i *instance) string { return i.reason }),
+	"reservation-id":       one(func(i *instance) string { return i.reservation.id }),
+	"source-dest-check":    one(func(i *instance) string { return formatBool(i.primarySourceDestCheck()) }),
+	"state-reason-code":    one(func(i *instance) string { return i.reasonCode }),
+	"subnet-id":            one(func(i *instance) string { return i.subnet.id }),
+	"tag-key":              tagKeys[*instance],
+	"tag-value":            tagValues[*instance],
+	"tenancy":              constant[*instance](defaultTenancy),
+	"virtualization-type":  constant[*instance](virtualization),
+	"vpc-id":               one(func(i *instance) string { return i.subnet.vpc.id }),
+
+	"dns-name":                 nil,
+	"host-id":                  nil,
+	"iam-instance-profile.arn": nil,
+	"instance-lifecycle":       nil,
+	"ip-address":               nil,
+	"ipv6-address":             nil,
+	"placement-group-name":     nil,
+	"platform":                 nil,
+	"requester-id":             nil,
+	"spot-instance-request-id": nil,
+})
+
+func ofGroups(value func(*securityGroup) string) func(*region, *instance) []string {
+	return func(_ *region, i *instance) []string {
+		var values []string
+		for _, g := range i.groups() {
+			values = append(values, value(g))
+		}
+		return values
+	}
+}
+
+// withENIFilters adds each filter of ENIs as network-interface.NAME.
+func withENIFilters(filters filterSet[*instance]) filterSet[*instance] {
+	for name, values := range eniFilters {
+		filters["network-interface."+name] = ofENIs(values)
+	}
+	return filters
+}
+
+func ofENIs(values func(*region, *eni) []string) func(*region, *instance) []string {
+	if values == nil {
+		return nil
+	}
+	return func(r *region, i *instance) []string {
+		var all []string
+		for _, a := range i.attachments {
+			all = append(all, values(r, a.eni)...)
+		}
+		return all
+	}
+}
+
+type describeInstancesResult struct {
+	reply
+	Reservations set[reservationXML] `xml:"reservationSet"`
+	NextToken    string              `xml:"nextToken,omitempty"`
+}
+
+func describeInstances(r *region, q *request) (result, error) {
+	q.boolean("IncludeManagedResources", false)
+	l := readListing(r, q, "InstanceId", "instancesSet", instanceFilters)
+	if err := q.check(); err != nil {
+		return nil, err
+	}
+	if _, err := r.findInstances(l.ids); err != nil {
+		return nil, err
+	}
+	rows, token, err := l.rows(r.instances, r.instance)
+	if err != nil {
+		return nil, err
+	}
+	return &describeInstancesResult{Reservations: r.reservationsXML(rows), NextToken: token}, nil
+}

@@ -1,0 +1,199 @@
+package emulator
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// launch is a call of RunInstances.
+type launch struct {
+	imageID, keyName string
+	kind             *instanceType
+	least, most      int
+	ebsOptimized     bool
+	monitoring       bool
+	clientToken      string
+	instanceTags     map[string]string
+	interfaces       []launchInterface
+}
+
+// launchInterface is an ENI of each instance launched: a new one, or one that
+// exists.
+type launchInterface struct {
+	spec                eniSpec
+	existing            *eni
+	device, card        int
+	deleteOnTermination bool
+}
+
+// subnet is where the ENI is or will be.
+func (l launchInterface) subnet() *subnet {
+	if l.existing != nil {
+		return l.existing.subnet
+	}
+	return l.spec.subnet
+}
+
+// defaultInstanceType is what EC2 launches when no type is named.
+const defaultInstanceType = "m1.small"
+
+func runInstances(r *region, q *request) (result, error) {
+	l, err := r.readLaunch(q)
+	if err := firstError(q.check(), err); err != nil {
+		return nil, err
+	}
+	past, err := r.recall(q, l.clientToken)
+	if err != nil {
+		return nil, err
+	}
+	if past != nil {
+		return r.runResult(past.answer.([]*instance)), nil
+	}
+	if err := q.proceed(); err != nil {
+		return nil, err
+	}
+	rows, err := r.launch(l)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range rows {
+		q.created = append(q.created, i.id)
+	}
+	r.remember(q, l.clientToken, rows[0].reservation.id, rows)
+	return r.runResult(rows), nil
+}
+
+type runInstancesResult struct {
+	reply
+	reservationXML
+}
+
+func (r *region) runResult(rows []*instance) *runInstancesResult {
+	return &runInstancesResult{reservationXML: r.reservationsXML(rows).Items[0]}
+}
+
+// readLaunch reads the parameters that matter to the network, and a few that
+// change nothing here but are shown again.
+func (r *region) readLaunch(q *request) (launch, error) {
+	l := launch{
+		imageID:      q.required("ImageId"),
+		keyName:      q.text("KeyName"),
+		least:        q.integer("MinCount", 1, 1),
+		most:         q.integer("MaxCount", 1, 1),
+		ebsOptimized: q.boolean("EbsOptimized", false),
+		monitoring:   q.boolean("Monitoring.Enabled", false),
+		clientToken:  readClientToken(q),
+	}
+	q.required("MinCount")
+	q.required("MaxCount")
+	q.text("UserData")
+	q.rejectUnless(strings.HasPrefix(l.imageID, "ami-"), malformed("InvalidAMIID.Malformed", "ami", l.imageID))
+	q.rejectUnless(l.least <= l.most, invalidCombination(
+		"MinCount (%d) may not be greater than MaxCount (%d)", l.least, l.most))
+	tags := r.readTagSpecifications(q, "instance", "network-interface")
+	l.instanceTags = tags["instance"]
+	var err error
+	if l.kind, err = readInstanceType(q); err != nil {
+		return l, err
+	}
+	l.interfaces, err = r.readLaunchInterfaces(q, tags["network-interface"])
+	for _, nic := range l.interfaces {
+		if nic.existing != nil && l.most > 1 {
+			return l, invalidCombination("Network interfaces may not be specified by ID when launching more than one instance")
+		}
+	}
+	return l, err
+}
+
+func readInstanceType(q *request) (*instanceType, error) {
+	name := cmp.Or(q.text("InstanceType"), defaultInstanceType)
+	kind, ok := instanceTypes.get(name)
+	if !ok {
+		return nil, invalidValue("Invalid value '%s' for InstanceType.", name)
+	}
+	return kind, nil
+}
+
+// launch creates instances, as many as there is room for between the least and
+// the most wanted. Where it fails nothing has changed.
+func (r *region) launch(l launch) ([]*instance, error) {
+	res := &reservation{id: r.ids.next("r")}
+	var rows []*instance
+	for len(rows) < l.most {
+		i, err := r.launchOne(l, res, len(rows))
+		if err == nil {
+			rows = append(rows, i)
+			continue
+		}
+		if len(rows) >= l.least {
+			break
+		}
+		for _, launched := range rows {
+			r.undoLaunch(launched, l)
+		}
+		return nil, err
+	}
+	return rows, nil
+}
+
+func (r *region) launchOne(l launch, res *reservation, index int) (*instance, error) {
+	i := &instance{
+		record:       r.newRecord("i", maps.Clone(l.instanceTags)),
+		reservation:  res,
+		launchIndex:  index,
+		kind:         l.kind,
+		imageID:      l.imageID,
+		keyName:      l.keyName,
+		ebsOptimized: l.ebsOptimized,
+		monitoring:   l.monitoring,
+		clientToken:  l.clientToken,
+		launchTime:   r.now,
+		subnet:       l.interfaces[0].subnet(),
+	}
+	r.instances.add(i)
+	for _, nic := range l.interfaces {
+		if err := r.launchENI(i, nic); err != nil {
+			r.undoLaunch(i, l)
+			return nil, err
+		}
+	}
+	i.address = i.attachments[0].eni.primary()
+	r.start(i)
+	return i, nil
+}
+
+// launchENI attaches an ENI to an instance that is being launched.
+func (r *region) launchENI(i *instance, nic launchInterface) error {
+	e := nic.existing
+	if e == nil {
+		spec := nic.spec
+		spec.tags = maps.Clone(spec.tags)
+		var err error
+		if e, err = r.newENI(spec); err != nil {
+			return err
+		}
+		e.pending, e.hiddenUntil = false, r.now
+	}
+	if err := i.checkPlace(e, nic.device, nic.card); err != nil {
+		if nic.existing == nil {
+			r.removeENI(e)
+		}
+		return err
+	}
+	r.attach(e, i, nic.device, nic.card).deleteOnTermination = nic.deleteOnTermination
+	return nil
+}
+
+// undoLaunch removes an instance that was launched in this call.
+func (r *region) undoLaunch(i *instance, l launch) {
+	for n, a := range slices.Clone(i.attachments) {
+		r.unlink(a, 0)
+		if l.interfaces[n].existing == nil {
+			r.removeENI(a.eni)
+		}
+	}
+	i.changes++ // drops the planned start
+	r.instances.remove(i)
+}

@@ -1,0 +1,181 @@
+package emulator
+
+// What every instance shows, because nothing else is modelled.
+const (
+	instanceHypervisor = "xen" // EC2 shows this for Nitro as well
+	defaultTenancy     = "default"
+	virtualization     = "hvm"
+)
+
+type reservationXML struct {
+	ID        string           `xml:"reservationId"`
+	OwnerID   string           `xml:"ownerId"`
+	Groups    set[groupXML]    `xml:"groupSet"`
+	Instances set[instanceXML] `xml:"instancesSet"`
+}
+
+type stateXML struct {
+	Code int    `xml:"code"`
+	Name string `xml:"name"`
+}
+
+func (s instanceState) xml() stateXML { return stateXML{Code: s.code, Name: s.name} }
+
+type instanceXML struct {
+	ID              string              `xml:"instanceId"`
+	ImageID         string              `xml:"imageId"`
+	State           stateXML            `xml:"instanceState"`
+	PrivateDNSName  string              `xml:"privateDnsName"`
+	DNSName         string              `xml:"dnsName"`
+	Reason          string              `xml:"reason"`
+	KeyName         string              `xml:"keyName,omitempty"`
+	LaunchIndex     int                 `xml:"amiLaunchIndex"`
+	Type            string              `xml:"instanceType"`
+	LaunchTime      string              `xml:"launchTime"`
+	Placement       placementXML        `xml:"placement"`
+	Monitoring      string              `xml:"monitoring>state"`
+	SubnetID        string              `xml:"subnetId,omitempty"`
+	VPCID           string              `xml:"vpcId,omitempty"`
+	PrivateAddress  string              `xml:"privateIpAddress,omitempty"`
+	SourceDestCheck bool                `xml:"sourceDestCheck"`
+	Groups          set[groupXML]       `xml:"groupSet"`
+	StateReason     *stateReasonXML     `xml:"stateReason"`
+	Architecture    string              `xml:"architecture"`
+	Virtualization  string              `xml:"virtualizationType"`
+	ClientToken     string              `xml:"clientToken"`
+	Tags            set[tagXML]         `xml:"tagSet"`
+	Hypervisor      string              `xml:"hypervisor"`
+	Interfaces      set[instanceENIXML] `xml:"networkInterfaceSet"`
+	EBSOptimized    bool                `xml:"ebsOptimized"`
+	ENASupport      bool                `xml:"enaSupport"`
+}
+
+type placementXML struct {
+	Zone    string `xml:"availabilityZone"`
+	ZoneID  string `xml:"availabilityZoneId"`
+	Tenancy string `xml:"tenancy"`
+}
+
+type stateReasonXML struct {
+	Code    string `xml:"code"`
+	Message string `xml:"message"`
+}
+
+// instanceENIXML is an ENI as its instance shows it.
+type instanceENIXML struct {
+	ID              string                   `xml:"networkInterfaceId"`
+	SubnetID        string                   `xml:"subnetId"`
+	VPCID           string                   `xml:"vpcId"`
+	Description     string                   `xml:"description"`
+	OwnerID         string                   `xml:"ownerId"`
+	Status          string                   `xml:"status"`
+	MAC             string                   `xml:"macAddress"`
+	PrivateAddress  string                   `xml:"privateIpAddress"`
+	PrivateDNSName  string                   `xml:"privateDnsName"`
+	SourceDestCheck bool                     `xml:"sourceDestCheck"`
+	Groups          set[groupXML]            `xml:"groupSet"`
+	Attachment      instanceENIAttachmentXML `xml:"attachment"`
+	Addresses       set[addressXML]          `xml:"privateIpAddressesSet"`
+	Prefixes        *set[ipv4PrefixXML]      `xml:"ipv4PrefixSet"`
+	IPv6Addresses   set[string]              `xml:"ipv6AddressesSet"`
+	InterfaceType   string                   `xml:"interfaceType"`
+}
+
+type instanceENIAttachmentXML struct {
+	ID                  string `xml:"attachmentId"`
+	DeviceIndex         int    `xml:"deviceIndex"`
+	NetworkCardIndex    int    `xml:"networkCardIndex"`
+	Status              string `xml:"status"`
+	AttachTime          string `xml:"attachTime"`
+	DeleteOnTermination bool   `xml:"deleteOnTermination"`
+}
+
+// reservationsXML groups instances by the call that launched them.
+func (r *region) reservationsXML(rows []*instance) set[reservationXML] {
+	var view set[reservationXML]
+	index := make(map[*reservation]int)
+	for _, i := range rows {
+		at, ok := index[i.reservation]
+		if !ok {
+			at = len(view.Items)
+			index[i.reservation] = at
+			view.add(reservationXML{ID: i.reservation.id, OwnerID: accountID})
+		}
+		view.Items[at].Instances.add(i.xml(r))
+	}
+	return view
+}
+
+func (i *instance) xml(r *region) instanceXML {
+	view := instanceXML{
+		ID:              i.id,
+		ImageID:         i.imageID,
+		State:           i.state.xml(),
+		PrivateDNSName:  i.privateDNSName(r),
+		Reason:          i.reason,
+		KeyName:         i.keyName,
+		LaunchIndex:     i.launchIndex,
+		Type:            i.kind.id,
+		LaunchTime:      timestamp(i.launchTime),
+		Placement:       placementXML{Zone: i.subnet.zone.name, ZoneID: i.subnet.zone.id, Tenancy: defaultTenancy},
+		Monitoring:      i.monitoringState(),
+		PrivateAddress:  i.privateAddress(),
+		SourceDestCheck: i.primarySourceDestCheck(),
+		Groups:          groupsXML(i.groups()),
+		Architecture:    i.kind.architecture(),
+		Virtualization:  virtualization,
+		ClientToken:     i.clientToken,
+		Tags:            tagsXML(i.tags),
+		Hypervisor:      instanceHypervisor,
+		EBSOptimized:    i.ebsOptimized,
+		ENASupport:      i.kind.nitro(),
+	}
+	if i.reasonCode != "" {
+		view.StateReason = &stateReasonXML{Code: i.reasonCode, Message: i.reasonCode + ": User initiated shutdown"}
+	}
+	if i.state != stateTerminated {
+		view.SubnetID, view.VPCID = i.subnet.id, i.subnet.vpc.id
+		view.Interfaces = i.interfacesXML(r)
+	}
+	return view
+}
+
+// interfacesXML shows the ENIs that reads show as attached to the instance.
+func (i *instance) interfacesXML(r *region) set[instanceENIXML] {
+	var view set[instanceENIXML]
+	for _, a := range i.attachments {
+		if a.eni.visible(r) {
+			view.add(a.xml(r))
+		}
+	}
+	return view
+}
+
+// xml shows an attached ENI from the instance's side.
+func (a *attachment) xml(r *region) instanceENIXML {
+	e := a.eni.xml(r)
+	return instanceENIXML{
+		ID:              e.ID,
+		SubnetID:        e.SubnetID,
+		VPCID:           e.VPCID,
+		Description:     e.Description,
+		OwnerID:         e.OwnerID,
+		Status:          e.Status,
+		MAC:             e.MAC,
+		PrivateAddress:  e.PrivateAddress,
+		PrivateDNSName:  e.PrivateDNSName,
+		SourceDestCheck: e.SourceDestCheck,
+		Groups:          e.Groups,
+		Attachment: instanceENIAttachmentXML{
+			ID:                  e.Attachment.ID,
+			DeviceIndex:         e.Attachment.DeviceIndex,
+			NetworkCardIndex:    e.Attachment.NetworkCardIndex,
+			Status:              e.Attachment.Status,
+			AttachTime:          e.Attachment.AttachTime,
+			DeleteOnTermination: e.Attachment.DeleteOnTermination,
+		},
+		Addresses:     e.Addresses,
+		Prefixes:      e.Prefixes,
+		InterfaceType: e.InterfaceType,
+	}
+}

@@ -1,0 +1,186 @@
+package emulator
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	vpclimits "github.com/aws/amazon-vpc-resource-controller-k8s/pkg/aws/vpc"
+)
+
+// instanceType is an instance type with its network limits.
+type instanceType struct {
+	record
+	limits *vpclimits.VPCLimits
+	// interfaces is the number of ENIs on each network card.
+	interfaces []int
+}
+
+// instanceTypes lists all types by name. The limits come from the generated
+// table of the VPC resource controller for Kubernetes.
+var instanceTypes = newInstanceTypes()
+
+func newInstanceTypes() *table[*instanceType] {
+	types := newTable[*instanceType]()
+	for i, name := range slices.Sorted(maps.Keys(vpclimits.Limits)) {
+		t := &instanceType{record: record{id: name, seq: uint64(i) + 1}, limits: vpclimits.Limits[name]}
+		t.interfaces = make([]int, max(1, len(t.limits.NetworkCards)))
+		t.interfaces[0] = t.limits.Interface
+		for _, card := range t.limits.NetworkCards {
+			t.interfaces[card.NetworkCardIndex] = int(card.MaximumNetworkInterfaces)
+		}
+		types.add(t)
+	}
+	return types
+}
+
+// maxAddressesPerENI is the largest limit of any type. An ENI that is not
+// attached may hold as many.
+var maxAddressesPerENI = func() int {
+	most := 0
+	for _, t := range instanceTypes.ordered {
+		most = max(most, t.limits.IPv4PerInterface)
+	}
+	return most
+}()
+
+// nitro tells whether the type can have prefixes.
+func (t *instanceType) nitro() bool {
+	return t.limits.Hypervisor == "nitro" || t.limits.IsBareMetal
+}
+
+// graviton matches the families of Arm processors: a g after the generation,
+// and the first generation a1.
+var graviton = regexp.MustCompile(`^(a1|[a-z]+[0-9]+[a-z]*g[a-z0-9-]*)\.`)
+
+func (t *instanceType) architecture() string {
+	if graviton.MatchString(t.id) {
+		return "arm64"
+	}
+	return "x86_64"
+}
+
+// xen tells whether the type shows Xen as its hypervisor. Bare metal shows
+// none.
+func (t *instanceType) hypervisor() string { return t.limits.Hypervisor }
+
+func supported(ok bool) string {
+	if ok {
+		return "supported"
+	}
+	return "unsupported"
+}
+
+func intOf(value func(*instanceType) int) func(*region, *instanceType) []string {
+	return func(_ *region, t *instanceType) []string { return []string{strconv.Itoa(value(t))} }
+}
+
+var instanceTypeFilters = filterSet[*instanceType]{
+	"bare-metal":    one(func(t *instanceType) string { return formatBool(t.limits.IsBareMetal) }),
+	"hypervisor":    one((*instanceType).hypervisor),
+	"instance-type": idOf[*instanceType],
+	"network-info.ipv4-addresses-per-interface": intOf(func(t *instanceType) int { return t.limits.IPv4PerInterface }),
+	"network-info.ipv6-addresses-per-interface": intOf(func(t *instanceType) int { return t.limits.IPv4PerInterface }),
+	"network-info.ipv6-supported":               constant[*instanceType]("true"),
+	"network-info.maximum-network-cards":        intOf(func(t *instanceType) int { return len(t.interfaces) }),
+	"network-info.maximum-network-interfaces":   intOf(func(t *instanceType) int { return t.limits.Interface }),
+	"processor-info.supported-architecture":     one((*instanceType).architecture),
+}
+
+type describeInstanceTypesResult struct {
+	reply
+	Types     set[instanceTypeXML] `xml:"instanceTypeSet"`
+	NextToken string               `xml:"nextToken,omitempty"`
+}
+
+func describeInstanceTypes(r *region, q *request) (result, error) {
+	q.boolean("IncludeUnsupportedInRegion", false)
+	l := listing[*instanceType]{
+		ids:   q.list("InstanceType"),
+		match: readFilters(r, q, instanceTypeFilters),
+		page:  readPage(q, typePages),
+	}
+	q.rejectUnless(len(l.ids) == 0 || l.page.limit == 0,
+		invalidCombination("The parameter InstanceTypes cannot be used with the parameter maxResults"))
+	q.rejectUnless(len(l.ids) <= typePages.most, invalidValue("The maximum number of instance types per request is %d", typePages.most))
+	if err := firstError(q.check(), checkTypesExist(l.ids)); err != nil {
+		return nil, err
+	}
+	if l.page.limit == 0 {
+		l.page.limit = typePages.most
+	}
+	rows, token, err := l.rows(instanceTypes, findInstanceType)
+	if err != nil {
+		return nil, err
+	}
+	return &describeInstanceTypesResult{Types: setOf(rows, (*instanceType).xml), NextToken: token}, nil
+}
+
+// checkTypesExist names all unknown types in one error.
+func checkTypesExist(names []string) error {
+	var unknown []string
+	for _, name := range names {
+		if _, ok := instanceTypes.get(name); !ok {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) > 0 {
+		return fail("InvalidInstanceType", "The following supplied instance types do not exist: [%s]", strings.Join(unknown, ", "))
+	}
+	return nil
+}
+
+func findInstanceType(name string) (*instanceType, error) {
+	t, _ := instanceTypes.get(name)
+	return t, checkTypesExist([]string{name})
+}
+
+type instanceTypeXML struct {
+	Name              string         `xml:"instanceType"`
+	CurrentGeneration bool           `xml:"currentGeneration"`
+	BareMetal         bool           `xml:"bareMetal"`
+	Hypervisor        string         `xml:"hypervisor,omitempty"`
+	Architectures     set[string]    `xml:"processorInfo>supportedArchitectures"`
+	Network           networkInfoXML `xml:"networkInfo"`
+}
+
+type networkInfoXML struct {
+	MaximumInterfaces int                 `xml:"maximumNetworkInterfaces"`
+	MaximumCards      int                 `xml:"maximumNetworkCards"`
+	DefaultCard       int                 `xml:"defaultNetworkCardIndex"`
+	Cards             set[networkCardXML] `xml:"networkCards"`
+	IPv4PerInterface  int                 `xml:"ipv4AddressesPerInterface"`
+	IPv6PerInterface  int                 `xml:"ipv6AddressesPerInterface"`
+	IPv6Supported     bool                `xml:"ipv6Supported"`
+	ENASupport        string              `xml:"enaSupport"`
+}
+
+type networkCardXML struct {
+	Index             int `xml:"networkCardIndex"`
+	MaximumInterfaces int `xml:"maximumNetworkInterfaces"`
+}
+
+func (t *instanceType) xml() instanceTypeXML {
+	view := instanceTypeXML{
+		Name:              t.id,
+		CurrentGeneration: t.nitro(),
+		BareMetal:         t.limits.IsBareMetal,
+		Hypervisor:        t.hypervisor(),
+		Network: networkInfoXML{
+			MaximumInterfaces: t.limits.Interface,
+			MaximumCards:      len(t.interfaces),
+			DefaultCard:       t.limits.DefaultNetworkCardIndex,
+			IPv4PerInterface:  t.limits.IPv4PerInterface,
+			IPv6PerInterface:  t.limits.IPv4PerInterface,
+			IPv6Supported:     true,
+			ENASupport:        supported(t.nitro()),
+		},
+	}
+	view.Architectures.add(t.architecture())
+	for index, most := range t.interfaces {
+		view.Network.Cards.add(networkCardXML{Index: index, MaximumInterfaces: most})
+	}
+	return view
+}

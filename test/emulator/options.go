@@ -1,0 +1,191 @@
+package emulator
+
+import (
+	"cmp"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+// Options configures a Server. The zero value is an instantaneous EC2 with
+// EC2's throttling and quotas.
+type Options struct {
+	// Clock tells the time of everything: states, token buckets, latency and
+	// the call log. The system clock is used when it is nil.
+	Clock clock.Clock
+	// Timings says how long state changes and answers take. The zero value
+	// makes them instantaneous; DefaultTimings gives EC2's.
+	Timings Timings
+	// Throttling configures the token buckets. The zero value is EC2's.
+	Throttling Throttling
+	// Stale makes reads lag behind writes. The zero value is a consistent EC2.
+	Stale StaleReads
+	// Limits are the account's quotas. Fields that are zero take the value of
+	// DefaultLimits.
+	Limits Limits
+	// Seed starts the generator of identifiers, jitter and fault
+	// probabilities. Equal seeds and equal requests give equal answers.
+	Seed uint64
+	// CallLogSize bounds the call log; the oldest calls are dropped first.
+	// Zero means DefaultCallLogSize.
+	CallLogSize int
+}
+
+// DefaultCallLogSize is the number of calls kept when Options.CallLogSize is
+// zero.
+const DefaultCallLogSize = 50_000
+
+// Span is a range of durations, from which one is drawn evenly each time.
+type Span struct {
+	Min, Max time.Duration
+}
+
+// Timings says how long EC2 takes. Drawn durations run from the moment at
+// which the request is executed.
+type Timings struct {
+	// CreateENI is the time that an ENI stays pending.
+	CreateENI Span
+	// Attach is the time from attaching to attached.
+	Attach Span
+	// Detach is the time from detaching to the attachment's disappearance.
+	Detach Span
+	// SickDetach replaces Detach on an instance marked by Server.SetSick,
+	// unless the detachment is forced.
+	SickDetach Span
+	// StartInstance is the time that an instance stays pending.
+	StartInstance Span
+	// StopInstance is the time that an instance stays stopping.
+	StopInstance Span
+	// TerminateInstance is the time that an instance stays shutting-down.
+	TerminateInstance Span
+	// Latency is the time from a request's execution to its answer.
+	Latency Latency
+}
+
+// Latency is the time that an answer takes, by kind of action. It is waited
+// for after the request took effect: a client that gives up early has lost the
+// answer, not undone the request.
+type Latency struct {
+	// Reads applies to Describe actions.
+	Reads Span
+	// Writes applies to all other actions.
+	Writes Span
+	// Actions overrides both for single actions, by API action name.
+	Actions map[string]Span
+}
+
+// DefaultTimings returns the durations seen in EC2: an ENI is pending for up to
+// 1 s, attaching takes 1–5 s, detaching 2–3 s and on sick instances more than
+// three minutes. EC2 documents none of them; those of instances and of answers
+// are the least certain.
+func DefaultTimings() Timings {
+	return Timings{
+		CreateENI:         Span{0, time.Second},
+		Attach:            Span{1 * time.Second, 5 * time.Second},
+		Detach:            Span{2 * time.Second, 3 * time.Second},
+		SickDetach:        Span{3 * time.Minute, 5 * time.Minute},
+		StartInstance:     Span{5 * time.Second, 15 * time.Second},
+		StopInstance:      Span{10 * time.Second, 30 * time.Second},
+		TerminateInstance: Span{10 * time.Second, 30 * time.Second},
+		Latency: Latency{
+			Reads:  Span{50 * time.Millisecond, 150 * time.Millisecond},
+			Writes: Span{100 * time.Millisecond, 300 * time.Millisecond},
+			Actions: map[string]Span{
+				"CreateNetworkInterface": {200 * time.Millisecond, 400 * time.Millisecond},
+			},
+		},
+	}
+}
+
+// Throttling configures the token buckets, of which there is one per Region
+// and action.
+type Throttling struct {
+	// Off admits every request. Server.SetThrottling changes it at run time.
+	Off bool
+	// Buckets overrides EC2's figures for single actions, by API action name.
+	Buckets map[string]Bucket
+}
+
+// Bucket is the size of a token bucket. A request takes one token.
+type Bucket struct {
+	// Burst is the number of tokens in a full bucket.
+	Burst int
+	// PerSecond is the number of tokens that return each second.
+	PerSecond float64
+}
+
+// StaleReads makes answers lag behind the state, as EC2's eventual consistency
+// does. Each duration runs from the change that stays unseen.
+type StaleReads struct {
+	// NewENIs hides new ENIs: every call that names one answers NotFound, and
+	// describing by filter omits it.
+	NewENIs time.Duration
+	// NewAddresses hides addresses and prefixes assigned to an existing ENI
+	// from Describe calls.
+	NewAddresses time.Duration
+	// Detachments shows an attachment that is already gone, as detaching.
+	Detachments time.Duration
+	// Terminations keeps an ENI attached after its instance is terminated:
+	// it must be force-detached or waited for before it can be deleted.
+	Terminations time.Duration
+}
+
+// ReplayPolicy says what a client token answers once the ENI that it created is
+// deleted. EC2 documents nothing.
+type ReplayPolicy string
+
+const (
+	// ReplayNotFound answers InvalidNetworkInterfaceID.NotFound.
+	ReplayNotFound ReplayPolicy = "NotFound"
+	// ReplayEcho answers with the ENI as it was created, though it is gone.
+	ReplayEcho ReplayPolicy = "Echo"
+	// ReplayRecreate forgets the token with its ENI and creates another.
+	ReplayRecreate ReplayPolicy = "Recreate"
+)
+
+// Limits are an account's quotas and EC2's retention periods.
+type Limits struct {
+	// ENIsPerZone is the quota of ENIs in one Availability Zone.
+	ENIsPerZone int
+	// GroupsPerENI is the quota of security groups on one ENI.
+	GroupsPerENI int
+	// TagsPerResource is the quota of tags on one resource.
+	TagsPerResource int
+	// UnpaginatedENIs is the number of ENIs in a Region above which
+	// DescribeNetworkInterfaces demands ids, pagination or a filter that
+	// narrows by VPC, subnet, group or address.
+	UnpaginatedENIs int
+	// TokenRetention is how long a client token is remembered. EC2 documents
+	// at least 24 h for RunInstances and nothing for CreateNetworkInterface.
+	TokenRetention time.Duration
+	// Replay is what a remembered token answers after its ENI is deleted.
+	Replay ReplayPolicy
+	// TerminatedRetention is how long a terminated instance is described.
+	TerminatedRetention time.Duration
+}
+
+// DefaultLimits returns the quotas of a fresh AWS account.
+func DefaultLimits() Limits {
+	return Limits{
+		ENIsPerZone:         5000,
+		GroupsPerENI:        5,
+		TagsPerResource:     50,
+		UnpaginatedENIs:     1000,
+		TokenRetention:      24 * time.Hour,
+		Replay:              ReplayNotFound,
+		TerminatedRetention: time.Hour,
+	}
+}
+
+// withDefaults fills the fields that are zero.
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	l.ENIsPerZone = cmp.Or(l.ENIsPerZone, d.ENIsPerZone)
+	l.GroupsPerENI = cmp.Or(l.GroupsPerENI, d.GroupsPerENI)
+	l.TagsPerResource = cmp.Or(l.TagsPerResource, d.TagsPerResource)
+	l.UnpaginatedENIs = cmp.Or(l.UnpaginatedENIs, d.UnpaginatedENIs)
+	l.TokenRetention = cmp.Or(l.TokenRetention, d.TokenRetention)
+	l.Replay = cmp.Or(l.Replay, d.Replay)
+	l.TerminatedRetention = cmp.Or(l.TerminatedRetention, d.TerminatedRetention)
+	return l
+}

@@ -1,0 +1,98 @@
+package emulator
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// region is the state of one Region. Its fields are guarded by mu, which the
+// Server holds while a handler runs.
+type region struct {
+	mu      sync.Mutex
+	name    string
+	zones   []zone
+	limits  Limits
+	timings Timings
+	ids     *identities
+	dice    *dice
+
+	// now is the time of the request, or of the transition, being handled.
+	now time.Time
+	// stale is what reads must not show yet, as of the request's start.
+	stale  StaleReads
+	seq    uint64
+	agenda agenda
+
+	vpcs      *table[*vpc]
+	subnets   *table[*subnet]
+	groups    *table[*securityGroup]
+	instances *table[*instance]
+	enis      *table[*eni]
+	// attachments are the ENIs' attachments by id.
+	attachments map[string]*attachment
+	// enisByZone counts against the quota.
+	enisByZone map[string]int
+	tokens     map[tokenKey]*clientToken
+}
+
+// defaultVPC is the network of the VPC that every Region begins with. Each zone
+// has a /20 of it as its default subnet.
+var defaultVPC = netip.MustParsePrefix("172.31.0.0/16")
+
+const defaultSubnetBits = 20
+
+func newRegion(s *Server, name string) *region {
+	r := &region{
+		name:        name,
+		zones:       zonesOf(name),
+		limits:      s.limits,
+		timings:     s.timings,
+		ids:         s.identities,
+		dice:        s.dice,
+		vpcs:        newTable[*vpc](),
+		subnets:     newTable[*subnet](),
+		groups:      newTable[*securityGroup](),
+		instances:   newTable[*instance](),
+		enis:        newTable[*eni](),
+		attachments: make(map[string]*attachment),
+		enisByZone:  make(map[string]int),
+		tokens:      make(map[tokenKey]*clientToken),
+	}
+	r.addDefaultNetwork()
+	return r
+}
+
+func (r *region) addDefaultNetwork() {
+	v := r.addVPC(defaultVPC, nil)
+	v.isDefault = true
+	network := newAllocator(defaultVPC)
+	for i, z := range r.zones {
+		cidr := network.at(i<<(32-defaultSubnetBits), defaultSubnetBits)
+		r.addSubnet(v, z, cidr, nil).isDefault = true
+	}
+}
+
+// newRecord identifies a new resource.
+func (r *region) newRecord(prefix string, tags map[string]string) record {
+	if tags == nil {
+		tags = make(map[string]string)
+	}
+	return record{id: r.ids.next(prefix), seq: r.nextSeq(), tags: tags}
+}
+
+func (r *region) nextSeq() uint64 {
+	r.seq++
+	return r.seq
+}
+
+// domain is the suffix of the private DNS names of a Region.
+func (r *region) domain() string {
+	if r.name == defaultRegion {
+		return "ec2.internal"
+	}
+	return r.name + ".compute.internal"
+}
+
+// span draws how long a state change takes.
+func (r *region) span(s Span) time.Duration { return r.dice.within(s) }

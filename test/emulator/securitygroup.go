@@ -1,0 +1,204 @@
+package emulator
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// securityGroup is a security group. Its rules are not modelled: every group
+// shows the rules of a new one, which let everything out and nothing in.
+type securityGroup struct {
+	record
+	vpc         *vpc
+	name        string
+	description string
+	arn         string
+	// interfaces is the number of ENIs in the group.
+	interfaces int
+}
+
+const defaultGroupName = "default"
+
+func (r *region) addGroup(v *vpc, name, description string, tags map[string]string) *securityGroup {
+	g := &securityGroup{record: r.newRecord("sg", tags), vpc: v, name: name, description: description}
+	g.arn = fmt.Sprintf("arn:aws:ec2:%s:%s:security-group/%s", r.name, accountID, g.id)
+	r.groups.add(g)
+	return g
+}
+
+// group finds a security group that must exist.
+func (r *region) group(id string) (*securityGroup, error) {
+	if !wellFormed("sg", id) {
+		return nil, malformed("InvalidGroupId.Malformed", "sg", id)
+	}
+	if g, ok := r.groups.get(id); ok {
+		return g, nil
+	}
+	return nil, fail("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
+}
+
+// groupsFor finds the security groups that an ENI in a subnet is to have: those
+// named, which must belong to its VPC, or the VPC's default group.
+func (r *region) groupsFor(s *subnet, ids []string) ([]*securityGroup, error) {
+	if len(ids) == 0 {
+		return []*securityGroup{s.vpc.defaultGroup}, nil
+	}
+	if len(ids) > r.limits.GroupsPerENI {
+		return nil, fail("SecurityGroupsPerInterfaceLimitExceeded",
+			"The maximum number of security groups per interface has been reached.")
+	}
+	var groups []*securityGroup
+	for _, id := range ids {
+		g, err := r.group(id)
+		if err != nil {
+			return nil, err
+		}
+		if g.vpc != s.vpc {
+			return nil, fail("InvalidParameter", "Security group %s and subnet %s belong to different networks.", g.id, s.id)
+		}
+		groups = append(groups, g)
+	}
+	return groups, nil
+}
+
+type createSecurityGroupResult struct {
+	reply
+	Return bool        `xml:"return"`
+	ID     string      `xml:"groupId"`
+	ARN    string      `xml:"securityGroupArn"`
+	Tags   set[tagXML] `xml:"tagSet"`
+}
+
+// groupText is what names and descriptions of security groups may consist of.
+var groupText = regexp.MustCompile(`^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}$`)
+
+func createSecurityGroup(r *region, q *request) (result, error) {
+	name, description := q.required("GroupName"), q.required("GroupDescription")
+	q.rejectUnless(groupText.MatchString(name), invalidValue("Invalid security group name. Valid names contain less than 256 characters."))
+	q.rejectUnless(groupText.MatchString(description), invalidValue("Invalid security group description. Valid descriptions are strings less than 256 characters."))
+	v, err := r.readVPC(q)
+	tags := r.readTagSpecifications(q, "security-group")
+	if err := firstError(q.check(), err, r.checkGroupName(v, name)); err != nil {
+		return nil, err
+	}
+	if err := q.proceed(); err != nil {
+		return nil, err
+	}
+	g := r.addGroup(v, name, description, tags["security-group"])
+	q.created = append(q.created, g.id)
+	return &createSecurityGroupResult{Return: true, ID: g.id, ARN: g.arn, Tags: tagsXML(g.tags)}, nil
+}
+
+func (r *region) readVPC(q *request) (*vpc, error) {
+	if id := q.text("VpcId"); id != "" {
+		return r.vpc(id)
+	}
+	return r.defaultVPC()
+}
+
+func (r *region) checkGroupName(v *vpc, name string) error {
+	for _, g := range r.groups.ordered {
+		if g.vpc == v && g.name == name {
+			return fail("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", name, v.id)
+		}
+	}
+	return nil
+}
+
+type deleteSecurityGroupResult struct {
+	reply
+	Return bool   `xml:"return"`
+	ID     string `xml:"groupId"`
+}
+
+func deleteSecurityGroup(r *region, q *request) (result, error) {
+	g, err := r.group(q.required("GroupId"))
+	if err := firstError(q.check(), err); err != nil {
+		return nil, err
+	}
+	if g == g.vpc.defaultGroup {
+		return nil, fail("CannotDelete", "the specified group: \"%s\" name: \"%s\" cannot be deleted by a user", g.id, g.name)
+	}
+	if g.interfaces > 0 {
+		return nil, fail("DependencyViolation", "resource %s has a dependent object", g.id)
+	}
+	if err := q.proceed(); err != nil {
+		return nil, err
+	}
+	r.groups.remove(g)
+	return &deleteSecurityGroupResult{Return: true, ID: g.id}, nil
+}
+
+var groupFilters = filterSet[*securityGroup]{
+	"description":                   one(func(g *securityGroup) string { return g.description }),
+	"egress.ip-permission.cidr":     constant[*securityGroup](anywhere),
+	"egress.ip-permission.protocol": constant[*securityGroup](anyProtocol),
+	"group-id":                      idOf[*securityGroup],
+	"group-name":                    one(func(g *securityGroup) string { return g.name }),
+	"owner-id":                      constant[*securityGroup](accountID),
+	"tag-key":                       tagKeys[*securityGroup],
+	"tag-value":                     tagValues[*securityGroup],
+	"vpc-id":                        one(func(g *securityGroup) string { return g.vpc.id }),
+}
+
+const (
+	anywhere    = "0.0.0.0/0"
+	anyProtocol = "-1"
+)
+
+type describeSecurityGroupsResult struct {
+	reply
+	Groups    set[securityGroupXML] `xml:"securityGroupInfo"`
+	NextToken string                `xml:"nextToken,omitempty"`
+}
+
+func describeSecurityGroups(r *region, q *request) (result, error) {
+	l := readListing(r, q, "GroupId", "groupIds", groupFilters)
+	if err := q.check(); err != nil {
+		return nil, err
+	}
+	rows, token, err := l.rows(r.groups, r.group)
+	if err != nil {
+		return nil, err
+	}
+	return &describeSecurityGroupsResult{Groups: setOf(rows, (*securityGroup).xml), NextToken: token}, nil
+}
+
+type securityGroupXML struct {
+	OwnerID     string             `xml:"ownerId"`
+	ID          string             `xml:"groupId"`
+	Name        string             `xml:"groupName"`
+	Description string             `xml:"groupDescription"`
+	VPCID       string             `xml:"vpcId"`
+	ARN         string             `xml:"securityGroupArn"`
+	Ingress     set[permissionXML] `xml:"ipPermissions"`
+	Egress      set[permissionXML] `xml:"ipPermissionsEgress"`
+	Tags        set[tagXML]        `xml:"tagSet"`
+}
+
+type permissionXML struct {
+	Protocol string        `xml:"ipProtocol"`
+	Groups   set[string]   `xml:"groups"`
+	Ranges   set[rangeXML] `xml:"ipRanges"`
+}
+
+type rangeXML struct {
+	CIDR string `xml:"cidrIp"`
+}
+
+func (g *securityGroup) xml() securityGroupXML {
+	var everywhere permissionXML
+	everywhere.Protocol = anyProtocol
+	everywhere.Ranges.add(rangeXML{CIDR: anywhere})
+	view := securityGroupXML{
+		OwnerID:     accountID,
+		ID:          g.id,
+		Name:        g.name,
+		Description: g.description,
+		VPCID:       g.vpc.id,
+		ARN:         g.arn,
+		Tags:        tagsXML(g.tags),
+	}
+	view.Egress.add(everywhere)
+	return view
+}

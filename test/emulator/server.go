@@ -1,0 +1,180 @@
+package emulator
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+// Server is an emulated EC2 endpoint. It serves the EC2 actions of all Regions
+// at any path and its own control interface below /_emulator/. Its methods may
+// be called from several goroutines.
+type Server struct {
+	clock      clock.Clock
+	timings    Timings
+	limits     Limits
+	identities *identities
+	dice       *dice
+	throttle   *throttle
+	faults     *faults
+	denials    *denials
+	stale      *staleReads
+	calls      *callLog
+	control    http.Handler
+
+	mu      sync.Mutex
+	regions map[string]*region
+}
+
+var _ http.Handler = (*Server)(nil)
+
+// New returns a Server with no resources but the default VPC, which each Region
+// gets when it is first called.
+func New(options Options) *Server {
+	if options.Clock == nil {
+		options.Clock = clock.RealClock{}
+	}
+	if options.CallLogSize == 0 {
+		options.CallLogSize = DefaultCallLogSize
+	}
+	s := &Server{
+		clock:      options.Clock,
+		timings:    options.Timings,
+		limits:     options.Limits.withDefaults(),
+		identities: &identities{seed: options.Seed},
+		dice:       newDice(options.Seed),
+		throttle:   newThrottle(options.Throttling),
+		denials:    &denials{actions: make(map[string]bool)},
+		stale:      &staleReads{current: options.Stale},
+		calls:      newCallLog(options.CallLogSize),
+		regions:    make(map[string]*region),
+	}
+	s.faults = &faults{dice: s.dice}
+	s.control = newControl(s)
+	return s
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, controlPrefix) {
+		s.control.ServeHTTP(w, r)
+		return
+	}
+	q, err := s.newRequest(r)
+	if err != nil {
+		writeError(w, q.id, err)
+		return
+	}
+	res, err := s.perform(r.Context(), q)
+	switch {
+	case q.cut:
+		panic(http.ErrAbortHandler) // closes the connection without an answer
+	case err != nil:
+		writeError(w, q.id, err)
+	default:
+		writeResult(w, q, res)
+	}
+}
+
+// perform passes a request through what stands before an action in EC2, in
+// EC2's order: the action's existence, permission, the token bucket; then the
+// injected fault, and the action itself.
+func (s *Server) perform(ctx context.Context, q *request) (result, error) {
+	fault := s.faults.draw(q)
+	if fault.Discard {
+		q.cut = true
+		s.calls.add(s.clock.Now(), q, nil)
+		return nil, nil
+	}
+	act, err := s.admit(q)
+	if err == nil {
+		err = fault.err()
+	}
+	if err != nil {
+		s.calls.add(s.clock.Now(), q, err)
+		return nil, err
+	}
+	if !s.wait(ctx, fault.Delay) {
+		q.cut = true
+		s.calls.add(s.clock.Now(), q, nil)
+		return nil, nil
+	}
+	q.cut = fault.LoseAnswer
+	res, err := s.execute(act, q)
+	s.wait(ctx, s.dice.within(s.timings.Latency.of(q.action, act.mutating)))
+	return res, err
+}
+
+// admit decides whether a request may run at all.
+func (s *Server) admit(q *request) (action, error) {
+	act, ok := actions[q.action]
+	if !ok {
+		return action{}, invalidAction(q.action)
+	}
+	q.mutating = act.mutating
+	if s.denials.includes(q.action) {
+		return action{}, unauthorized(q.action)
+	}
+	if !s.throttle.admit(s.clock.Now(), q, act) {
+		return action{}, throttled()
+	}
+	return act, nil
+}
+
+// execute runs an action on its Region and logs the call. Both happen under the
+// Region's lock, so that the log has the order in which effects took place.
+func (s *Server) execute(act action, q *request) (result, error) {
+	r := s.region(q.region)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stale = s.stale.get()
+	r.settle(s.clock.Now())
+	res, err := act.handle(r, q)
+	if err == nil && q.dryRun {
+		err = dryRunSucceeded()
+	}
+	s.calls.add(r.now, q, err)
+	return res, err
+}
+
+// region returns the state of a Region, which is created on first use.
+func (s *Server) region(name string) *region {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.regions[name]
+	if !ok {
+		r = newRegion(s, name)
+		s.regions[name] = r
+	}
+	return r
+}
+
+// wait lets a time pass and tells whether it passed before ctx was done.
+func (s *Server) wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := s.clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// of returns the latency of an action.
+func (l Latency) of(action string, mutating bool) Span {
+	if span, ok := l.Actions[action]; ok {
+		return span
+	}
+	if mutating {
+		return l.Writes
+	}
+	return l.Reads
+}

@@ -1,0 +1,141 @@
+package emulator
+
+import (
+	"maps"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// EC2's token buckets, by kind of action.
+var (
+	networkWrites = Bucket{Burst: 100, PerSecond: 5}
+	tagWrites     = Bucket{Burst: 100, PerSecond: 10}
+	otherWrites   = Bucket{Burst: 50, PerSecond: 5}
+	reads         = Bucket{Burst: 100, PerSecond: 20}
+	// plainReads is for some reads with neither a filter nor pagination.
+	plainReads   = Bucket{Burst: 50, PerSecond: 10}
+	launches     = Bucket{Burst: 5, PerSecond: 2}
+	terminations = Bucket{Burst: 100, PerSecond: 5}
+	launched     = Bucket{Burst: 1000, PerSecond: 2}
+	terminated   = Bucket{Burst: 1000, PerSecond: 20}
+)
+
+// bucketUse is what a request takes from one bucket.
+type bucketUse struct {
+	// name tells the buckets of one action apart.
+	name   string
+	bucket Bucket
+	tokens int
+}
+
+// throttle holds the token buckets of all Regions.
+type throttle struct {
+	overrides map[string]Bucket
+
+	mu       sync.Mutex
+	off      bool
+	limiters map[limiterKey]*rate.Limiter
+}
+
+type limiterKey struct {
+	region, bucket string
+}
+
+func newThrottle(options Throttling) *throttle {
+	return &throttle{
+		overrides: maps.Clone(options.Buckets),
+		off:       options.Off,
+		limiters:  make(map[limiterKey]*rate.Limiter),
+	}
+}
+
+// admit takes a request's tokens. A request that finds too few in one bucket
+// has spent those of the buckets before, as in EC2.
+func (t *throttle) admit(now time.Time, q *request, act action) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.off {
+		return true
+	}
+	for _, use := range act.uses(q) {
+		if bucket, ok := t.overrides[q.action]; ok && use.name == "" {
+			use.bucket = bucket
+		}
+		key := limiterKey{q.region, q.action + use.name}
+		limiter, ok := t.limiters[key]
+		if !ok {
+			limiter = rate.NewLimiter(rate.Limit(use.bucket.PerSecond), use.bucket.Burst)
+			t.limiters[key] = limiter
+		}
+		if !limiter.AllowN(now, use.tokens) {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *throttle) set(on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.off = !on
+}
+
+func (t *throttle) enabled() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.off
+}
+
+// refill forgets all buckets: a new one is full.
+func (t *throttle) refill() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.limiters)
+}
+
+// SetThrottling switches the token buckets on or off. What was taken from them
+// stays taken.
+func (s *Server) SetThrottling(on bool) { s.throttle.set(on) }
+
+// RefillBuckets fills all token buckets of all Regions.
+func (s *Server) RefillBuckets() { s.throttle.refill() }
+
+// uses lists what a request takes from the buckets of its action.
+func (a action) uses(q *request) []bucketUse {
+	use := bucketUse{bucket: a.bucket, tokens: 1}
+	if a.plain != (Bucket{}) && isPlain(q.values) {
+		use.name, use.bucket = "/plain", a.plain
+	}
+	uses := []bucketUse{use}
+	if a.instances != nil {
+		uses = append(uses, bucketUse{name: "/instances", bucket: a.instanceBucket, tokens: a.instances(q.values)})
+	}
+	return uses
+}
+
+// isPlain tells whether a request has neither a filter nor pagination.
+func isPlain(values url.Values) bool {
+	return !values.Has("Filter.1.Name") && !values.Has("MaxResults") && !values.Has("NextToken")
+}
+
+// launchCount is the number of instances that RunInstances asks for.
+func launchCount(values url.Values) int {
+	count, err := strconv.Atoi(values.Get("MaxCount"))
+	if err != nil {
+		return 1 // to be refused as soon as it is admitted
+	}
+	return count
+}
+
+// instanceCount is the number of instances that a request names.
+func instanceCount(values url.Values) int {
+	count := 0
+	for values.Has("InstanceId." + strconv.Itoa(count+1)) {
+		count++
+	}
+	return count
+}
