@@ -83,11 +83,14 @@ controlplane: ## Build etcd, kube-apiserver, kube-controller-manager and kubectl
 
 .PHONY: demo
 demo: controlplane build ## Show the operator at work on a local control plane and an emulated EC2.
-	go run ./hack/local
+	@# Built, because go run does not pass on the signals that end a demo.
+	go build -o $(BUILD)/bin/local ./hack/local
+	$(BUILD)/bin/local
 
 .PHONY: run-local
 run-local: controlplane build ## The same, and keep it running for kubectl.
-	go run ./hack/local --stay
+	go build -o $(BUILD)/bin/local ./hack/local
+	$(BUILD)/bin/local --stay
 
 ##@ A cluster of yours
 
