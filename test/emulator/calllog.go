@@ -28,7 +28,7 @@ type Call struct {
 	RequestID string `json:"requestId"`
 	// ErrorCode is EC2's error code; empty when the call succeeded.
 	ErrorCode string `json:"errorCode,omitempty"`
-	// Throttled tells that the token bucket was empty.
+	// Throttled tells that the answer was RequestLimitExceeded.
 	Throttled bool `json:"throttled,omitempty"`
 	// Mutating tells that the action can change state.
 	Mutating bool `json:"mutating,omitempty"`
@@ -46,7 +46,7 @@ type ActionCount struct {
 	Calls int `json:"calls"`
 	// Errors are the calls that failed, by error code.
 	Errors map[string]int `json:"errors,omitempty"`
-	// Throttled is the number of calls that found the token bucket empty. They
+	// Throttled is the number of calls answered with RequestLimitExceeded, which
 	// are among the errors too.
 	Throttled int `json:"throttled,omitempty"`
 }
@@ -83,7 +83,7 @@ func (l *callLog) add(now time.Time, q *request, err error) {
 	var known *apiError
 	if errors.As(err, &known) {
 		call.ErrorCode = known.Code
-		call.Throttled = known.Code == "RequestLimitExceeded"
+		call.Throttled = known.Code == codeThrottled
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -72,7 +72,15 @@ func (w *world) client(region string) *ec2.Client {
 	})
 }
 
-// apiError asserts that a call failed with a code and a message.
+// must returns a call's result and panics on an error, which no test expects.
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+// assertAPIError asserts that a call failed with a code and a message.
 func assertAPIError(t *testing.T, err error, code, message string) {
 	t.Helper()
 	var apiErr smithy.APIError

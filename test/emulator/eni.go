@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -23,9 +24,8 @@ type eni struct {
 	hiddenUntil time.Time
 
 	attachment *attachment
-	// ghost is an attachment that is gone but still shown until ghostUntil.
-	ghost      *attachment
-	ghostUntil time.Time
+	// ghost is an attachment that is gone but that stale reads still show.
+	ghost *attachment
 }
 
 // slot is an address, as a /32, or a /28 prefix. Each counts once against the
@@ -68,17 +68,14 @@ func (e *eni) shown(r *region, bits int) []netip.Prefix {
 }
 
 // shownAttachment returns the attachment that reads show, or nil.
-func (e *eni) shownAttachment(r *region) *attachment {
-	if e.attachment == nil && r.now.Before(e.ghostUntil) {
-		return e.ghost
-	}
-	return e.attachment
+func (e *eni) shownAttachment() *attachment {
+	return cmp.Or(e.attachment, e.ghost)
 }
 
 // status is the ENI's state as reads show it.
-func (e *eni) status(r *region) string {
+func (e *eni) status() string {
 	switch {
-	case e.shownAttachment(r) != nil:
+	case e.shownAttachment() != nil:
 		return "in-use"
 	case e.pending:
 		return "pending"
@@ -126,6 +123,7 @@ func (r *region) removeENI(e *eni) {
 		e.release(e.slots[0].Prefix)
 	}
 	e.join(nil)
+	e.ghost = nil
 	r.enis.remove(e)
 	r.enisByZone[e.subnet.zone.name]--
 }

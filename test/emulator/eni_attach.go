@@ -39,7 +39,7 @@ func (r *region) attach(e *eni, i *instance, device, card int) *attachment {
 		status:     statusAttaching,
 		attachTime: r.now,
 	}
-	e.attachment, e.ghost = a, nil
+	e.attachment = a
 	r.attachments[a.id] = a
 	i.attachments = append(i.attachments, a)
 	slices.SortFunc(i.attachments, func(a, b *attachment) int {
@@ -55,15 +55,27 @@ func (a *attachment) complete() {
 	}
 }
 
-// unlink ends an attachment. Reads go on to show it for as long as ghost says.
-func (r *region) unlink(a *attachment, ghost time.Duration) {
+// unlink ends an attachment. Reads go on to show it for the time given, unless
+// the ENI is attached again or deleted.
+func (r *region) unlink(a *attachment, shown time.Duration) {
 	if a.eni.attachment != a {
 		return // a forced detachment was faster
 	}
-	a.eni.attachment = nil
-	a.eni.ghost, a.eni.ghostUntil = a, r.now.Add(ghost)
+	i := a.instance
+	a.eni.attachment, a.eni.ghost = nil, a
 	delete(r.attachments, a.id)
-	a.instance.attachments = slices.DeleteFunc(a.instance.attachments, func(b *attachment) bool { return a == b })
+	i.attachments = without(i.attachments, a)
+	i.ghosts = append(i.ghosts, a)
+	r.after(shown, func() {
+		i.ghosts = without(i.ghosts, a)
+		if a.eni.ghost == a {
+			a.eni.ghost = nil
+		}
+	})
+}
+
+func without(attachments []*attachment, gone *attachment) []*attachment {
+	return slices.DeleteFunc(attachments, func(a *attachment) bool { return a == gone })
 }
 
 type attachNetworkInterfaceResult struct {
@@ -110,8 +122,7 @@ func (i *instance) checkAttach(e *eni, device, card int) error {
 		return fail("IncorrectState", "Instance '%s' is not 'running' or 'stopped'.", i.id)
 	}
 	if e.subnet.zone != i.subnet.zone {
-		return invalidCombination("You may not attach a network interface to an instance " +
-			"if they are not in the same availability zone")
+		return differentZones()
 	}
 	return i.checkPlace(e, device, card)
 }

@@ -34,7 +34,7 @@ var eniFilters = filterSet[*eni]{
 	"private-ip-address":               addressValues,
 	"requester-managed":                constant[*eni]("false"),
 	"source-dest-check":                one(func(e *eni) string { return formatBool(e.sourceDestCheck) }),
-	"status":                           func(r *region, e *eni) []string { return []string{e.status(r)} },
+	"status":                           one((*eni).status),
 	"subnet-id":                        one(func(e *eni) string { return e.subnet.id }),
 	"tag-key":                          tagKeys[*eni],
 	"tag-value":                        tagValues[*eni],
@@ -63,8 +63,8 @@ func (q *request) narrows() bool {
 }
 
 func ofAttachment(value func(*attachment) string) func(*region, *eni) []string {
-	return func(r *region, e *eni) []string {
-		if a := e.shownAttachment(r); a != nil {
+	return func(_ *region, e *eni) []string {
+		if a := e.shownAttachment(); a != nil {
 			return []string{value(a)}
 		}
 		return nil
@@ -184,13 +184,13 @@ func (e *eni) xml(r *region) eniXML {
 		ZoneID:          e.subnet.zone.id,
 		Description:     e.description,
 		OwnerID:         accountID,
-		Status:          e.status(r),
+		Status:          e.status(),
 		MAC:             e.mac,
 		PrivateAddress:  e.primary().String(),
 		PrivateDNSName:  r.dnsName(e.primary()),
 		SourceDestCheck: e.sourceDestCheck,
 		Groups:          groupsXML(e.groups),
-		Attachment:      attachmentXML(e.shownAttachment(r)),
+		Attachment:      attachmentXML(e.shownAttachment()),
 		Tags:            tagsXML(e.tags),
 		Addresses:       e.addressesXML(r),
 		Prefixes:        e.prefixesXML(r),

@@ -48,9 +48,11 @@ func dryRunSucceeded() error {
 	}
 }
 
+const codeThrottled = "RequestLimitExceeded"
+
 func throttled() error {
 	return &apiError{
-		Code:    "RequestLimitExceeded",
+		Code:    codeThrottled,
 		Message: "Request limit exceeded.",
 		Status:  http.StatusServiceUnavailable,
 	}
@@ -107,4 +109,9 @@ func firstError(errs ...error) error {
 
 func eniInUse(id string) error {
 	return fail("InvalidNetworkInterface.InUse", "Interface: [%s] in use.", id)
+}
+
+func differentZones() error {
+	return invalidCombination("You may not attach a network interface to an instance " +
+		"if they are not in the same availability zone")
 }

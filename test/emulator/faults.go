@@ -28,8 +28,8 @@ type Fault struct {
 	// requests, in (0, 1].
 	Probability float64
 
-	// Code, where set, is answered as an error, and nothing is executed. The
-	// request has passed its token bucket.
+	// Code, where set, is answered as an error, after Delay, and nothing is
+	// executed. The request has passed its token bucket.
 	Code string
 	// Message is the error's text.
 	Message string

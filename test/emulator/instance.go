@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -29,6 +30,8 @@ type instance struct {
 	reasonCode string
 	// attachments are ordered by network card and device index.
 	attachments []*attachment
+	// ghosts are attachments that are gone but that stale reads still show.
+	ghosts []*attachment
 	// sick makes detaching slow.
 	sick bool
 }
@@ -90,6 +93,13 @@ func (i *instance) groups() []*securityGroup {
 		return nil
 	}
 	return i.attachments[0].eni.groups
+}
+
+// shownAttachments are the attachments that reads show.
+func (i *instance) shownAttachments(r *region) []*attachment {
+	return slices.DeleteFunc(slices.Concat(i.attachments, i.ghosts), func(a *attachment) bool {
+		return !a.eni.visible(r) || a.eni.shownAttachment() != a
+	})
 }
 
 func (i *instance) primarySourceDestCheck() bool {
@@ -187,7 +197,7 @@ func ofENIs(values func(*region, *eni) []string) func(*region, *instance) []stri
 	}
 	return func(r *region, i *instance) []string {
 		var all []string
-		for _, a := range i.attachments {
+		for _, a := range i.shownAttachments(r) {
 			all = append(all, values(r, a.eni)...)
 		}
 		return all

@@ -5,37 +5,113 @@ import (
 	"slices"
 )
 
-// readLaunchInterfaces reads the ENIs of a launch, ordered by network card and
-// device index: those specified one by one, or the one that the instance's own
-// subnet, groups and address describe.
-func (r *region) readLaunchInterfaces(q *request, tags map[string]string) ([]launchInterface, error) {
-	items := q.structs("NetworkInterface")
-	if len(items) == 0 {
-		nic, err := r.readPlainInterface(q, tags)
-		return []launchInterface{nic}, err
+// launchInterface is an ENI of each instance launched: a new one, or one that
+// exists.
+type launchInterface struct {
+	spec                eniSpec
+	existing            *eni
+	device, card        int
+	deleteOnTermination bool
+}
+
+// subnet is where the ENI is or will be.
+func (l launchInterface) subnet() *subnet {
+	if l.existing != nil {
+		return l.existing.subnet
 	}
-	for name, text := range map[string]string{
-		"SubnetId":          "an instance-level subnet ID",
-		"SecurityGroupId.1": "instance-level security groups",
-		"PrivateIpAddress":  "an instance-level private IP address",
-	} {
-		if _, given := q.lookup(name); given {
-			return nil, invalidCombination("Network interfaces and %s may not be specified on the same request", text)
-		}
+	return l.spec.subnet
+}
+
+// interfaceRequest is a launchInterface as RunInstances asks for it, with ids.
+type interfaceRequest struct {
+	eniID, subnetID, description string
+	groupIDs                     []string
+	slots                        slotRequest
+	device, card                 int
+	deleteOnTermination          bool
+}
+
+// readInterfaceRequests reads the ENIs of a launch: those specified one by one,
+// or the one that the instance's own subnet, groups and address describe.
+func readInterfaceRequests(q *request) []interfaceRequest {
+	plain := interfaceRequest{
+		subnetID:            q.text("SubnetId"),
+		groupIDs:            q.list("SecurityGroupId"),
+		deleteOnTermination: true,
 	}
-	zoneName := q.text("Placement.AvailabilityZone")
+	address := q.text("PrivateIpAddress")
+	if address != "" {
+		plain.slots.primary = readAddress(q.params, address)
+	}
+	var requests []interfaceRequest
+	for _, item := range q.structs("NetworkInterface") {
+		requests = append(requests, readInterfaceRequest(item))
+	}
+	if len(requests) == 0 {
+		return []interfaceRequest{plain}
+	}
+	const conflict = "Network interfaces and an instance-level %s may not be specified on the same request"
+	q.rejectUnless(plain.subnetID == "", invalidCombination(conflict, "subnet ID"))
+	q.rejectUnless(len(plain.groupIDs) == 0, invalidCombination(conflict, "security group"))
+	q.rejectUnless(address == "", invalidCombination(conflict, "private IP address"))
+	return requests
+}
+
+// readInterfaceRequest reads one NetworkInterface.N. An ENI that exists
+// outlives the instance unless told otherwise, a new one does not.
+func readInterfaceRequest(p params) interfaceRequest {
+	kind := p.text("InterfaceType")
+	p.rejectUnless(kind == "" || kind == interfaceType, unsupported("The interface type '%s' is not supported", kind))
+	p.rejectUnless(!p.boolean("AssociatePublicIpAddress", false), unsupported("Public IP addresses are not supported"))
+	eniID := p.text("NetworkInterfaceId")
+	return interfaceRequest{
+		eniID:               eniID,
+		subnetID:            p.text("SubnetId"),
+		description:         p.text("Description"),
+		groupIDs:            p.list("SecurityGroupId"),
+		slots:               readSlots(p),
+		device:              p.integer("DeviceIndex", 0, 0),
+		card:                p.integer("NetworkCardIndex", 0, 0),
+		deleteOnTermination: p.boolean("DeleteOnTermination", eniID == ""),
+	}
+}
+
+// isNamed tells whether an ENI or an address is asked for by name, of which
+// there is only one.
+func (n interfaceRequest) isNamed() bool {
+	return n.eniID != "" || len(n.slots.named()) > 0
+}
+
+// launchInterfaces finds what the requests name, and orders the ENIs by network
+// card and device index. New ENIs get the tags.
+func (r *region) launchInterfaces(requests []interfaceRequest, zoneName string, tags map[string]string) ([]launchInterface, error) {
 	var nics []launchInterface
-	for _, item := range items {
-		nic, err := r.readLaunchInterface(item, zoneName, tags)
-		if err := firstError(item.form.err, err); err != nil {
+	for _, request := range requests {
+		nic, err := r.launchInterface(request, zoneName)
+		if err != nil {
 			return nil, err
 		}
+		nic.spec.tags = tags
 		nics = append(nics, nic)
 	}
 	slices.SortStableFunc(nics, func(a, b launchInterface) int {
 		return cmp.Or(cmp.Compare(a.card, b.card), cmp.Compare(a.device, b.device))
 	})
 	return nics, checkLaunchInterfaces(nics, zoneName)
+}
+
+func (r *region) launchInterface(n interfaceRequest, zoneName string) (nic launchInterface, err error) {
+	nic = launchInterface{device: n.device, card: n.card, deleteOnTermination: n.deleteOnTermination}
+	if n.eniID != "" {
+		nic.existing, err = r.eni(n.eniID)
+		return nic, err
+	}
+	nic.spec = eniSpec{description: n.description, slots: n.slots}
+	if nic.spec.subnet, err = r.launchSubnet(n.subnetID, zoneName); err != nil {
+		return nic, err
+	}
+	nic.spec.groups, err = r.groupsFor(nic.spec.subnet, n.groupIDs)
+	return nic, err
 }
 
 func checkLaunchInterfaces(nics []launchInterface, zoneName string) error {
@@ -48,68 +124,13 @@ func checkLaunchInterfaces(nics []launchInterface, zoneName string) error {
 	}
 	for _, nic := range nics {
 		if nic.subnet().zone != zone {
-			return invalidCombination("You may not attach a network interface to an instance " +
-				"if they are not in the same availability zone")
+			return differentZones()
+		}
+		if nic.existing != nil && nic.existing.attachment != nil {
+			return eniInUse(nic.existing.id)
 		}
 	}
 	return nil
-}
-
-// readPlainInterface reads the primary ENI of a request that specifies none.
-func (r *region) readPlainInterface(q *request, tags map[string]string) (launchInterface, error) {
-	nic := launchInterface{deleteOnTermination: true, spec: eniSpec{tags: tags}}
-	zoneName := q.text("Placement.AvailabilityZone")
-	subnetID, groupIDs := q.text("SubnetId"), q.list("SecurityGroupId")
-	if address := q.text("PrivateIpAddress"); address != "" {
-		nic.spec.slots.primary = readAddress(q.params, address)
-		q.rejectUnless(q.integer("MaxCount", 1, 1) == 1, invalidCombination(
-			"A private IP address may not be specified when launching more than one instance"))
-	}
-	if err := q.check(); err != nil {
-		return nic, err
-	}
-	var err error
-	if nic.spec.subnet, err = r.launchSubnet(subnetID, zoneName); err != nil {
-		return nic, err
-	}
-	if nic.spec.groups, err = r.groupsFor(nic.spec.subnet, groupIDs); err != nil {
-		return nic, err
-	}
-	return nic, checkLaunchInterfaces([]launchInterface{nic}, zoneName)
-}
-
-// readLaunchInterface reads one NetworkInterface.N.
-func (r *region) readLaunchInterface(p params, zoneName string, tags map[string]string) (launchInterface, error) {
-	nic := launchInterface{device: p.integer("DeviceIndex", 0, 0), card: p.integer("NetworkCardIndex", 0, 0)}
-	nic.deleteOnTermination = p.boolean("DeleteOnTermination", true)
-	p.rejectUnless(!p.boolean("AssociatePublicIpAddress", false), unsupported("Public IP addresses are not supported"))
-	kind := p.text("InterfaceType")
-	p.rejectUnless(kind == "" || kind == interfaceType, unsupported("The interface type '%s' is not supported", kind))
-	if id := p.text("NetworkInterfaceId"); id != "" {
-		return r.readExistingInterface(p, nic, id)
-	}
-	nic.spec = eniSpec{description: p.text("Description"), slots: readSlots(p), tags: tags}
-	subnetID, groupIDs := p.text("SubnetId"), p.list("SecurityGroupId")
-	var err error
-	if nic.spec.subnet, err = r.launchSubnet(subnetID, zoneName); err != nil {
-		return nic, err
-	}
-	nic.spec.groups, err = r.groupsFor(nic.spec.subnet, groupIDs)
-	return nic, err
-}
-
-// readExistingInterface finds the ENI that a NetworkInterface.N names. It
-// outlives the instance unless told otherwise.
-func (r *region) readExistingInterface(p params, nic launchInterface, id string) (launchInterface, error) {
-	nic.deleteOnTermination = p.boolean("DeleteOnTermination", false)
-	var err error
-	if nic.existing, err = r.eni(id); err != nil {
-		return nic, err
-	}
-	if nic.existing.attachment != nil {
-		return nic, eniInUse(id)
-	}
-	return nic, nil
 }
 
 // launchSubnet finds the subnet named, or else the default subnet of a zone.
@@ -117,10 +138,8 @@ func (r *region) launchSubnet(id, zoneName string) (*subnet, error) {
 	if id != "" {
 		return r.subnet(id)
 	}
-	if zoneName != "" {
-		if _, err := r.zone(zoneName); err != nil {
-			return nil, invalidValue("Invalid availability zone: [%s]", zoneName)
-		}
+	if zoneName != "" && !slices.Contains(r.zoneNames(), zoneName) {
+		return nil, invalidValue("Invalid availability zone: [%s]", zoneName)
 	}
 	return r.defaultSubnet(zoneName)
 }

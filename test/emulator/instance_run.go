@@ -19,29 +19,12 @@ type launch struct {
 	interfaces       []launchInterface
 }
 
-// launchInterface is an ENI of each instance launched: a new one, or one that
-// exists.
-type launchInterface struct {
-	spec                eniSpec
-	existing            *eni
-	device, card        int
-	deleteOnTermination bool
-}
-
-// subnet is where the ENI is or will be.
-func (l launchInterface) subnet() *subnet {
-	if l.existing != nil {
-		return l.existing.subnet
-	}
-	return l.spec.subnet
-}
-
 // defaultInstanceType is what EC2 launches when no type is named.
 const defaultInstanceType = "m1.small"
 
 func runInstances(r *region, q *request) (result, error) {
 	l, err := r.readLaunch(q)
-	if err := firstError(q.check(), err); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	past, err := r.recall(q, l.clientToken)
@@ -77,43 +60,41 @@ func (r *region) runResult(rows []*instance) *runInstancesResult {
 // readLaunch reads the parameters that matter to the network, and a few that
 // change nothing here but are shown again.
 func (r *region) readLaunch(q *request) (launch, error) {
+	q.required("MinCount")
+	q.required("MaxCount")
+	q.text("UserData")
 	l := launch{
 		imageID:      q.required("ImageId"),
 		keyName:      q.text("KeyName"),
+		kind:         readInstanceType(q),
 		least:        q.integer("MinCount", 1, 1),
 		most:         q.integer("MaxCount", 1, 1),
 		ebsOptimized: q.boolean("EbsOptimized", false),
 		monitoring:   q.boolean("Monitoring.Enabled", false),
 		clientToken:  readClientToken(q),
 	}
-	q.required("MinCount")
-	q.required("MaxCount")
-	q.text("UserData")
 	q.rejectUnless(strings.HasPrefix(l.imageID, "ami-"), malformed("InvalidAMIID.Malformed", "ami", l.imageID))
 	q.rejectUnless(l.least <= l.most, invalidCombination(
 		"MinCount (%d) may not be greater than MaxCount (%d)", l.least, l.most))
+	zoneName := q.text("Placement.AvailabilityZone")
 	tags := r.readTagSpecifications(q, "instance", "network-interface")
 	l.instanceTags = tags["instance"]
-	var err error
-	if l.kind, err = readInstanceType(q); err != nil {
+	requests := readInterfaceRequests(q)
+	q.rejectUnless(l.most == 1 || !slices.ContainsFunc(requests, interfaceRequest.isNamed), invalidCombination(
+		"Network interfaces and private IP addresses may not be specified when launching more than one instance"))
+	if err := q.check(); err != nil {
 		return l, err
 	}
-	l.interfaces, err = r.readLaunchInterfaces(q, tags["network-interface"])
-	for _, nic := range l.interfaces {
-		if nic.existing != nil && l.most > 1 {
-			return l, invalidCombination("Network interfaces may not be specified by ID when launching more than one instance")
-		}
-	}
+	var err error
+	l.interfaces, err = r.launchInterfaces(requests, zoneName, tags["network-interface"])
 	return l, err
 }
 
-func readInstanceType(q *request) (*instanceType, error) {
+func readInstanceType(q *request) *instanceType {
 	name := cmp.Or(q.text("InstanceType"), defaultInstanceType)
 	kind, ok := instanceTypes.get(name)
-	if !ok {
-		return nil, invalidValue("Invalid value '%s' for InstanceType.", name)
-	}
-	return kind, nil
+	q.rejectUnless(ok, invalidValue("Invalid value '%s' for InstanceType.", name))
+	return kind
 }
 
 // launch creates instances, as many as there is room for between the least and

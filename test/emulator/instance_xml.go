@@ -135,18 +135,7 @@ func (i *instance) xml(r *region) instanceXML {
 	}
 	if i.state != stateTerminated {
 		view.SubnetID, view.VPCID = i.subnet.id, i.subnet.vpc.id
-		view.Interfaces = i.interfacesXML(r)
-	}
-	return view
-}
-
-// interfacesXML shows the ENIs that reads show as attached to the instance.
-func (i *instance) interfacesXML(r *region) set[instanceENIXML] {
-	var view set[instanceENIXML]
-	for _, a := range i.attachments {
-		if a.eni.visible(r) {
-			view.add(a.xml(r))
-		}
+		view.Interfaces = setOf(i.shownAttachments(r), func(a *attachment) instanceENIXML { return a.xml(r) })
 	}
 	return view
 }

@@ -62,8 +62,7 @@ func (t *instanceType) architecture() string {
 	return "x86_64"
 }
 
-// xen tells whether the type shows Xen as its hypervisor. Bare metal shows
-// none.
+// hypervisor is empty for bare metal.
 func (t *instanceType) hypervisor() string { return t.limits.Hypervisor }
 
 func supported(ok bool) string {

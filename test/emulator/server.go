@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -80,28 +81,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// perform passes a request through what stands before an action in EC2, in
-// EC2's order: the action's existence, permission, the token bucket; then the
-// injected fault, and the action itself.
+// perform passes a request through what stands before an action in EC2, and
+// executes it.
 func (s *Server) perform(ctx context.Context, q *request) (result, error) {
 	fault := s.faults.draw(q)
-	if fault.Discard {
-		q.cut = true
-		s.calls.add(s.clock.Now(), q, nil)
-		return nil, nil
-	}
-	act, err := s.admit(q)
-	if err == nil {
-		err = fault.err()
-	}
+	act, err := s.admit(ctx, q, fault)
 	if err != nil {
+		q.cut = errors.Is(err, errDropped)
 		s.calls.add(s.clock.Now(), q, err)
 		return nil, err
-	}
-	if !s.wait(ctx, fault.Delay) {
-		q.cut = true
-		s.calls.add(s.clock.Now(), q, nil)
-		return nil, nil
 	}
 	q.cut = fault.LoseAnswer
 	res, err := s.execute(act, q)
@@ -109,20 +97,28 @@ func (s *Server) perform(ctx context.Context, q *request) (result, error) {
 	return res, err
 }
 
-// admit decides whether a request may run at all.
-func (s *Server) admit(q *request) (action, error) {
+// errDropped is the outcome of a request that is neither executed nor answered.
+var errDropped = errors.New("request dropped")
+
+// admit decides whether a request may run, in EC2's order: the action must
+// exist, the caller have permission, and the token bucket a token. An injected
+// fault comes last, but for one that keeps the request from arriving at all.
+func (s *Server) admit(ctx context.Context, q *request, fault Fault) (action, error) {
 	act, ok := actions[q.action]
-	if !ok {
-		return action{}, invalidAction(q.action)
-	}
 	q.mutating = act.mutating
-	if s.denials.includes(q.action) {
-		return action{}, unauthorized(q.action)
+	switch {
+	case fault.Discard:
+		return act, errDropped
+	case !ok:
+		return act, invalidAction(q.action)
+	case s.denials.includes(q.action):
+		return act, unauthorized(q.action)
+	case !s.throttle.admit(s.clock.Now(), q, act):
+		return act, throttled()
+	case !s.wait(ctx, fault.Delay):
+		return act, errDropped
 	}
-	if !s.throttle.admit(s.clock.Now(), q, act) {
-		return action{}, throttled()
-	}
-	return act, nil
+	return act, fault.err()
 }
 
 // execute runs an action on its Region and logs the call. Both happen under the

@@ -24,6 +24,12 @@ var (
 	terminated   = Bucket{Burst: 1000, PerSecond: 20}
 )
 
+// The names that tell an action's further buckets from its first.
+const (
+	plainRequests = "/plain"
+	perInstance   = "/instances"
+)
+
 // bucketUse is what a request takes from one bucket.
 type bucketUse struct {
 	// name tells the buckets of one action apart.
@@ -62,7 +68,7 @@ func (t *throttle) admit(now time.Time, q *request, act action) bool {
 		return true
 	}
 	for _, use := range act.uses(q) {
-		if bucket, ok := t.overrides[q.action]; ok && use.name == "" {
+		if bucket, ok := t.overrides[q.action]; ok && use.name != perInstance {
 			use.bucket = bucket
 		}
 		key := limiterKey{q.region, q.action + use.name}
@@ -108,11 +114,11 @@ func (s *Server) RefillBuckets() { s.throttle.refill() }
 func (a action) uses(q *request) []bucketUse {
 	use := bucketUse{bucket: a.bucket, tokens: 1}
 	if a.plain != (Bucket{}) && isPlain(q.values) {
-		use.name, use.bucket = "/plain", a.plain
+		use.name, use.bucket = plainRequests, a.plain
 	}
 	uses := []bucketUse{use}
 	if a.instances != nil {
-		uses = append(uses, bucketUse{name: "/instances", bucket: a.instanceBucket, tokens: a.instances(q.values)})
+		uses = append(uses, bucketUse{name: perInstance, bucket: a.instanceBucket, tokens: a.instances(q.values)})
 	}
 	return uses
 }
