@@ -17,7 +17,8 @@ const (
 
 // apply declares what is wanted, and watches the operator fulfil it.
 func (s *story) apply(ctx context.Context) error {
-	s.screen.line("hack/local/policy.yaml says:\n\n%s\n", policyYAML)
+	s.screen.line("hack/local/policy.yaml says:\n\n%s", policyYAML)
+	s.screen.line("")
 	claims := claimsFor(s.nodes)
 	s.watch.start()
 	if err := s.cluster.apply(ctx, s.policy, claims); err != nil {

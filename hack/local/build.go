@@ -5,10 +5,12 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
 func (s *story) buildCloud(ctx context.Context) (err error) {
-	if s.cloud, err = startCloud(); err != nil {
+	if s.cloud, err = startCloud(emulator.DefaultTimings()); err != nil {
 		return err
 	}
 	s.screen.line("Emulated, with EC2's durations and throttling: %s", s.cloud.endpoint)

@@ -51,15 +51,15 @@ type cloud struct {
 	instances []types.Instance
 }
 
-// startCloud serves EC2 with its throttling and its durations.
-func startCloud() (*cloud, error) {
+// startCloud serves EC2, with its throttling.
+func startCloud(timings emulator.Timings) (*cloud, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	c := &cloud{
 		endpoint: "http://" + listener.Addr().String(),
-		emulator: emulator.New(emulator.Options{Timings: emulator.DefaultTimings()}),
+		emulator: emulator.New(emulator.Options{Timings: timings}),
 	}
 	c.server = &http.Server{Handler: c.emulator, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = c.server.Serve(listener) }()
@@ -142,7 +142,7 @@ func (c *cloud) terminate(ctx context.Context, instanceID string) error {
 type evidence struct {
 	// enis are all ENIs, the instances' primary ones too.
 	enis []types.NetworkInterface
-	// instances by id.
+	// instances are the running ones, by id.
 	instances map[string]types.Instance
 	// subnetCIDRs by subnet id.
 	subnetCIDRs map[string]string
@@ -161,8 +161,8 @@ func (c *cloud) look(ctx context.Context) (evidence, error) {
 		}
 		seen.enis = append(seen.enis, page.NetworkInterfaces...)
 	}
-	// Terminated instances have left their VPC and are not among these.
-	instances, err := c.DescribeInstances(ctx, &ec2.DescribeInstancesInput{Filters: inVPC})
+	running := types.Filter{Name: aws.String("instance-state-name"), Values: []string{string(types.InstanceStateNameRunning)}}
+	instances, err := c.DescribeInstances(ctx, &ec2.DescribeInstancesInput{Filters: append(inVPC, running)})
 	if err != nil {
 		return evidence{}, err
 	}

@@ -26,9 +26,6 @@ type operator struct {
 // startOperator starts the binary as it runs anywhere: a kubeconfig, and an EC2
 // endpoint in the SDK's own variables.
 func startOperator(path, kubeconfig, endpoint, logFile string) (*operator, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("no operator binary, run `make build`: %w", err)
-	}
 	var err error
 	o := &operator{}
 	if o.health, err = freeAddress(); err != nil {
@@ -148,7 +145,11 @@ func tail(path string, lines int) string {
 	if err != nil {
 		return err.Error()
 	}
-	all := strings.Split(strings.TrimSpace(string(content)), "\n")
+	text := strings.TrimSpace(string(content))
+	if text == "" {
+		return "(none)"
+	}
+	all := strings.Split(text, "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 

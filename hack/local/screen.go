@@ -76,14 +76,14 @@ func (s *screen) show(rows []row, missing []string) {
 	s.redraw(append(s.table, s.progress(missing)))
 }
 
-// settle leaves the last table standing.
+// settle leaves the last table standing, all of it.
 func (s *screen) settle() {
-	if s.terminal == nil {
+	if s.drawn > 0 {
+		fmt.Fprintf(s.out, clearBelow, s.drawn)
+	} else {
 		fmt.Fprintln(s.out)
-		s.text(strings.Join(s.table, "\n"))
-	} else if s.drawn > 0 {
-		fmt.Fprintf(s.out, clearBelow, 1) // the line of progress
 	}
+	s.text(strings.Join(s.table, "\n"))
 	s.drawn, s.table = 0, nil
 }
 
@@ -118,7 +118,7 @@ func (s *screen) showChanges(rows []row) {
 		current[name] = r.state
 		order = append(order, name)
 		if s.lines[name] != r.state {
-			s.change(name, strings.TrimRight(fmt.Sprintf("%-15s  %-20s  %s", r.kind, r.state, r.details), " "))
+			s.change(name, strings.TrimRight(fmt.Sprintf("%-16s  %-18s  %s", r.kind, r.state, r.details), " "))
 		}
 	}
 	for _, name := range s.order {
@@ -137,7 +137,7 @@ func (s *screen) progress(missing []string) string {
 	if len(missing) == 0 {
 		return seconds(time.Since(s.started))
 	}
-	return fmt.Sprintf("%s  waiting: %s", seconds(time.Since(s.started)), strings.Join(missing, "; "))
+	return fmt.Sprintf("%s, waiting for %d: %s", seconds(time.Since(s.started)), len(missing), strings.Join(missing, "; "))
 }
 
 func (s *screen) paintState(r row, padded string) string {

@@ -45,6 +45,9 @@ func newStory(options options, screen *screen) (*story, error) {
 		}
 		options.operator = filepath.Join(root, "build", "bin", "eni-operator")
 	}
+	if _, err := os.Stat(options.operator); err != nil {
+		return nil, fmt.Errorf("no operator binary, run `make build`: %w", err)
+	}
 	policy, err := readPolicy()
 	return &story{options: options, screen: screen, policy: policy}, err
 }
