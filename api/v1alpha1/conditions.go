@@ -79,6 +79,8 @@ const (
 	ReasonAllUsable = "AllUsable"
 	// ReasonOutranked: a policy with a higher rank selects the same Nodes.
 	ReasonOutranked = "Outranked"
+	// ReasonInvalidSelector: nodeSelector is no valid label selector.
+	ReasonInvalidSelector = "InvalidSelector"
 	// ReasonNoOverlap: no stronger policy selects the same Nodes.
 	ReasonNoOverlap = "NoOverlap"
 )

@@ -174,6 +174,13 @@ type CreationRecord struct {
 	// +kubebuilder:validation:MaxLength=128
 	// +optional
 	Refused string `json:"refused,omitempty"`
+	// SubnetFull says that it was refused for want of free addresses in the subnet.
+	// +optional
+	SubnetFull bool `json:"subnetFull,omitempty"`
+	// Unclear says that a call of this attempt may have had its effect although the
+	// last one was refused: before the next attempt the ENI is looked for.
+	// +optional
+	Unclear bool `json:"unclear,omitempty"`
 	// MissedAt is when a look-up by the owner's UID tag first found nothing.
 	// +optional
 	MissedAt *metav1.Time `json:"missedAt,omitempty"`

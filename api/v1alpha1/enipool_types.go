@@ -249,6 +249,7 @@ type ENIPoolStatus struct {
 // +kubebuilder:printcolumn:name="Policy",type=string,JSONPath=`.spec.policyName`,priority=1
 // +kubebuilder:printcolumn:name="Instance",type=string,JSONPath=`.spec.instanceID`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name == self.spec.nodeName",message="a pool has the name of its Node"
 type ENIPool struct {
 	metav1.TypeMeta `json:",inline"`
 	// Standard object metadata.

@@ -175,6 +175,14 @@ type ENITemplate struct {
 	// +optional
 	IPAM string `json:"ipam,omitempty"`
 
+	// StartupTaint is the key of a taint that the operator removes from a node
+	// once its pool holds its minimum, so that no pod starts too early. Register
+	// nodes with it.
+	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`
+	// +optional
+	StartupTaint string `json:"startupTaint,omitempty"`
+
 	// Tags are added to each ENI in EC2, besides the operator's own.
 	// +kubebuilder:validation:MaxProperties=40
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) >= 1 && size(k) <= 128)",message="a tag key has 1 to 128 characters"

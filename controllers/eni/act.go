@@ -1,0 +1,214 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package eni
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/inventory"
+)
+
+// act does what was decided. It changes the status in memory only where the
+// outcome is known to it alone; report derives the rest and stores it.
+func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation, d decision, done *progress) error {
+	looked := false
+	defer func() { done.looked = looked }()
+	id := eni.Status.NetworkInterfaceID
+	switch d.action {
+	case actRecord:
+		eni.Status.Creation = &d.record
+		done.freshRecord = true
+		return nil
+	case actCreate:
+		return r.create(ctx, eni, done)
+	case actFind:
+		looked = true
+		return r.find(ctx, eni)
+	case actLook:
+		looked = true
+		return r.look(ctx, &o)
+	case actAttach:
+		return r.attach(ctx, eni, o)
+	case actDetach:
+		log.FromContext(ctx).Info("Detaching ENI", "eniID", id, "force", d.force)
+		return gone404(r.inventory.Detach(ctx, id, o.actual.attachment.id, d.force))
+	case actDelete:
+		log.FromContext(ctx).Info("Deleting ENI", "eniID", id)
+		return gone404(r.inventory.Delete(ctx, id))
+	case actUnassign:
+		return r.inventory.Unassign(ctx, id, split(d.names))
+	case actAssign:
+		return r.inventory.Assign(ctx, id, ec2.AssignInput{AddressCount: d.count, PrefixCount: d.prefixes})
+	case actSetSecurityGroups:
+		return r.inventory.SetSecurityGroups(ctx, id, o.desired.securityGroups)
+	case actSetTags:
+		return r.setTags(ctx, eni, d)
+	case actSetTermination:
+		return r.inventory.SetDeleteOnTermination(ctx, id, o.actual.attachment.id, !o.actual.attachment.deleteOnTermination)
+	default:
+		return nil
+	}
+}
+
+// create makes the recorded call. A definite refusal closes the attempt; it
+// leaves no doubt only if no call of the attempt was made before.
+func (r *Reconciler) create(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, done *progress) error {
+	record := eni.Status.Creation
+	first := done.freshRecord
+	done.freshRecord = false
+	log.FromContext(ctx).Info("Creating ENI", "attempt", record.Attempt, "subnet", record.SubnetID)
+	created, err := r.inventory.Create(ctx, createInput(eni.UID, record))
+	switch {
+	case err == nil:
+		eni.Status.NetworkInterfaceID = created.ID
+	case refused(err):
+		record.Refused = ec2.Code(err)
+		record.SubnetFull = ec2.Classify(err) == ec2.ClassCapacity
+		record.Unclear = record.Unclear || !first
+	}
+	return err
+}
+
+// refused says that EC2 has made no ENI and will make none for this call.
+func refused(err error) bool {
+	return ec2.Code(err) != "" && !ec2.Unclear(err) && ec2.Classify(err) != ec2.ClassThrottled
+}
+
+// find adopts the ENI that carries the resource's UID, or notes that there was
+// none.
+func (r *Reconciler) find(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) error {
+	found, err := r.inventory.LookByOwner(ctx, string(eni.UID))
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		log.FromContext(ctx).Info("Adopting ENI", "eniID", found[0].ID)
+		eni.Status.NetworkInterfaceID = found[0].ID
+		return nil
+	}
+	if eni.Status.Creation.MissedAt == nil {
+		now := metav1.NewTime(r.clock.Now())
+		eni.Status.Creation.MissedAt = &now
+	}
+	return nil
+}
+
+// noSlotError says that an instance has no free device index for an ENI.
+type noSlotError struct{ instanceID string }
+
+func (e *noSlotError) Error() string {
+	return fmt.Sprintf("instance %s has no free device index for this ENI: "+
+		"lower minDeviceIndex, name a free deviceIndex, or detach another ENI", e.instanceID)
+}
+
+func (r *Reconciler) attach(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation) error {
+	id := eni.Status.NetworkInterfaceID
+	slots, err := r.candidates(ctx, eni, o.instanceID)
+	if err != nil {
+		return err
+	}
+	slot, ok := r.inventory.ReserveSlot(o.instanceID, id, slots)
+	if !ok {
+		r.inventory.ForgetInstance(o.instanceID)
+		return &noSlotError{instanceID: o.instanceID}
+	}
+	defer r.inventory.FreeSlot(o.instanceID, id)
+	log.FromContext(ctx).Info("Attaching ENI", "eniID", id, "instance", o.instanceID, "deviceIndex", slot.DeviceIndex)
+	err = r.inventory.Attach(ctx, id, o.instanceID, slot)
+	if err != nil && ec2.Classify(err) != ec2.ClassThrottled {
+		// The instance may be other than we think: read it again.
+		r.inventory.ForgetInstance(o.instanceID)
+	}
+	return err
+}
+
+// candidates are the slots that the ENI may take, the best first.
+func (r *Reconciler) candidates(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, instanceID string) ([]ec2.Slot, error) {
+	if eni.Spec.DeviceIndex != nil {
+		slot := ec2.Slot{DeviceIndex: *eni.Spec.DeviceIndex}
+		if eni.Spec.NetworkCardIndex != nil {
+			slot.NetworkCardIndex = *eni.Spec.NetworkCardIndex
+		}
+		return []ec2.Slot{slot}, nil
+	}
+	instance, _, err := r.inventory.Instance(ctx, instanceID)
+	if err != nil {
+		return nil, err
+	}
+	limits, _, err := r.inventory.InstanceType(ctx, instance.Type)
+	if err != nil {
+		return nil, err
+	}
+	lowest := r.options.MinDeviceIndex
+	if eni.Spec.MinDeviceIndex != nil {
+		lowest = *eni.Spec.MinDeviceIndex
+	}
+	var slots []ec2.Slot
+	for _, slot := range limits.Slots(lowest) {
+		if card := eni.Spec.NetworkCardIndex; card == nil || *card == slot.NetworkCardIndex {
+			slots = append(slots, slot)
+		}
+	}
+	return slots, nil
+}
+
+// setTags also brings the record in line, which tells whose a tag is.
+func (r *Reconciler) setTags(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, d decision) error {
+	if err := r.inventory.SetTags(ctx, eni.Status.NetworkInterfaceID, d.tags, d.untag); err != nil {
+		return err
+	}
+	record := eni.Status.Creation
+	if record == nil {
+		return nil
+	}
+	record.Tags = maps.Clone(record.Tags)
+	for key, value := range d.tags {
+		record.Tags[key] = v1alpha1.TagValue(value)
+	}
+	for _, key := range d.untag {
+		delete(record.Tags, key)
+	}
+	return nil
+}
+
+// gone404 takes NotFound for an answer: what was to go is gone, or a look will
+// tell.
+func gone404(err error) error {
+	if ec2.Classify(err) == ec2.ClassNotFound {
+		return nil
+	}
+	return err
+}
+
+// split sorts names into addresses and prefixes.
+func split(names []string) ec2.Assigned {
+	var out ec2.Assigned
+	for _, name := range names {
+		if strings.Contains(name, "/") {
+			out.Prefixes = append(out.Prefixes, name)
+		} else {
+			out.Addresses = append(out.Addresses, name)
+		}
+	}
+	return out
+}
+
+// refresh re-reads what the inventory knows of the ENI after an action.
+func refresh(inv *inventory.Inventory, id string) (ec2.NetworkInterface, bool) {
+	if id == "" {
+		return ec2.NetworkInterface{}, false
+	}
+	return inv.ENI(id)
+}

@@ -1,0 +1,211 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package eni turns ElasticNetworkInterface resources into ENIs: it creates,
+// attaches, fills, changes, detaches and deletes them, one resource one ENI.
+package eni
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/index"
+	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/store"
+)
+
+const controllerName = "eni"
+
+// Options of the ENI controller; see the operator's flags.
+type Options struct {
+	Identity Identity
+	// MinDeviceIndex is for ENIs whose spec has none.
+	MinDeviceIndex int32
+	// CreateRecordMaxAge is the age from which a creation record is not replayed
+	// any more, since EC2 may have forgotten its client token.
+	CreateRecordMaxAge time.Duration
+	VisibilityWindow   time.Duration
+	// Concurrency is how many ENIs are worked on at once; most of them wait in
+	// EC2's queues.
+	Concurrency int
+	// Controller holds what all controllers have in common, such as the backoff.
+	Controller controller.Options
+}
+
+// Reconciler reconciles ElasticNetworkInterfaces.
+type Reconciler struct {
+	client    client.Client
+	live      client.Reader
+	inventory *inventory.Inventory
+	recorder  events.EventRecorder
+	clock     clock.PassiveClock
+	options   Options
+}
+
+// +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces/status,verbs=update
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// SetupWithManager adds the controller to a manager.
+func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.PassiveClock, options Options) error {
+	r := &Reconciler{
+		client: mgr.GetClient(), live: mgr.GetAPIReader(), inventory: inv,
+		recorder: mgr.GetEventRecorder("eni-operator"), clock: clk, options: options,
+	}
+	settings := options.Controller
+	settings.MaxConcurrentReconciles = options.Concurrency
+	return ctrl.NewControllerManagedBy(mgr).
+		Named(controllerName).
+		For(&v1alpha1.ElasticNetworkInterface{}, builder.WithPredicates(
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.ownENIsOfNode), builder.WithPredicates(providerIDChanged())).
+		WatchesRawSource(source.Channel(changes(inv), handler.EnqueueRequestsFromMapFunc(sameName))).
+		WithOptions(settings).
+		Complete(r)
+}
+
+// maxSteps bounds the actions of one reconcile: create, attach, addresses,
+// groups, tags, termination, each with a look between.
+const maxSteps = 12
+
+// Reconcile brings one ENI closer to what its resource says.
+func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
+	if err := r.inventory.WaitForSync(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	eni := &v1alpha1.ElasticNetworkInterface{}
+	if err := r.client.Get(ctx, request.NamespacedName, eni); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithValues("eni", eni.Name, "node", eni.Spec.NodeName))
+	if eni.DeletionTimestamp.IsZero() {
+		if added, err := store.AddFinalizer(ctx, r.client, eni); added || err != nil {
+			return store.Settle(controllerName, ctrl.Result{}, client.IgnoreNotFound(err))
+		}
+	}
+	result, err := r.run(ctx, eni.DeepCopy())
+	return store.Settle(controllerName, result, err)
+}
+
+// run observes, plans and acts until there is nothing more to do now. The status
+// is stored after every step, errors included.
+func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) (ctrl.Result, error) {
+	done := &progress{stored: eni.DeepCopy()}
+	for range maxSteps {
+		observed, err := r.observe(ctx, eni, done)
+		if err != nil {
+			return ctrl.Result{}, r.report(ctx, eni, done, observed, decision{}, err)
+		}
+		if paused(eni) {
+			return ctrl.Result{}, r.report(ctx, eni, done, observed, pausedDecision, nil)
+		}
+		decided := plan(observed)
+		if decided.action == actLetGo {
+			r.forget(observed)
+			return ctrl.Result{}, store.RemoveFinalizer(ctx, r.client, eni)
+		}
+		acted := r.act(ctx, eni, observed, decided, done)
+		if err := r.report(ctx, eni, done, observed, decided, acted); err != nil {
+			return ctrl.Result{}, err
+		}
+		if decided.action == actNothing || decided.action == actWait {
+			return ctrl.Result{RequeueAfter: decided.wait}, nil
+		}
+	}
+	return ctrl.Result{RequeueAfter: attachPoll}, nil
+}
+
+var pausedDecision = decision{action: actNothing, reason: v1alpha1.ReasonPaused,
+	message: "Nothing is changed while the annotation " + v1alpha1.PausedAnnotation + " is true"}
+
+func paused(object client.Object) bool {
+	return object.GetAnnotations()[v1alpha1.PausedAnnotation] == "true"
+}
+
+// ownENIsOfNode maps a Node to the ENIs that people made for it; a pool's ENIs
+// name their instance themselves.
+func (r *Reconciler) ownENIsOfNode(ctx context.Context, node client.Object) []reconcile.Request {
+	list := &v1alpha1.ElasticNetworkInterfaceList{}
+	if err := r.client.List(ctx, list, client.MatchingFields{index.NodeName: node.GetName()}); err != nil {
+		log.FromContext(ctx).Error(err, "Listing the ENIs of a node", "node", node.GetName())
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range list.Items {
+		if list.Items[i].Spec.InstanceID == "" {
+			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Name: list.Items[i].Name}})
+		}
+	}
+	return requests
+}
+
+func providerIDChanged() predicate.Predicate {
+	return predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, okBefore := e.ObjectOld.(*corev1.Node)
+			after, okAfter := e.ObjectNew.(*corev1.Node)
+			return okBefore && okAfter && before.Spec.ProviderID != after.Spec.ProviderID
+		},
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+}
+
+// changesBuffer holds the findings of one sweep of a large cluster.
+const changesBuffer = 16384
+
+// changes are the ENIs that a sweep found different, as events of their resources.
+func changes(inv *inventory.Inventory) <-chan event.GenericEvent {
+	found := make(chan event.GenericEvent, changesBuffer)
+	inv.Subscribe(func(change inventory.Change) {
+		if change.OwnerName == "" {
+			return
+		}
+		object := &v1alpha1.ElasticNetworkInterface{}
+		object.Name = change.OwnerName
+		select {
+		case found <- event.GenericEvent{Object: object}:
+		default: // The next sweep finds it again.
+		}
+	})
+	return found
+}
+
+func sameName(_ context.Context, object client.Object) []reconcile.Request {
+	return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(object)}}
+}
+
+// forget drops what is kept in memory for an ENI that is let go.
+func (r *Reconciler) forget(o observation) {
+	r.inventory.FreeSlot(o.instanceID, o.eni.Status.NetworkInterfaceID)
+}
+
+var _ reconcile.Reconciler = (*Reconciler)(nil)
+
+func instanceOf(node *corev1.Node) string {
+	id, kind := ec2.ParseProviderID(node.Spec.ProviderID)
+	if kind != ec2.ProviderIDInstance {
+		return ""
+	}
+	return id
+}

@@ -1,0 +1,149 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package eni
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/index"
+	"github.com/eni-operator/eni-operator/pkg/inventory"
+)
+
+// progress is what one reconcile has done so far.
+type progress struct {
+	// stored is the resource as Kubernetes has it.
+	stored *v1alpha1.ElasticNetworkInterface
+	// looked: the last step asked EC2.
+	looked bool
+	// freshRecord: the creation record was written just now, so no call of its
+	// attempt was made before.
+	freshRecord bool
+}
+
+// observe reads all that a decision depends on. On an error the observation
+// holds what was read until then.
+func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, done *progress) (observation, error) {
+	o := observation{
+		eni: eni, now: r.clock.Now(), looked: done.looked,
+		recordMaxAge: r.options.CreateRecordMaxAge, visibility: r.options.VisibilityWindow,
+	}
+	instance, err := r.observeInstance(ctx, &o)
+	if err != nil {
+		return o, err
+	}
+	o.desired = build(r.options.Identity, eni, instance)
+	if err := r.observeENI(ctx, &o); err != nil {
+		return o, err
+	}
+	if !eni.DeletionTimestamp.IsZero() {
+		o.drained, err = r.drained(ctx, eni)
+	}
+	return o, err
+}
+
+func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.Instance, error) {
+	o.instanceID = o.eni.Spec.InstanceID
+	if o.instanceID == "" {
+		node := &corev1.Node{}
+		if err := r.client.Get(ctx, types.NamespacedName{Name: o.eni.Spec.NodeName}, node); client.IgnoreNotFound(err) != nil {
+			return ec2.Instance{}, err
+		}
+		o.instanceID = instanceOf(node)
+	}
+	if o.instanceID == "" {
+		return ec2.Instance{}, nil
+	}
+	instance, found, err := r.inventory.Instance(ctx, o.instanceID)
+	switch {
+	case err != nil:
+		return instance, err
+	case found && !instance.Gone():
+		o.instance = instanceLive
+	case found, wasAttachedTo(o.eni, o.instanceID):
+		o.instance = instanceGone
+	}
+	return instance, nil
+}
+
+// wasAttachedTo says whether EC2 knew the instance once.
+func wasAttachedTo(eni *v1alpha1.ElasticNetworkInterface, instanceID string) bool {
+	return eni.Status.Attachment != nil && eni.Status.Attachment.InstanceID == instanceID
+}
+
+func (r *Reconciler) observeENI(ctx context.Context, o *observation) error {
+	id := o.eni.Status.NetworkInterfaceID
+	if id == "" {
+		return nil
+	}
+	if known, ok := r.inventory.ENI(id); ok {
+		o.presence, o.actual = present, actualOf(known)
+		return nil
+	}
+	return r.look(ctx, o)
+}
+
+// look asks EC2 for the ENI.
+func (r *Reconciler) look(ctx context.Context, o *observation) error {
+	seen, state, err := r.inventory.Look(ctx, o.eni.Status.NetworkInterfaceID)
+	if err != nil {
+		return err
+	}
+	o.looked = true
+	switch state {
+	case inventory.Present:
+		o.presence, o.actual = present, actualOf(seen)
+	case inventory.Gone:
+		o.presence = gone
+	default:
+		o.presence = presenceUnknown
+	}
+	return nil
+}
+
+func actualOf(eni ec2.NetworkInterface) actual {
+	a := actual{
+		addresses: eni.Addresses, prefixes: eni.Prefixes,
+		securityGroups: eni.SecurityGroups, tags: eni.Tags,
+	}
+	if at := eni.Attachment; at != nil {
+		a.attachment = &attachment{
+			id: at.ID, instanceID: at.InstanceID, deleteOnTermination: at.DeleteOnTermination,
+			changing:  at.Status != ec2.AttachmentAttached,
+			detaching: at.Status == ec2.AttachmentDetaching,
+		}
+	}
+	return a
+}
+
+// drained says whether nobody holds anything of an ENI: its pool says so, or,
+// where it has no pool, no claim is bound to it.
+func (r *Reconciler) drained(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) (bool, error) {
+	if eni.Spec.Drained || eni.Spec.PoolName == "" {
+		return true, nil
+	}
+	err := r.live.Get(ctx, types.NamespacedName{Name: eni.Spec.PoolName}, &v1alpha1.ENIPool{})
+	if !apierrors.IsNotFound(err) {
+		return false, err
+	}
+	claims := &v1alpha1.ENIClaimList{}
+	if err := r.client.List(ctx, claims, client.MatchingFields{index.NodeName: eni.Spec.NodeName}); err != nil {
+		return false, err
+	}
+	for i := range claims.Items {
+		if claims.Items[i].Status.ENIName == eni.Name {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,375 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package eni
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// action is the next thing to do about an ENI. Each is one call, or one write.
+type action string
+
+const (
+	// actNothing: all is as it should be, or only an event can change it.
+	actNothing action = "Nothing"
+	// actWait: look again after decision.wait.
+	actWait action = "Wait"
+	// actRecord writes the next attempt's creation record.
+	actRecord action = "Record"
+	// actCreate makes the call of the creation record.
+	actCreate action = "Create"
+	// actFind looks for the ENI by the owner's UID tag.
+	actFind action = "Find"
+	// actLook reads the ENI from EC2.
+	actLook action = "Look"
+	// actAttach attaches the ENI at a free device index.
+	actAttach action = "Attach"
+	// actDetach detaches the ENI.
+	actDetach action = "Detach"
+	// actDelete deletes the ENI.
+	actDelete action = "Delete"
+	// actUnassign gives the named addresses and prefixes back.
+	actUnassign action = "Unassign"
+	// actAssign asks for more addresses or prefixes.
+	actAssign action = "Assign"
+	// actSetSecurityGroups replaces the security groups.
+	actSetSecurityGroups action = "SetSecurityGroups"
+	// actSetTags brings the tags in line.
+	actSetTags action = "SetTags"
+	// actSetTermination says whether EC2 deletes the ENI with its instance.
+	actSetTermination action = "SetTermination"
+	// actLetGo removes the finalizer.
+	actLetGo action = "LetGo"
+)
+
+// The waits of this controller.
+const (
+	// attachPoll is how long a change of an attachment is given before it is looked
+	// at: EC2 takes 1 to 5 s to attach and 2 to 3 s to detach.
+	attachPoll = time.Second
+	// absencePoll is how long an ENI that EC2 does not show is given to appear.
+	absencePoll = 5 * time.Second
+	// settledPoll re-reads what an outsider may change without telling: whether a
+	// drained ENI may go. Events bring it up much sooner.
+	settledPoll = time.Minute
+)
+
+// instanceState is what is known of the instance that the ENI belongs to.
+type instanceState int
+
+const (
+	// instanceUnknown: no Node names an instance, or EC2 does not know it.
+	instanceUnknown instanceState = iota
+	// instanceLive: EC2 knows it and it is not going away.
+	instanceLive
+	// instanceGone: EC2 says shutting-down or terminated, or knew it once and
+	// does not any more.
+	instanceGone
+)
+
+// presence is what is known of the ENI in EC2.
+type presence int
+
+const (
+	presenceUnknown presence = iota
+	present
+	gone
+)
+
+// attachment is where the ENI sits in EC2.
+type attachment struct {
+	id                  string
+	instanceID          string
+	changing            bool // attaching or detaching
+	detaching           bool
+	deleteOnTermination bool
+}
+
+// actual is the ENI as EC2 has it. Lists are sorted.
+type actual struct {
+	addresses      []string
+	prefixes       []string
+	securityGroups []string
+	tags           map[string]string
+	attachment     *attachment
+}
+
+// desired is what the ENI should look like; see build.
+type desired struct {
+	subnetIDs      []string
+	securityGroups []string
+	// keepGroups: the spec names none, so those of the creation stay.
+	keepGroups   bool
+	addressCount int32
+	prefixCount  int32
+	description  string
+	// tags but the created-at tag.
+	tags map[string]string
+}
+
+// observation is all that a decision depends on.
+type observation struct {
+	eni        *v1alpha1.ElasticNetworkInterface
+	now        time.Time
+	instanceID string
+	instance   instanceState
+	// drained: nobody holds anything of the ENI.
+	drained  bool
+	desired  desired
+	presence presence
+	actual   actual
+	// looked: EC2 was asked within this reconcile, after the last write.
+	looked       bool
+	recordMaxAge time.Duration
+	// visibility is how long EC2 may not show what it has.
+	visibility time.Duration
+}
+
+// decision is what plan decides, and why, in words for the status.
+type decision struct {
+	action   action
+	wait     time.Duration
+	reason   string
+	message  string
+	record   v1alpha1.CreationRecord
+	names    []string
+	count    int32
+	prefixes int32
+	force    bool
+	tags     map[string]string
+	untag    []string
+}
+
+// plan decides the next action for an ENI.
+func plan(o observation) decision {
+	switch {
+	case !o.eni.DeletionTimestamp.IsZero():
+		return planDeletion(o)
+	case o.eni.Status.NetworkInterfaceID == "":
+		return planCreation(o)
+	default:
+		return planLife(o)
+	}
+}
+
+// planCreation follows protocol 5: a record before each call, the same call while
+// its outcome is open, another only after a definite refusal.
+func planCreation(o observation) decision {
+	if o.instance != instanceLive {
+		return decision{action: actNothing, reason: v1alpha1.ReasonNodeUnknown,
+			message: "Waiting for Node " + o.eni.Spec.NodeName + " to name a running EC2 instance in spec.providerID"}
+	}
+	record := o.eni.Status.Creation
+	switch {
+	case record == nil:
+		return recordAttempt(o, 1, o.desired.subnetIDs[0])
+	case record.Refused == "" && o.now.Sub(record.StartedAt.Time) < o.recordMaxAge:
+		return decision{action: actCreate, reason: v1alpha1.ReasonCreating, message: "Creating the ENI"}
+	case record.Refused != "" && !record.Unclear:
+		return recordAttempt(o, record.Attempt+1, nextSubnet(o.desired.subnetIDs, record))
+	default:
+		return planSearch(o, recordAttempt(o, record.Attempt+1, nextSubnet(o.desired.subnetIDs, record)))
+	}
+}
+
+// planSearch looks for an ENI that an earlier call may have made, twice, a
+// visibility window apart, before it goes on with what follows.
+func planSearch(o observation, then decision) decision {
+	missed := o.eni.Status.Creation.MissedAt
+	const message = "Looking for an ENI that an earlier attempt may have created"
+	switch {
+	case missed == nil:
+		return decision{action: actFind, reason: v1alpha1.ReasonCreating, message: message}
+	case o.now.Sub(missed.Time) < o.visibility:
+		return decision{action: actWait, wait: o.visibility - o.now.Sub(missed.Time), reason: v1alpha1.ReasonCreating, message: message}
+	case !o.looked:
+		return decision{action: actFind, reason: v1alpha1.ReasonCreating, message: message}
+	default:
+		return then
+	}
+}
+
+func recordAttempt(o observation, attempt int32, subnetID string) decision {
+	return decision{
+		action: actRecord, reason: v1alpha1.ReasonCreating, message: "Creating the ENI",
+		record: newRecord(o.desired, attempt, subnetID, o.now),
+	}
+}
+
+// nextSubnet is the candidate after the one that refused: the same one again if
+// the refusal was not for want of addresses.
+func nextSubnet(candidates []string, record *v1alpha1.CreationRecord) string {
+	at := slices.Index(candidates, string(record.SubnetID))
+	if at < 0 {
+		return candidates[0]
+	}
+	if record.SubnetFull {
+		at++
+	}
+	return candidates[at%len(candidates)]
+}
+
+// planLife brings an ENI that exists to what it should be: attached first, then
+// its addresses, then all that nobody waits for.
+func planLife(o observation) decision {
+	switch {
+	case o.presence == gone:
+		return decision{action: actNothing, reason: v1alpha1.ReasonNotFound,
+			message: "The ENI was deleted outside the operator. Delete this resource; its pool makes another."}
+	case o.presence == presenceUnknown:
+		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonInProgress,
+			message: "EC2 does not show the ENI yet"}
+	}
+	if d := planAttachment(o); d.action != actNothing || d.reason != "" {
+		return d
+	}
+	if d := planAddresses(o); d.action != actNothing {
+		return d
+	}
+	return planAttributes(o)
+}
+
+// planAttachment decides nothing, without a reason, for an ENI that is attached
+// where it should be.
+func planAttachment(o observation) decision {
+	at := o.actual.attachment
+	switch {
+	case at == nil && o.instance == instanceLive:
+		return decision{action: actAttach, reason: v1alpha1.ReasonAttaching, message: "Attaching the ENI to " + o.instanceID}
+	case at == nil:
+		return decision{action: actNothing, reason: v1alpha1.ReasonNodeUnknown,
+			message: "Waiting for Node " + o.eni.Spec.NodeName + " to name a running EC2 instance in spec.providerID"}
+	case at.changing && !o.looked:
+		return decision{action: actLook, reason: v1alpha1.ReasonAttaching, message: "Attaching the ENI to " + at.instanceID}
+	case at.changing:
+		return decision{action: actWait, wait: attachPoll, reason: v1alpha1.ReasonAttaching, message: "Attaching the ENI to " + at.instanceID}
+	case at.instanceID != o.instanceID && o.instance == instanceLive:
+		return planDetach(o, "Moving the ENI to "+o.instanceID)
+	default:
+		return decision{action: actNothing}
+	}
+}
+
+// planAddresses gives back by name, and takes by count.
+func planAddresses(o observation) decision {
+	if names := releasable(o); len(names) > 0 {
+		return decision{action: actUnassign, names: names, reason: v1alpha1.ReasonAssigning, message: "Giving addresses back to the subnet"}
+	}
+	addresses := o.desired.addressCount - int32(len(o.actual.addresses)) //nolint:gosec // bounded by EC2
+	prefixes := o.desired.prefixCount - int32(len(o.actual.prefixes))    //nolint:gosec // bounded by EC2
+	if addresses <= 0 && prefixes <= 0 {
+		return decision{action: actNothing}
+	}
+	return decision{action: actAssign, count: max(addresses, 0), prefixes: max(prefixes, 0),
+		reason: v1alpha1.ReasonAssigning, message: "Assigning addresses"}
+}
+
+// releasable are the names in spec.release that the ENI still carries.
+func releasable(o observation) []string {
+	var names []string
+	for _, name := range o.eni.Spec.Release {
+		if slices.Contains(o.actual.addresses, string(name)) || slices.Contains(o.actual.prefixes, string(name)) {
+			names = append(names, string(name))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// planAttributes is off the critical path: the ENI is ready already.
+func planAttributes(o observation) decision {
+	ready := decision{action: actNothing, reason: v1alpha1.ReasonReady, message: "The ENI is attached and carries its addresses"}
+	if !o.desired.keepGroups && !slices.Equal(o.desired.securityGroups, o.actual.securityGroups) {
+		ready.action = actSetSecurityGroups
+		return ready
+	}
+	if set, remove := tagChanges(o); len(set)+len(remove) > 0 {
+		ready.action, ready.tags, ready.untag = actSetTags, set, remove
+		return ready
+	}
+	if at := o.actual.attachment; at.deleteOnTermination != (o.eni.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain) {
+		ready.action = actSetTermination
+	}
+	return ready
+}
+
+// tagChanges are the tags to set, and the keys that were ours and are no longer
+// asked for. Tags of others stay.
+func tagChanges(o observation) (set map[string]string, remove []string) {
+	set = map[string]string{}
+	for key, value := range o.desired.tags {
+		if have, ok := o.actual.tags[key]; !ok || have != value {
+			set[key] = value
+		}
+	}
+	if record := o.eni.Status.Creation; record != nil {
+		for key := range maps.Keys(record.Tags) {
+			_, wanted := o.desired.tags[key]
+			_, has := o.actual.tags[key]
+			if has && !wanted && key != createdAtKey {
+				remove = append(remove, key)
+			}
+		}
+	}
+	slices.Sort(remove)
+	return set, remove
+}
+
+// planDeletion detaches nothing that somebody holds, and lets go only of what EC2
+// says is gone, or what is to be retained.
+func planDeletion(o observation) decision {
+	record := o.eni.Status.Creation
+	letGo := decision{action: actLetGo, reason: v1alpha1.ReasonDeleting, message: "The ENI is gone"}
+	switch {
+	case o.eni.Status.NetworkInterfaceID == "":
+		if record == nil || (record.Refused != "" && !record.Unclear) {
+			return letGo
+		}
+		return planSearch(o, letGo)
+	case o.presence == gone:
+		return letGo
+	case o.presence == presenceUnknown:
+		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonDeleting, message: "Making sure that the ENI is gone"}
+	case !o.drained && o.instance != instanceGone:
+		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonWaitingForDrain,
+			message: "Claims hold addresses of the ENI; it is detached when they are released"}
+	case o.eni.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain:
+		return planRetain(o, letGo)
+	case o.actual.attachment != nil:
+		return planDetach(o, "Detaching the ENI")
+	default:
+		return decision{action: actDelete, reason: v1alpha1.ReasonDeleting, message: "Deleting the ENI"}
+	}
+}
+
+// planRetain leaves the ENI where it is, marked, so that no collector takes it.
+func planRetain(o observation, letGo decision) decision {
+	if o.actual.tags[deletionPolicyKey] == string(v1alpha1.DeletionPolicyRetain) {
+		letGo.message = "The ENI is retained in EC2"
+		return letGo
+	}
+	return decision{action: actSetTags, reason: v1alpha1.ReasonDeleting, message: "Marking the ENI as retained",
+		tags: map[string]string{deletionPolicyKey: string(v1alpha1.DeletionPolicyRetain)}}
+}
+
+func planDetach(o observation, message string) decision {
+	d := decision{action: actDetach, reason: v1alpha1.ReasonDeleting, message: message}
+	switch at := o.actual.attachment; {
+	case at.changing && !o.looked:
+		d.action = actLook
+	case at.detaching && o.instance == instanceGone:
+		// An ENI may look attached long after its instance is gone (EC2).
+		d.force = true
+	case at.changing:
+		d.action, d.wait = actWait, attachPoll
+	}
+	return d
+}

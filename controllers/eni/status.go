@@ -1,0 +1,210 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package eni
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/store"
+)
+
+// maxTransitions is how many states an ENI's status remembers.
+const maxTransitions = 10
+
+// report derives the status from what is known after a step, stores it if it
+// differs, and tells about it in an event. It returns the step's own error, or
+// that of storing.
+func (r *Reconciler) report(
+	ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, done *progress, o observation, d decision, acted error,
+) error {
+	if ctx.Err() != nil {
+		return ctx.Err() // Stopping: what happened is found again.
+	}
+	if known, ok := refresh(r.inventory, eni.Status.NetworkInterfaceID); ok {
+		if err := r.describe(ctx, eni, known); err != nil && acted == nil {
+			acted = err
+		}
+	}
+	setConditions(eni, o, d, acted)
+	setState(eni, o, d)
+	eni.Status.ObservedGeneration = eni.Generation
+
+	wrote, err := store.UpdateStatus(ctx, r.client, done.stored, eni)
+	if err != nil {
+		return err
+	}
+	if wrote {
+		r.announce(ctx, done.stored, eni)
+		done.stored = eni.DeepCopy()
+	}
+	return acted
+}
+
+// describe copies what EC2 says into the status.
+func (r *Reconciler) describe(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, known ec2.NetworkInterface) error {
+	status := &eni.Status
+	status.MACAddress, status.VPCID = known.MACAddress, known.VPCID
+	status.AvailabilityZone, status.SubnetID = known.AvailabilityZone, known.SubnetID
+	status.PrimaryAddress = known.PrimaryAddress
+	status.SecurityGroupIDs = typed[v1alpha1.SecurityGroupID](known.SecurityGroups)
+	status.Addresses = typed[v1alpha1.Address](known.Addresses)
+	status.Prefixes = typed[v1alpha1.Prefix](known.Prefixes)
+	status.AddressCount = int32(len(known.Addresses) + addressesPerPrefix*len(known.Prefixes)) //nolint:gosec // bounded by EC2
+	status.Attachment = nil
+	if at := known.Attachment; at != nil && at.Status == ec2.AttachmentAttached {
+		status.Attachment = &v1alpha1.Attachment{
+			ID: at.ID, InstanceID: at.InstanceID, DeleteOnTermination: at.DeleteOnTermination,
+			DeviceIndex: at.Slot.DeviceIndex, NetworkCardIndex: at.Slot.NetworkCardIndex,
+		}
+	}
+	if status.SubnetCIDR != "" {
+		return nil
+	}
+	subnet, found, err := r.inventory.Subnet(ctx, known.SubnetID)
+	if err != nil {
+		return err
+	}
+	if !found || !subnet.CIDR.IsValid() {
+		return &noCIDRError{subnetID: known.SubnetID}
+	}
+	status.SubnetCIDR = subnet.CIDR.String()
+	return nil
+}
+
+// addressesPerPrefix is the size of a /28 (EC2 delegates no other).
+const addressesPerPrefix = 16
+
+// noCIDRError says that EC2 told no IPv4 CIDR for the ENI's subnet.
+type noCIDRError struct{ subnetID string }
+
+func (e *noCIDRError) Error() string {
+	return fmt.Sprintf("EC2 tells no IPv4 CIDR for subnet %s; it is asked again", e.subnetID)
+}
+
+// setConditions is the only place that builds an ENI's conditions.
+func setConditions(eni *v1alpha1.ElasticNetworkInterface, o observation, d decision, acted error) {
+	reason, message := d.reason, d.message
+	if acted != nil {
+		reason, message = explain(acted)
+	}
+	set := func(kind string, good bool, goodReason string) {
+		condition := metav1.Condition{
+			Type: kind, Status: metav1.ConditionTrue, Reason: goodReason, ObservedGeneration: eni.Generation,
+		}
+		if !good {
+			condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, reason, message
+		}
+		meta.SetStatusCondition(&eni.Status.Conditions, condition)
+	}
+	status := &eni.Status
+	created := status.NetworkInterfaceID != "" && o.presence != gone
+	attached := created && status.Attachment != nil
+	assigned := created && len(status.Addresses) >= int(eni.Spec.AddressCount) && len(status.Prefixes) >= int(eni.Spec.PrefixCount)
+	set(v1alpha1.ConditionCreated, created, v1alpha1.ReasonCreated)
+	set(v1alpha1.ConditionAttached, attached, v1alpha1.ReasonAttached)
+	set(v1alpha1.ConditionAddressesAssigned, assigned, v1alpha1.ReasonAssigned)
+
+	// What is off the critical path may fail without making the ENI less ready.
+	ready := attached && assigned && status.SubnetCIDR != "" && eni.DeletionTimestamp.IsZero()
+	condition := metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: message,
+		ObservedGeneration: eni.Generation,
+	}
+	if ready {
+		condition.Status = metav1.ConditionTrue
+		if acted == nil && d.reason != v1alpha1.ReasonPaused {
+			condition.Reason, condition.Message = v1alpha1.ReasonReady, ""
+		}
+	}
+	meta.SetStatusCondition(&eni.Status.Conditions, condition)
+}
+
+// explain returns reason and remedy of a failed step.
+func explain(err error) (reason, message string) {
+	var noSlot *noSlotError
+	var noCIDR *noCIDRError
+	switch {
+	case errors.As(err, &noSlot):
+		return v1alpha1.ReasonNoFreeDeviceIndex, err.Error()
+	case errors.As(err, &noCIDR):
+		return v1alpha1.ReasonInProgress, err.Error()
+	default:
+		return ec2.Explain(err)
+	}
+}
+
+// setState notes where the ENI is on its way, and when it got there.
+func setState(eni *v1alpha1.ElasticNetworkInterface, o observation, d decision) {
+	state := stateOf(eni, o, d)
+	if state == eni.Status.State {
+		return
+	}
+	eni.Status.State = state
+	transitions := append(slices.Clone(eni.Status.Transitions), v1alpha1.StateTransition{State: state, At: metav1.NewTime(o.now)})
+	eni.Status.Transitions = transitions[max(len(transitions)-maxTransitions, 0):]
+}
+
+func stateOf(eni *v1alpha1.ElasticNetworkInterface, o observation, d decision) v1alpha1.ENIState {
+	status := &eni.Status
+	switch {
+	case d.reason == v1alpha1.ReasonDeleting && o.actual.attachment != nil:
+		return v1alpha1.ENIDetaching
+	case d.reason == v1alpha1.ReasonDeleting:
+		return v1alpha1.ENIDeleting
+	case status.NetworkInterfaceID != "" && status.Attachment != nil:
+		return v1alpha1.ENIAttached
+	case status.NetworkInterfaceID != "" && d.reason == v1alpha1.ReasonNodeUnknown:
+		return v1alpha1.ENIAvailable
+	case status.NetworkInterfaceID != "":
+		return v1alpha1.ENIAttaching
+	case status.Creation != nil:
+		return v1alpha1.ENICreating
+	default:
+		return v1alpha1.ENIPending
+	}
+}
+
+// announce tells people what changed, once it is stored.
+func (r *Reconciler) announce(ctx context.Context, before, after *v1alpha1.ElasticNetworkInterface) {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
+	if is == nil || (was != nil && was.Status == is.Status && was.Reason == is.Reason) {
+		return
+	}
+	logger := log.FromContext(ctx).WithValues("eniID", after.Status.NetworkInterfaceID)
+	switch {
+	case is.Status == metav1.ConditionTrue && (was == nil || was.Status != metav1.ConditionTrue):
+		logger.Info("ENI is ready", "primaryAddress", after.Status.PrimaryAddress, "addresses", after.Status.AddressCount)
+		r.recorder.Eventf(after, nil, corev1.EventTypeNormal, v1alpha1.ReasonReady, "Attach",
+			"ENI %s is attached to %s with %d addresses", after.Status.NetworkInterfaceID, after.Spec.NodeName, after.Status.AddressCount)
+	case failure(is.Reason):
+		logger.Info("ENI is not ready", "reason", is.Reason, "message", is.Message)
+		r.recorder.Eventf(after, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
+	}
+}
+
+// failure says whether a reason is a trouble that a person should hear of.
+func failure(reason string) bool {
+	switch reason {
+	case v1alpha1.ReasonUnauthorized, v1alpha1.ReasonSubnetExhausted, v1alpha1.ReasonInvalidParameter,
+		v1alpha1.ReasonQuotaExceeded, v1alpha1.ReasonNotFound, v1alpha1.ReasonNoFreeDeviceIndex,
+		v1alpha1.ReasonNodeUnknown, v1alpha1.ReasonEC2Error:
+		return true
+	default:
+		return false
+	}
+}

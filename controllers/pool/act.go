@@ -1,0 +1,180 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/index"
+	"github.com/eni-operator/eni-operator/pkg/store"
+)
+
+// prepareClaims does what must be stored before a decision: claims that may be
+// served get our finalizer, and claims that are deleted show no address any more.
+func (r *Reconciler) prepareClaims(ctx context.Context, o observation) error {
+	for i := range o.claims {
+		claim := &o.claims[i]
+		if claim.DeletionTimestamp.IsZero() {
+			if _, err := store.AddFinalizer(ctx, r.client, claim); client.IgnoreNotFound(err) != nil {
+				return err
+			}
+			continue
+		}
+		if claim.Status.Address == "" {
+			continue
+		}
+		before := claim.DeepCopy()
+		surrender(claim)
+		if _, err := store.UpdateStatus(ctx, r.client, before, claim); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errStaleRecord says that the record in the cache is not the latest.
+var errStaleRecord = errors.New("the pool's record in the cache is not the latest")
+
+// tellClaims writes to each claim what the stored record means for it, and lets
+// go of those that are deleted and hold nothing.
+func (r *Reconciler) tellClaims(ctx context.Context, o observation) error {
+	now := metav1.NewTime(o.now)
+	var failed []error
+	for i := range o.claims {
+		claim := &o.claims[i]
+		v := verdictOn(o, &o.pool.Status, claim)
+		if !claim.DeletionTimestamp.IsZero() {
+			if v.phase != v1alpha1.ClaimBound {
+				failed = append(failed, store.RemoveFinalizer(ctx, r.client, claim))
+			}
+			continue
+		}
+		before := claim.DeepCopy()
+		if v.phase == v1alpha1.ClaimLost && before.Status.Phase == v1alpha1.ClaimBound {
+			if err := r.confirmRecord(ctx, o.pool); err != nil {
+				return err
+			}
+		}
+		applyVerdict(claim, v, now)
+		wrote, err := store.UpdateStatus(ctx, r.client, before, claim)
+		failed = append(failed, client.IgnoreNotFound(err))
+		if wrote && err == nil {
+			r.logClaim(ctx, before, claim)
+		}
+	}
+	return firstOf(failed)
+}
+
+// confirmRecord makes sure that a claim is called lost by the latest record only.
+func (r *Reconciler) confirmRecord(ctx context.Context, pool *v1alpha1.ENIPool) error {
+	latest := &v1alpha1.ENIPool{}
+	if err := r.live.Get(ctx, client.ObjectKeyFromObject(pool), latest); err != nil {
+		return err
+	}
+	if latest.ResourceVersion != pool.ResourceVersion {
+		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("enipools").GroupResource(), pool.Name, errStaleRecord)
+	}
+	return nil
+}
+
+func (r *Reconciler) logClaim(ctx context.Context, before, after *v1alpha1.ENIClaim) {
+	if before.Status.Phase != after.Status.Phase {
+		log.FromContext(ctx).Info("Claim is "+string(after.Status.Phase), "claim", client.ObjectKeyFromObject(after).String(),
+			"address", after.Status.Address, "eniID", after.Status.NetworkInterfaceID)
+	}
+}
+
+// changeENIs creates, resizes and removes ENIs by the stored decision.
+func (r *Reconciler) changeENIs(ctx context.Context, o observation, d decision) error {
+	for _, n := range d.creates {
+		eni := buildENI(o, n)
+		log.FromContext(ctx).Info("Adding ENI to the pool", "eni", eni.Name, "mode", n.mode, "count", n.count)
+		if err := r.client.Create(ctx, eni); err != nil && !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+	}
+	for i := range o.enis {
+		if err := r.changeENI(ctx, o, &o.enis[i], d); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Reconciler) changeENI(ctx context.Context, o observation, eni *v1alpha1.ElasticNetworkInterface, d decision) error {
+	before := eni.DeepCopy()
+	removal := slices.Contains(d.removals, eni.Name)
+	if removal {
+		eni.Spec.Drained = true
+	} else {
+		reshape(o, eni, d)
+	}
+	eni.Spec.Tags = maps.Clone(eni.Spec.Tags)
+	if _, err := store.Update(ctx, r.client, before, eni); err != nil {
+		return err
+	}
+	if !removal || !eni.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	log.FromContext(ctx).Info("Removing ENI from the pool", "eni", eni.Name, "eniID", eni.Status.NetworkInterfaceID)
+	return r.client.Delete(ctx, eni, client.Preconditions{UID: &eni.UID})
+}
+
+// withoutPool answers the claims of a node that has no pool: those that wait are
+// told so, those that held something lost it.
+func (r *Reconciler) withoutPool(ctx context.Context, node string) error {
+	claims := &v1alpha1.ENIClaimList{}
+	if err := r.client.List(ctx, claims, client.MatchingFields{index.NodeName: node}); err != nil || len(claims.Items) == 0 {
+		return err
+	}
+	err := r.live.Get(ctx, client.ObjectKey{Name: node}, &v1alpha1.ENIPool{})
+	if !apierrors.IsNotFound(err) {
+		return err // It is there: the cache will show it, and call again.
+	}
+	now := metav1.NewTime(r.clock.Now())
+	for i := range claims.Items {
+		if err := r.answerWithoutPool(ctx, claims.Items[i].DeepCopy(), now); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Reconciler) answerWithoutPool(ctx context.Context, claim *v1alpha1.ENIClaim, now metav1.Time) error {
+	if !claim.DeletionTimestamp.IsZero() {
+		return store.RemoveFinalizer(ctx, r.client, claim)
+	}
+	v := verdict{phase: v1alpha1.ClaimPending, reason: v1alpha1.ReasonNoPool,
+		message: "Node " + claim.Spec.NodeName + " has no pool: check that the Node exists, is an EC2 instance, and is selected by an ENIPolicy"}
+	if claim.Status.Phase == v1alpha1.ClaimBound || claim.Status.Phase == v1alpha1.ClaimLost {
+		v = verdict{phase: v1alpha1.ClaimLost, reason: v1alpha1.ReasonNodeGone,
+			message: "The node's pool is gone, and what this claim held with it. Delete this claim and make a new one."}
+	}
+	before := claim.DeepCopy()
+	applyVerdict(claim, v, now)
+	_, err := store.UpdateStatus(ctx, r.client, before, claim)
+	return err
+}
+
+// firstOf returns a conflict before any other error, so that it is taken for one.
+func firstOf(failed []error) error {
+	for _, err := range failed {
+		if apierrors.IsConflict(err) {
+			return err
+		}
+	}
+	return errors.Join(failed...)
+}

@@ -1,0 +1,96 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// buildENI says what a new ENI of a pool looks like as a resource.
+func buildENI(o observation, n newENI) *v1alpha1.ElasticNetworkInterface {
+	spec := o.pool.Spec
+	eni := &v1alpha1.ElasticNetworkInterface{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:       n.name,
+			Finalizers: []string{v1alpha1.Finalizer},
+			Labels:     map[string]string{v1alpha1.ExcludeFromBackupLabel: "true"},
+		},
+		Spec: v1alpha1.ElasticNetworkInterfaceSpec{
+			NodeName: spec.NodeName, InstanceID: spec.InstanceID, PoolName: o.pool.Name, Mode: n.mode,
+			MinDeviceIndex: spec.MinDeviceIndex,
+		},
+	}
+	if n.mode == v1alpha1.ModeShared {
+		if o.unit() > 1 {
+			eni.Spec.PrefixCount = n.count
+		} else {
+			eni.Spec.AddressCount = n.count
+		}
+	}
+	follow(o, eni)
+	return eni
+}
+
+// follow brings what a policy may change in place into an ENI's spec: groups,
+// tags, deletion policy, and the subnets of an ENI that has none yet.
+func follow(o observation, eni *v1alpha1.ElasticNetworkInterface) {
+	spec := o.pool.Spec
+	eni.Spec.Tags = spec.Tags
+	eni.Spec.DeletionPolicy = spec.DeletionPolicy
+	if o.draining() {
+		return
+	}
+	if len(o.network.securityGroups) > 0 || len(spec.SecurityGroupSelectorTerms) == 0 {
+		eni.Spec.SecurityGroupIDs = as[v1alpha1.SecurityGroupID](o.network.securityGroups)
+	}
+	if eni.Status.NetworkInterfaceID == "" && len(o.network.subnetIDs) > 0 {
+		eni.Spec.SubnetIDs = as[v1alpha1.SubnetID](o.network.subnetIDs)
+	}
+}
+
+// reshape changes a copy of an ENI's spec by what was decided: more addresses, or
+// fewer, by name. Names that the ENI has given up are dropped from the list.
+func reshape(o observation, eni *v1alpha1.ElasticNetworkInterface, d decision) {
+	follow(o, eni)
+	eni.Spec.Release = slices.DeleteFunc(eni.Spec.Release, func(name v1alpha1.AddressOrPrefix) bool {
+		return !slices.Contains(eni.Status.Addresses, v1alpha1.Address(name)) &&
+			!slices.ContainsFunc(o.pool.Status.Addresses, func(entry v1alpha1.PoolAddress) bool {
+				return string(entry.Address) == string(name)
+			})
+	})
+	releases := d.releases[eni.Name]
+	for _, name := range releases {
+		eni.Spec.Release = append(eni.Spec.Release, v1alpha1.AddressOrPrefix(name))
+	}
+	count, grown := d.counts[eni.Name]
+	switch {
+	case grown && eni.Spec.PrefixCount > 0:
+		eni.Spec.PrefixCount = count
+	case grown:
+		eni.Spec.AddressCount = count
+	default:
+		eni.Spec.AddressCount = max(eni.Spec.AddressCount-int32(len(releases)), 0) //nolint:gosec // bounded by EC2
+	}
+	if len(eni.Spec.Release) == 0 {
+		eni.Spec.Release = nil
+	}
+}
+
+func as[T ~string](values []string) []T {
+	if len(values) == 0 {
+		return nil
+	}
+	out := make([]T, 0, len(values))
+	for _, value := range values {
+		out = append(out, T(value))
+	}
+	return out
+}

@@ -1,0 +1,189 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// verdict is what a claim's status should say.
+type verdict struct {
+	phase   v1alpha1.ClaimPhase
+	reason  string
+	message string
+	// eni and address of a bound claim.
+	eni     *v1alpha1.ElasticNetworkInterface
+	address string
+}
+
+// verdictOn says what the stored record means for a claim. A claim whose entry is
+// being taken away in another writer's record keeps what its status says until
+// this record is read again.
+func verdictOn(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENIClaim) verdict {
+	if eni, address, ok := heldBy(o, stored, claim); ok {
+		return verdict{phase: v1alpha1.ClaimBound, reason: v1alpha1.ReasonBound, eni: eni, address: address}
+	}
+	wasBound := claim.Status.Phase == v1alpha1.ClaimBound || claim.Status.Phase == v1alpha1.ClaimLost
+	if wasBound || (o.nodeGone && claim.Status.Phase != v1alpha1.ClaimExpired) {
+		return verdict{phase: v1alpha1.ClaimLost, reason: v1alpha1.ReasonNodeGone,
+			message: "The node is gone, and what it held with it. Delete this claim and make a new one."}
+	}
+	reason, message := whyPending(o, stored, claim)
+	return verdict{phase: v1alpha1.ClaimPending, reason: reason, message: message}
+}
+
+// heldBy finds what the record says that a claim holds.
+func heldBy(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENIClaim) (*v1alpha1.ElasticNetworkInterface, string, bool) {
+	for i := range stored.Addresses {
+		entry := &stored.Addresses[i]
+		if entry.State == v1alpha1.HolderAllocated && entry.Claim != nil && entry.Claim.UID == claim.UID {
+			return o.eni(entry.ENIName), string(entry.Address), true
+		}
+	}
+	for i := range stored.ENIs {
+		entry := &stored.ENIs[i]
+		if entry.Claim == nil || entry.Claim.UID != claim.UID {
+			continue
+		}
+		eni := o.eni(entry.Name)
+		if eni == nil {
+			return nil, "", true
+		}
+		return eni, eni.Status.PrimaryAddress, true
+	}
+	return nil, "", false
+}
+
+func (o observation) eni(name string) *v1alpha1.ElasticNetworkInterface {
+	for i := range o.enis {
+		if o.enis[i].Name == name {
+			return &o.enis[i]
+		}
+	}
+	return nil
+}
+
+// whyPending says what a claim waits for.
+func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENIClaim) (reason, message string) {
+	switch {
+	case o.draining():
+		return v1alpha1.ReasonPoolDraining, "The node's pool takes no new claims: no policy governs the node, or the pool is being deleted"
+	case !o.offers(claim.Spec.Mode):
+		return v1alpha1.ReasonModeNotOffered, fmt.Sprintf("Policy %s offers no mode %s on this node", o.pool.Spec.PolicyName, claim.Spec.Mode)
+	case !o.allowed[claim.Namespace]:
+		return v1alpha1.ReasonNamespaceNotAllowed, fmt.Sprintf(
+			"Policy %s does not let namespace %s claim on this node (claimNamespaceSelector)", o.pool.Spec.PolicyName, claim.Namespace)
+	case claim.Spec.Address != nil:
+		return whyNotThat(stored, *claim.Spec.Address)
+	case len(o.troubles) > 0:
+		return o.troubles[0].reason, o.troubles[0].message
+	case atMaximum(o, stored, claim.Spec.Mode):
+		return v1alpha1.ReasonPoolAtMaximum, fmt.Sprintf("Policy %s allows no more on this node; a claim must be released first", o.pool.Spec.PolicyName)
+	}
+	for i := range o.enis {
+		ready := meta.FindStatusCondition(o.enis[i].Status.Conditions, v1alpha1.ConditionReady)
+		if ready != nil && ready.Status == metav1.ConditionFalse && !underway(ready.Reason) && ready.Reason != v1alpha1.ReasonDeleting {
+			return ready.Reason, fmt.Sprintf("ENI %s: %s", o.enis[i].Name, ready.Message)
+		}
+	}
+	if instanceFull(o, stored, claim.Spec.Mode) {
+		return v1alpha1.ReasonInstanceFull, fmt.Sprintf("%s carries no more ENIs or addresses; a claim must be released first", o.limits.instanceType)
+	}
+	return v1alpha1.ReasonPoolGrowing, "The pool is taking more from EC2"
+}
+
+// whyNotThat says why a chosen address is not to be had.
+func whyNotThat(stored *v1alpha1.ENIPoolStatus, address v1alpha1.Address) (reason, message string) {
+	at := slices.IndexFunc(stored.Addresses, func(entry v1alpha1.PoolAddress) bool { return entry.Address == address })
+	if at < 0 {
+		return v1alpha1.ReasonAddressNotInPool, fmt.Sprintf("None of the node's shared ENIs carries %s", address)
+	}
+	entry := stored.Addresses[at]
+	if entry.State == v1alpha1.HolderAllocated && entry.Claim != nil {
+		return v1alpha1.ReasonAddressInUse, fmt.Sprintf("%s is held by claim %s/%s", address, entry.Claim.Namespace, entry.Claim.Name)
+	}
+	if entry.State == v1alpha1.HolderCooling {
+		return v1alpha1.ReasonAddressCooling, fmt.Sprintf("%s was released a moment ago and rests", address)
+	}
+	return v1alpha1.ReasonAddressNotInPool, fmt.Sprintf("%s is on its way back to the subnet", address)
+}
+
+func atMaximum(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mode) bool {
+	if mode == v1alpha1.ModeExclusive {
+		return stored.Exclusive != nil && stored.Exclusive.Allocated >= o.pool.Spec.Exclusive.Maximum
+	}
+	return stored.Shared != nil && stored.Shared.Allocated+stored.Shared.Cooling >= o.pool.Spec.Shared.MaximumIPs/o.unit()*o.unit()
+}
+
+// instanceFull says that all the ENIs that the pool may have are there and ready.
+func instanceFull(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mode) bool {
+	if !o.limits.known || o.limits.slots > o.otherENIs+int32(len(o.enis)) { //nolint:gosec // bounded by EC2
+		return false
+	}
+	if mode == v1alpha1.ModeExclusive {
+		return stored.Exclusive != nil && stored.Exclusive.Free == 0
+	}
+	return stored.Shared != nil && stored.Shared.Free == 0 && stored.Shared.Capacity < stored.Shared.Desired
+}
+
+// applyVerdict is the only place that builds a claim's status.
+func applyVerdict(claim *v1alpha1.ENIClaim, v verdict, now metav1.Time) {
+	status := &claim.Status
+	if v.phase != v1alpha1.ClaimBound {
+		*status = v1alpha1.ENIClaimStatus{Conditions: status.Conditions}
+	} else if v.eni != nil {
+		describe(status, v, now)
+	}
+	status.Phase = v.phase
+	status.ObservedGeneration = claim.Generation
+	condition := metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v.reason, Message: v.message,
+		ObservedGeneration: claim.Generation,
+	}
+	if v.phase == v1alpha1.ClaimBound {
+		condition.Status = metav1.ConditionTrue
+	}
+	meta.SetStatusCondition(&status.Conditions, condition)
+}
+
+func describe(status *v1alpha1.ENIClaimStatus, v verdict, now metav1.Time) {
+	eni := v.eni
+	status.Address = v.address
+	status.SubnetCIDR = eni.Status.SubnetCIDR
+	status.MACAddress = eni.Status.MACAddress
+	status.NetworkInterfaceID = eni.Status.NetworkInterfaceID
+	status.ENIName = eni.Name
+	if at := eni.Status.Attachment; at != nil {
+		device, card := at.DeviceIndex, at.NetworkCardIndex
+		status.DeviceIndex, status.NetworkCardIndex = &device, &card
+	}
+	if subnet, err := netip.ParsePrefix(eni.Status.SubnetCIDR); err == nil {
+		status.PrefixLength = int32(subnet.Bits())              //nolint:gosec // at most 32
+		status.Gateway = subnet.Masked().Addr().Next().String() // The VPC router is at the subnet's first address + 1 (EC2).
+	}
+	if status.BoundAt == nil {
+		status.BoundAt = &now
+	}
+}
+
+// surrender is the status of a claim that is being deleted: it holds nothing any
+// more.
+func surrender(claim *v1alpha1.ENIClaim) {
+	phase := claim.Status.Phase
+	applyVerdict(claim, verdict{phase: v1alpha1.ClaimPending, reason: v1alpha1.ReasonReleasing,
+		message: "The claim is deleted and gives back what it held"}, metav1.Time{})
+	if phase == v1alpha1.ClaimLost || phase == v1alpha1.ClaimExpired {
+		claim.Status.Phase = phase
+	}
+}

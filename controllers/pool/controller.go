@@ -1,0 +1,153 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package pool keeps each node's pool: it decides how many ENIs and addresses the
+// node has, and alone says which claim holds which. A decision is stored in the
+// pool's status before anybody acts on it.
+package pool
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/store"
+)
+
+const controllerName = "pool"
+
+// Options of the pool controller; see the operator's flags.
+type Options struct {
+	// MinDeviceIndex is for pools whose policy has none.
+	MinDeviceIndex int32
+	// NodeGoneGrace is how long a missing Node is waited for.
+	NodeGoneGrace time.Duration
+	// IdleReleaseAfter is for pools whose policy has no shared mode.
+	IdleReleaseAfter time.Duration
+	// Concurrency is how many pools are worked on at once.
+	Concurrency int
+	// Controller holds what all controllers have in common, such as the backoff.
+	Controller controller.Options
+}
+
+// Reconciler reconciles ENIPools and the ENIClaims on their nodes.
+type Reconciler struct {
+	client    client.Client
+	live      client.Reader
+	inventory *inventory.Inventory
+	recorder  events.EventRecorder
+	clock     clock.PassiveClock
+	options   Options
+}
+
+// +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipools,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipools/status,verbs=update
+// +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=eniclaims,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=eniclaims/status,verbs=update
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+
+// Reconcile brings one node's pool and claims closer to what they should be. The
+// request names the node, which is also the pool's name.
+func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
+	if err := r.inventory.WaitForSync(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
+	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithValues("pool", request.Name, "node", request.Name))
+	pool := &v1alpha1.ENIPool{}
+	err := r.client.Get(ctx, request.NamespacedName, pool)
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, err
+	}
+	var result ctrl.Result
+	if err != nil {
+		err = r.withoutPool(ctx, request.Name)
+	} else {
+		result, err = r.withPool(ctx, pool.DeepCopy())
+	}
+	return store.Settle(controllerName, result, err)
+}
+
+// withPool reads, decides, stores the decision, and only then acts by it.
+func (r *Reconciler) withPool(ctx context.Context, pool *v1alpha1.ENIPool) (ctrl.Result, error) {
+	if pool.DeletionTimestamp.IsZero() {
+		if added, err := store.AddFinalizer(ctx, r.client, pool); added || err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	if pool.Annotations[v1alpha1.PausedAnnotation] == "true" {
+		return ctrl.Result{}, nil
+	}
+	o, observeErr := r.observe(ctx, pool)
+	if o.pool == nil {
+		return ctrl.Result{}, observeErr
+	}
+	if err := r.prepareClaims(ctx, o); err != nil {
+		return ctrl.Result{}, err
+	}
+	decided := plan(o)
+	if err := r.storeDecision(ctx, pool, decided); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.tellClaims(ctx, o); err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.changeENIs(ctx, o, decided); err != nil {
+		return ctrl.Result{}, err
+	}
+	if o.finished() {
+		r.inventory.ForgetInstance(pool.Spec.InstanceID)
+		return ctrl.Result{}, store.RemoveFinalizer(ctx, r.client, pool)
+	}
+	return ctrl.Result{RequeueAfter: decided.recheck}, observeErr
+}
+
+// storeDecision is the compare-and-swap: it fails if anybody wrote the pool since
+// it was read.
+func (r *Reconciler) storeDecision(ctx context.Context, pool *v1alpha1.ENIPool, d decision) error {
+	before := pool.DeepCopy()
+	pool.Status = d.status
+	wrote, err := store.UpdateStatus(ctx, r.client, before, pool)
+	if wrote && err == nil {
+		r.announce(ctx, before, pool)
+	}
+	return err
+}
+
+// finished says that a deleted pool has nothing left.
+func (o observation) finished() bool {
+	return !o.pool.DeletionTimestamp.IsZero() && len(o.enis) == 0 && len(o.pool.Status.ENIs) == 0 && len(o.pool.Status.Addresses) == 0
+}
+
+// announce tells people what changed, once it is stored.
+func (r *Reconciler) announce(ctx context.Context, before, after *v1alpha1.ENIPool) {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
+	if is == nil || (was != nil && was.Status == is.Status && was.Reason == is.Reason) {
+		return
+	}
+	logger := log.FromContext(ctx)
+	if is.Status == metav1.ConditionTrue {
+		logger.Info("Pool is ready", "enis", after.Status.ENICount)
+		r.recorder.Eventf(after, nil, corev1.EventTypeNormal, is.Reason, "Fill", "The pool holds its minimum on %d ENIs", after.Status.ENICount)
+		return
+	}
+	logger.Info("Pool is not ready", "reason", is.Reason, "message", is.Message)
+	if is.Reason != v1alpha1.ReasonENIsNotReady && !underway(is.Reason) {
+		r.recorder.Eventf(after, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
+	}
+}

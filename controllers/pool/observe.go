@@ -1,0 +1,289 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/index"
+	"github.com/eni-operator/eni-operator/pkg/inventory"
+)
+
+// observe reads all that a decision depends on. What EC2 does not tell becomes a
+// trouble, and an error to try again by, but never stops what does not need it.
+// Only when Kubernetes fails is there no observation.
+func (r *Reconciler) observe(ctx context.Context, pool *v1alpha1.ENIPool) (observation, error) {
+	o := observation{now: r.clock.Now(), idleAfter: r.options.IdleReleaseAfter, lowestSlot: r.lowestSlot(pool)}
+	if err := r.observeENIs(ctx, pool, &o); err != nil {
+		return observation{}, err
+	}
+	if err := r.observeClaims(ctx, pool, &o); err != nil {
+		return observation{}, err
+	}
+	o.pool = pool
+	if since := pool.Spec.NodeGoneSince; since != nil && o.now.Sub(since.Time) >= r.options.NodeGoneGrace {
+		o.nodeGone = true
+	}
+	return o, r.observeEC2(ctx, &o)
+}
+
+func (r *Reconciler) lowestSlot(pool *v1alpha1.ENIPool) int32 {
+	if pool.Spec.MinDeviceIndex != nil {
+		return *pool.Spec.MinDeviceIndex
+	}
+	return r.options.MinDeviceIndex
+}
+
+func (r *Reconciler) observeENIs(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
+	list := &v1alpha1.ElasticNetworkInterfaceList{}
+	if err := r.client.List(ctx, list, client.MatchingFields{index.NodeName: pool.Spec.NodeName}); err != nil {
+		return err
+	}
+	for i := range list.Items {
+		eni := &list.Items[i]
+		switch {
+		case eni.Spec.PoolName == pool.Name && eni.Spec.InstanceID == pool.Spec.InstanceID:
+			o.enis = append(o.enis, *eni.DeepCopy())
+		case eni.Spec.InstanceID == "" || eni.Spec.InstanceID == pool.Spec.InstanceID:
+			o.otherENIs++
+		}
+	}
+	slices.SortFunc(o.enis, func(a, b v1alpha1.ElasticNetworkInterface) int { return strings.Compare(a.Name, b.Name) })
+	return nil
+}
+
+// observeClaims reads the node's claims: from the cache, or live where the record
+// is lost and only they know who holds what.
+func (r *Reconciler) observeClaims(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
+	reader := client.Reader(r.client)
+	if pool.Status.PoolUID != pool.UID && len(o.enis) > 0 {
+		reader = r.live
+	}
+	list := &v1alpha1.ENIClaimList{}
+	if err := reader.List(ctx, list, client.MatchingFields{index.NodeName: pool.Spec.NodeName}); err != nil {
+		return err
+	}
+	o.allowed = map[string]bool{}
+	for i := range list.Items {
+		claim := list.Items[i].DeepCopy()
+		o.claims = append(o.claims, *claim)
+		if _, known := o.allowed[claim.Namespace]; known {
+			continue
+		}
+		allowed, err := r.namespaceAllowed(ctx, pool.Spec.ClaimNamespaceSelector, claim.Namespace)
+		if err != nil {
+			return err
+		}
+		o.allowed[claim.Namespace] = allowed
+	}
+	return r.observeVanished(ctx, pool, o)
+}
+
+func (r *Reconciler) namespaceAllowed(ctx context.Context, selector *metav1.LabelSelector, name string) (bool, error) {
+	if selector == nil || (len(selector.MatchLabels) == 0 && len(selector.MatchExpressions) == 0) {
+		return true, nil
+	}
+	parsed, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil {
+		return false, nil //nolint:nilerr // a selector that nothing can satisfy allows nobody
+	}
+	namespace := &corev1.Namespace{}
+	if err := r.client.Get(ctx, types.NamespacedName{Name: name}, namespace); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	return parsed.Matches(labels.Set(namespace.Labels)), nil
+}
+
+// observeVanished asks Kubernetes itself about holders that the cache does not
+// show: only their absence there frees what they hold.
+func (r *Reconciler) observeVanished(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
+	cached := map[types.UID]bool{}
+	for i := range o.claims {
+		cached[o.claims[i].UID] = true
+	}
+	o.vanished = map[string]bool{}
+	for _, holder := range holdersIn(&pool.Status) {
+		if cached[holder.UID] {
+			continue
+		}
+		claim := &v1alpha1.ENIClaim{}
+		err := r.live.Get(ctx, types.NamespacedName{Namespace: holder.Namespace, Name: holder.Name}, claim)
+		if client.IgnoreNotFound(err) != nil {
+			return err
+		}
+		if apierrors.IsNotFound(err) || claim.UID != holder.UID {
+			o.vanished[string(holder.UID)] = true
+		}
+	}
+	return nil
+}
+
+// holdersIn are the claims that a record says hold something.
+func holdersIn(status *v1alpha1.ENIPoolStatus) []v1alpha1.ClaimReference {
+	var holders []v1alpha1.ClaimReference
+	for _, entry := range status.Addresses {
+		if entry.State == v1alpha1.HolderAllocated && entry.Claim != nil {
+			holders = append(holders, *entry.Claim)
+		}
+	}
+	for _, entry := range status.ENIs {
+		if entry.Claim != nil {
+			holders = append(holders, *entry.Claim)
+		}
+	}
+	return holders
+}
+
+// observeEC2 reads the instance, its limits and the network of its ENIs.
+func (r *Reconciler) observeEC2(ctx context.Context, o *observation) error {
+	id := o.pool.Spec.InstanceID
+	instance, found, err := r.inventory.Instance(ctx, id)
+	switch {
+	case err != nil:
+		reason, message := ec2.Explain(err)
+		o.trouble(v1alpha1.ConditionInstanceFound, reason, message)
+		return err
+	case found && instance.Gone():
+		o.nodeGone = true
+		o.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonInstanceTerminated, fmt.Sprintf("Instance %s is %s", id, instance.State))
+		return nil
+	case !found && o.pool.Status.InstanceType != "":
+		o.nodeGone = true
+		o.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonInstanceTerminated, fmt.Sprintf("EC2 does not know instance %s any more", id))
+		return nil
+	case !found:
+		return r.unknownInstance(o)
+	}
+	if err := r.observeLimits(ctx, o, instance); err != nil {
+		return err
+	}
+	if o.draining() {
+		return nil
+	}
+	return r.observeNetwork(ctx, o, instance)
+}
+
+// unknownInstance may be one that EC2 does not show yet, so it is asked for again.
+func (r *Reconciler) unknownInstance(o *observation) error {
+	id := o.pool.Spec.InstanceID
+	o.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonInstanceNotFound, fmt.Sprintf(
+		"EC2 does not know instance %s in this account and Region. Check the Node's spec.providerID, and the operator's AWS_REGION and IAM identity.", id))
+	return errors.New("EC2 does not know instance " + id)
+}
+
+func (o *observation) trouble(condition, reason, message string) {
+	o.troubles = append(o.troubles, trouble{condition: condition, reason: reason, message: message})
+}
+
+func (r *Reconciler) observeLimits(ctx context.Context, o *observation, instance ec2.Instance) error {
+	limitsOf, found, err := r.inventory.InstanceType(ctx, instance.Type)
+	if err != nil {
+		reason, message := ec2.Explain(err)
+		o.trouble(v1alpha1.ConditionInstanceFound, reason, message)
+		return err
+	}
+	if !found {
+		o.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonNotFound,
+			fmt.Sprintf("EC2 tells no limits of instance type %s", instance.Type))
+		return errors.New("EC2 tells no limits of instance type " + instance.Type)
+	}
+	foreign := r.inventory.ForeignSlots(instance)
+	usable := int32(0)
+	for _, slot := range limitsOf.Slots(o.lowestSlot) {
+		if !foreign[slot] {
+			usable++
+		}
+	}
+	o.limits = limits{
+		known: true, instanceType: instance.Type, nitro: limitsOf.Nitro,
+		slots: min(usable, limitsOf.MaxENIs-int32(len(foreign))), addressSlots: limitsOf.IPv4PerENI - 1, //nolint:gosec // bounded by EC2
+	}
+	return nil
+}
+
+func (r *Reconciler) observeNetwork(ctx context.Context, o *observation, instance ec2.Instance) error {
+	spec := o.pool.Spec
+	o.network.subnetIDs = []string{instance.SubnetID}
+	if len(spec.SubnetSelectorTerms) > 0 {
+		subnets, err := r.inventory.Subnets(ctx, instance.VPCID, instance.AvailabilityZone, subnetTerms(spec.SubnetSelectorTerms))
+		if err != nil {
+			return o.networkFailed(err)
+		}
+		o.network.subnetIDs = nil
+		for _, subnet := range subnets {
+			o.network.subnetIDs = append(o.network.subnetIDs, subnet.ID)
+		}
+		if len(subnets) == 0 {
+			return o.nothingFound(v1alpha1.ReasonSubnetNotFound, fmt.Sprintf(
+				"subnetSelectorTerms of policy %s find no subnet in %s, zone %s", spec.PolicyName, instance.VPCID, instance.AvailabilityZone))
+		}
+	}
+	if len(spec.SecurityGroupSelectorTerms) == 0 {
+		return nil
+	}
+	groups, err := r.inventory.SecurityGroups(ctx, instance.VPCID, groupTerms(spec.SecurityGroupSelectorTerms))
+	if err != nil {
+		return o.networkFailed(err)
+	}
+	if len(groups) == 0 {
+		return o.nothingFound(v1alpha1.ReasonSecurityGroupNotFound, fmt.Sprintf(
+			"securityGroupSelectorTerms of policy %s find no security group in %s", spec.PolicyName, instance.VPCID))
+	}
+	o.network.securityGroups = groups
+	return nil
+}
+
+func (o *observation) networkFailed(err error) error {
+	reason, message := ec2.Explain(err)
+	o.trouble(v1alpha1.ConditionNetworkResolved, reason, message)
+	o.limits.known = false
+	return err
+}
+
+// nothingFound stops growth until the terms find something; it is asked again.
+func (o *observation) nothingFound(reason, message string) error {
+	o.trouble(v1alpha1.ConditionNetworkResolved, reason, message)
+	o.limits.known = false
+	return errors.New(message)
+}
+
+func subnetTerms(in []v1alpha1.SubnetSelectorTerm) []inventory.Term {
+	out := make([]inventory.Term, 0, len(in))
+	for _, term := range in {
+		out = append(out, inventory.Term{ID: term.ID, Tags: tagsOf(term.Tags)})
+	}
+	return out
+}
+
+func groupTerms(in []v1alpha1.SecurityGroupSelectorTerm) []inventory.Term {
+	out := make([]inventory.Term, 0, len(in))
+	for _, term := range in {
+		out = append(out, inventory.Term{ID: term.ID, Name: term.Name, Tags: tagsOf(term.Tags)})
+	}
+	return out
+}
+
+func tagsOf(in map[string]v1alpha1.TagValue) map[string]string {
+	out := make(map[string]string, len(in))
+	for key, value := range in {
+		out[key] = string(value)
+	}
+	return out
+}

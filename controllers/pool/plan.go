@@ -1,0 +1,149 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"time"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// limits are what the instance can carry of ours. Known is false while EC2 has
+// not told them.
+type limits struct {
+	known        bool
+	instanceType string
+	// slots that ENIs of ours may take, those they have taken included.
+	slots int32
+	// addressSlots of one ENI for secondary addresses or prefixes.
+	addressSlots int32
+	nitro        bool
+}
+
+// network is where new ENIs of the pool go.
+type network struct {
+	subnetIDs      []string
+	securityGroups []string
+}
+
+// observation is all that a decision depends on.
+type observation struct {
+	pool *v1alpha1.ENIPool
+	now  time.Time
+	// enis of the pool by name, and how many other ENI resources sit on the instance.
+	enis       []v1alpha1.ElasticNetworkInterface
+	otherENIs  int32
+	claims     []v1alpha1.ENIClaim
+	vanished   map[string]bool // UIDs of claims that a live read did not find
+	allowed    map[string]bool // namespaces that may claim
+	nodeGone   bool
+	limits     limits
+	network    network
+	idleAfter  time.Duration // for pools whose policy has no shared mode
+	lowestSlot int32
+	// troubles are conditions that reading brought up, such as an unknown instance.
+	troubles []trouble
+}
+
+// trouble is something that keeps the pool from being what it should be.
+type trouble struct {
+	condition string
+	reason    string
+	message   string
+}
+
+// decision is what plan decides. The status is stored first; only then are
+// claims told and ENIs changed, by what was stored.
+type decision struct {
+	status  v1alpha1.ENIPoolStatus
+	creates []newENI
+	// counts are the new sizes of ENIs that grow, in addresses or prefixes.
+	counts map[string]int32
+	// releases are the addresses to give back by name, by ENI.
+	releases map[string][]string
+	// removals are ENIs that nobody holds anything of.
+	removals []string
+	// recheck is when time alone changes the decision; zero: never.
+	recheck time.Duration
+}
+
+// newENI is an ENI to make.
+type newENI struct {
+	name  string
+	mode  v1alpha1.Mode
+	count int32
+}
+
+// plan decides who holds what, how large the pool should be, and what that means
+// for its ENIs.
+func plan(o observation) decision {
+	h := holdersOf(o)
+	h.forgetLost(o)
+	h.settleReleases(o)
+	h.cool(o)
+	h.quarantineSurprises(o)
+	h.drain(o)
+	h.allocate(o)
+	d := decision{counts: map[string]int32{}, releases: map[string][]string{}}
+	s := sizeOf(o, h)
+	surplusSince, wait := h.shrink(o, s)
+	s.grow(o, h, &d)
+	h.handOver(o, &d)
+	d.status = statusOf(o, h, s)
+	d.status.SurplusSince = surplusSince
+	d.recheck = soonest(h.nextThaw(o), wait)
+	return d
+}
+
+// draining says whether the pool takes no new claims at all.
+func (o observation) draining() bool {
+	return !o.pool.DeletionTimestamp.IsZero() || o.pool.Spec.PolicyName == "" || o.nodeGone
+}
+
+// offers says whether the policy offers a mode on this node.
+func (o observation) offers(mode v1alpha1.Mode) bool {
+	if mode == v1alpha1.ModeExclusive {
+		return o.pool.Spec.Exclusive != nil
+	}
+	return o.pool.Spec.Shared != nil
+}
+
+// unit is the number of addresses of one slot.
+func (o observation) unit() int32 {
+	if o.pool.Spec.Shared != nil && o.pool.Spec.Shared.AddressType == v1alpha1.AddressTypeIPv4Prefix {
+		return addressesPerPrefix
+	}
+	return 1
+}
+
+// addressesPerPrefix is the size of a /28 (EC2 delegates no other).
+const addressesPerPrefix = 16
+
+func (o observation) cooldown() time.Duration {
+	if o.pool.Spec.Shared != nil && o.pool.Spec.Shared.Cooldown != nil {
+		return o.pool.Spec.Shared.Cooldown.Duration
+	}
+	return defaultCooldown
+}
+
+// defaultCooldown is the API's default, for pools without shared mode: VPCs go on
+// sending to an address for up to 30 s after it was released.
+const defaultCooldown = 30 * time.Second
+
+func (o observation) idleReleaseAfter() time.Duration {
+	if o.pool.Spec.Shared != nil && o.pool.Spec.Shared.IdleReleaseAfter != nil {
+		return o.pool.Spec.Shared.IdleReleaseAfter.Duration
+	}
+	return o.idleAfter
+}
+
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || (b != 0 && b < a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,186 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// statusOf writes the record and the counts down, in a fixed order.
+func statusOf(o observation, h *holders, s *sizing) v1alpha1.ENIPoolStatus {
+	status := *o.pool.Status.DeepCopy()
+	status.PoolUID = o.pool.UID
+	status.ObservedGeneration = o.pool.Generation
+	if o.limits.known {
+		status.InstanceType = o.limits.instanceType
+	}
+	status.ENIs, status.Addresses = nil, nil
+	for _, name := range slices.Sorted(maps.Keys(h.enis)) {
+		status.ENIs = append(status.ENIs, *h.enis[name])
+	}
+	for _, entry := range h.addresses {
+		status.Addresses = append(status.Addresses, *entry)
+	}
+	slices.SortFunc(status.Addresses, func(a, b v1alpha1.PoolAddress) int {
+		return strings.Compare(string(a.Address), string(b.Address))
+	})
+	status.ENICount = int32(len(h.resources)) //nolint:gosec // bounded by EC2
+	status.Shared, status.Exclusive = countShared(o, h, s), countExclusive(o, h, s)
+	setConditions(o, h, s, &status)
+	return status
+}
+
+func countShared(o observation, h *holders, s *sizing) *v1alpha1.SharedStatus {
+	if o.pool.Spec.Shared == nil && s.sharedAllocated == 0 {
+		return nil
+	}
+	counts := &v1alpha1.SharedStatus{Allocated: s.sharedAllocated, Cooling: s.sharedCooling, Desired: s.sharedDesired}
+	for name, entry := range h.enis {
+		eni := h.resources[name]
+		if eni == nil || entry.Mode != v1alpha1.ModeShared || !entry.Ready || entry.State == v1alpha1.PoolENIReleasing {
+			continue
+		}
+		free := int32(len(h.free(name))) //nolint:gosec // bounded by EC2
+		if entry.State == v1alpha1.PoolENIActive {
+			counts.Free += free
+		}
+		counts.Capacity += free + int32(h.held(name)+h.resting(name)) //nolint:gosec // bounded by EC2
+	}
+	return counts
+}
+
+func countExclusive(o observation, h *holders, s *sizing) *v1alpha1.ExclusiveStatus {
+	if o.pool.Spec.Exclusive == nil && s.exclusiveAllocated == 0 {
+		return nil
+	}
+	counts := &v1alpha1.ExclusiveStatus{Allocated: s.exclusiveAllocated, Desired: s.exclusiveDesired}
+	for _, entry := range h.enis {
+		if entry.Mode != v1alpha1.ModeExclusive || !entry.Ready || entry.State == v1alpha1.PoolENIReleasing {
+			continue
+		}
+		counts.Capacity++
+		if entry.State == v1alpha1.PoolENIActive && entry.Claim == nil && entry.CoolingSince == nil {
+			counts.Free++
+		}
+	}
+	return counts
+}
+
+// setConditions is the only place that builds a pool's conditions.
+func setConditions(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoolStatus) {
+	set := func(kind string, good bool, reason, message string) {
+		state := metav1.ConditionFalse
+		if good {
+			state = metav1.ConditionTrue
+		}
+		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+			Type: kind, Status: state, Reason: reason, Message: message, ObservedGeneration: o.pool.Generation,
+		})
+	}
+	good := map[string]string{
+		v1alpha1.ConditionInstanceFound:   v1alpha1.ReasonInstanceFound,
+		v1alpha1.ConditionNetworkResolved: v1alpha1.ReasonNetworkResolved,
+	}
+	for _, kind := range slices.Sorted(maps.Keys(good)) {
+		if t := o.troubleWith(kind); t != nil {
+			set(kind, false, t.reason, t.message)
+			continue
+		}
+		set(kind, true, good[kind], "")
+	}
+	if s.short {
+		set(v1alpha1.ConditionCapacityAvailable, false, v1alpha1.ReasonInstanceTypeLimit, shortMessage(o, s))
+	} else if o.limits.known {
+		set(v1alpha1.ConditionCapacityAvailable, true, v1alpha1.ReasonFits, "")
+	}
+	ready, reason, message := readiness(o, h, s, status)
+	set(v1alpha1.ConditionReady, ready, reason, message)
+}
+
+func (o observation) troubleWith(condition string) *trouble {
+	for i := range o.troubles {
+		if o.troubles[i].condition == condition {
+			return &o.troubles[i]
+		}
+	}
+	return nil
+}
+
+// shortMessage says what fits where the policy asks for more.
+func shortMessage(o observation, s *sizing) string {
+	if o.unit() > 1 && !o.limits.nitro {
+		return fmt.Sprintf("%s carries no prefixes: only Nitro instance types do. Set addressType: IPv4, or select other nodes.",
+			o.limits.instanceType)
+	}
+	return fmt.Sprintf("%s has room for %d ENIs of this policy with up to %d addresses each, which is less than its minimum: "+
+		"the pool gets %d addresses and %d exclusive ENIs. Lower the minimum, or select larger instances.",
+		o.limits.instanceType, max(o.limits.slots-o.otherENIs, 0), o.limits.addressSlots*o.unit(), s.sharedSupply, s.exclusiveSupply)
+}
+
+// readiness is True when the pool holds its minimum.
+func readiness(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoolStatus) (ready bool, reason, message string) {
+	switch {
+	case !o.pool.DeletionTimestamp.IsZero() && s.sharedAllocated+s.exclusiveAllocated > 0:
+		return false, v1alpha1.ReasonInUse, fmt.Sprintf("The pool is deleted when %d addresses and %d ENIs are released by their claims",
+			s.sharedAllocated, s.exclusiveAllocated)
+	case !o.pool.DeletionTimestamp.IsZero():
+		return false, v1alpha1.ReasonDeleting, "The pool's ENIs are being deleted"
+	case len(o.troubles) > 0:
+		return false, o.troubles[0].reason, o.troubles[0].message
+	case o.draining():
+		return false, v1alpha1.ReasonDraining, "No policy governs the node: the pool goes when its last claim is released"
+	case holdsMinimum(o, status):
+		return true, v1alpha1.ReasonReady, ""
+	case s.short:
+		return false, v1alpha1.ReasonInstanceTypeLimit, shortMessage(o, s)
+	}
+	reason, message = waitingFor(h)
+	return false, reason, message
+}
+
+func holdsMinimum(o observation, status *v1alpha1.ENIPoolStatus) bool {
+	shared, exclusive := o.pool.Spec.Shared, o.pool.Spec.Exclusive
+	if shared != nil && status.Shared.Capacity < ceil(shared.MinimumIPs, o.unit())*o.unit() &&
+		status.Shared.Capacity < status.Shared.Desired {
+		return false
+	}
+	return exclusive == nil || status.Exclusive.Capacity >= exclusive.Minimum
+}
+
+// waitingFor names the first ENI that is not ready, and why; one in trouble first.
+func waitingFor(h *holders) (reason, message string) {
+	reason, message = v1alpha1.ReasonENIsNotReady, "Waiting for ENIs to be created"
+	for _, name := range slices.Sorted(maps.Keys(h.resources)) {
+		condition := meta.FindStatusCondition(h.resources[name].Status.Conditions, v1alpha1.ConditionReady)
+		if condition == nil || condition.Status == metav1.ConditionTrue {
+			continue
+		}
+		message = fmt.Sprintf("ENI %s: %s", name, condition.Message)
+		if !underway(condition.Reason) {
+			return condition.Reason, message
+		}
+	}
+	return reason, message
+}
+
+// underway are the reasons of an ENI that needs nothing but time.
+func underway(reason string) bool {
+	switch reason {
+	case v1alpha1.ReasonCreating, v1alpha1.ReasonAttaching, v1alpha1.ReasonAssigning, v1alpha1.ReasonInProgress:
+		return true
+	default:
+		return false
+	}
+}

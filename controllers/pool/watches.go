@@ -1,0 +1,126 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/index"
+	"github.com/eni-operator/eni-operator/pkg/inventory"
+)
+
+// SetupWithManager adds the controller to a manager.
+func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.PassiveClock, options Options) error {
+	r := &Reconciler{
+		client: mgr.GetClient(), live: mgr.GetAPIReader(), inventory: inv,
+		recorder: mgr.GetEventRecorder("eni-operator"), clock: clk, options: options,
+	}
+	settings := options.Controller
+	settings.MaxConcurrentReconciles = options.Concurrency
+	return ctrl.NewControllerManagedBy(mgr).
+		Named(controllerName).
+		For(&v1alpha1.ENIPool{}).
+		Watches(&v1alpha1.ElasticNetworkInterface{}, handler.EnqueueRequestsFromMapFunc(poolOfENI)).
+		Watches(&v1alpha1.ENIClaim{}, handler.EnqueueRequestsFromMapFunc(nodeOfClaim),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.nodesOfNamespace),
+			builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WatchesRawSource(source.Channel(r.instanceChanges(), handler.EnqueueRequestsFromMapFunc(r.poolsOfInstance))).
+		WithOptions(settings).
+		Complete(r)
+}
+
+func named(name string) []reconcile.Request {
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: name}}}
+}
+
+func poolOfENI(_ context.Context, object client.Object) []reconcile.Request {
+	eni, ok := object.(*v1alpha1.ElasticNetworkInterface)
+	if !ok {
+		return nil
+	}
+	if eni.Spec.PoolName == "" {
+		return named(eni.Spec.NodeName) // It takes a slot of the node's.
+	}
+	return named(eni.Spec.PoolName)
+}
+
+func nodeOfClaim(_ context.Context, object client.Object) []reconcile.Request {
+	claim, ok := object.(*v1alpha1.ENIClaim)
+	if !ok {
+		return nil
+	}
+	return named(claim.Spec.NodeName)
+}
+
+// nodesOfNamespace are the nodes with claims of a namespace, whose labels may let
+// it claim now, or no longer.
+func (r *Reconciler) nodesOfNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
+	claims := &v1alpha1.ENIClaimList{}
+	if err := r.client.List(ctx, claims, client.InNamespace(namespace.GetName())); err != nil {
+		log.FromContext(ctx).Error(err, "Listing the claims of a namespace", "namespace", namespace.GetName())
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range claims.Items {
+		requests = append(requests, named(claims.Items[i].Spec.NodeName)...)
+	}
+	return requests
+}
+
+// changesBuffer holds the findings of one sweep of a large cluster.
+const changesBuffer = 8192
+
+// instanceChanges are instances that a read found in another state, as events of
+// a pool that is nameless but for its instance.
+func (r *Reconciler) instanceChanges() <-chan event.GenericEvent {
+	found := make(chan event.GenericEvent, changesBuffer)
+	r.inventory.Subscribe(func(change inventory.Change) {
+		if change.InstanceID == "" {
+			return
+		}
+		select {
+		case found <- event.GenericEvent{Object: &v1alpha1.ENIPool{Spec: v1alpha1.ENIPoolSpec{InstanceID: change.InstanceID}}}:
+		default: // The next sweep finds it again.
+		}
+	})
+	return found
+}
+
+func (r *Reconciler) poolsOfInstance(ctx context.Context, object client.Object) []reconcile.Request {
+	changed, ok := object.(*v1alpha1.ENIPool)
+	if !ok {
+		return nil
+	}
+	pools := &v1alpha1.ENIPoolList{}
+	if err := r.client.List(ctx, pools, client.MatchingFields{index.InstanceID: changed.Spec.InstanceID}); err != nil {
+		log.FromContext(ctx).Error(err, "Listing the pools of an instance", "instance", changed.Spec.InstanceID)
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range pools.Items {
+		requests = append(requests, named(pools.Items[i].Name)...)
+	}
+	return requests
+}

@@ -1,0 +1,56 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// The ENI Operator manages the AWS Elastic Network Interfaces and IP pools of
+// every node of a Kubernetes cluster from one place.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/pflag"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/options"
+	"github.com/eni-operator/eni-operator/pkg/setup"
+)
+
+func main() {
+	o, err := options.FromProcess()
+	if errors.Is(err, pflag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = run(ctrl.SetupSignalHandler(), o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "eni-operator:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options.Options) error {
+	if err := setup.Logging(os.Stderr, o); err != nil {
+		return err
+	}
+	config, err := setup.Kubernetes(o)
+	if err != nil {
+		return err
+	}
+	client, err := ec2.NewClient(ctx, ec2.DefaultLimits())
+	if err != nil {
+		return err
+	}
+	manager, err := setup.New(ctx, config, client, o)
+	if err != nil {
+		return err
+	}
+	return manager.Start(ctx)
+}

@@ -1,0 +1,97 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package ec2
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Batcher collects the keys that callers ask for within a short window and reads
+// them with one call. A caller that gives up leaves; the others get their answer.
+type Batcher[V any] struct {
+	window time.Duration
+	max    int
+	fetch  func(ctx context.Context, keys []string) (map[string]V, error)
+
+	mu   sync.Mutex
+	open *batch[V]
+}
+
+type batch[V any] struct {
+	keys  map[string]struct{}
+	full  chan struct{}
+	done  chan struct{}
+	found map[string]V
+	err   error
+}
+
+// MaxBatch is how many ids one Describe call may name (EC2: 200 filter values).
+const MaxBatch = 200
+
+// batchTimeout bounds one batched read, its wait for the limiter included.
+const batchTimeout = time.Minute
+
+// NewBatcher returns a batcher that calls fetch with at most max keys at a time,
+// window after the first of them was asked for or when max is reached. What fetch
+// does not return is not found.
+func NewBatcher[V any](window time.Duration, max int, fetch func(context.Context, []string) (map[string]V, error)) *Batcher[V] {
+	return &Batcher[V]{window: window, max: max, fetch: fetch}
+}
+
+// Get reads one key. The answer is never older than the call to Get.
+func (b *Batcher[V]) Get(ctx context.Context, key string) (value V, found bool, err error) {
+	joined := b.join(key)
+	select {
+	case <-ctx.Done():
+		return value, false, ctx.Err()
+	case <-joined.done:
+		value, found = joined.found[key]
+		return value, found, joined.err
+	}
+}
+
+func (b *Batcher[V]) join(key string) *batch[V] {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open == nil {
+		b.open = &batch[V]{keys: map[string]struct{}{}, full: make(chan struct{}), done: make(chan struct{})}
+		go b.run(b.open)
+	}
+	joined := b.open
+	joined.keys[key] = struct{}{}
+	if len(joined.keys) == b.max {
+		b.open = nil
+		close(joined.full)
+	}
+	return joined
+}
+
+func (b *Batcher[V]) run(batch *batch[V]) {
+	defer close(batch.done)
+	timer := time.NewTimer(b.window)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-batch.full:
+	}
+
+	b.mu.Lock()
+	if b.open == batch {
+		b.open = nil
+	}
+	keys := make([]string, 0, len(batch.keys))
+	for key := range batch.keys {
+		keys = append(keys, key)
+	}
+	b.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+	defer cancel()
+	batch.found, batch.err = b.fetch(ctx, sorted(keys))
+}

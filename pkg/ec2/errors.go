@@ -1,0 +1,175 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package ec2
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	smithy "github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Class says what an EC2 error means for who made the call.
+type Class string
+
+const (
+	// ClassThrottled: the action's rate limit is reached; the same call later.
+	ClassThrottled Class = "Throttled"
+	// ClassNotFound: EC2 does not know an id, or not yet.
+	ClassNotFound Class = "NotFound"
+	// ClassCapacity: the subnet has too few free addresses; another may do.
+	ClassCapacity Class = "Capacity"
+	// ClassQuota: a limit of the account or the instance is reached.
+	ClassQuota Class = "Quota"
+	// ClassConflict: something is not in the state that the call needs (attached,
+	// in use, starting); look, then decide anew.
+	ClassConflict Class = "Conflict"
+	// ClassUnauthorized: the IAM identity may not make the call.
+	ClassUnauthorized Class = "Unauthorized"
+	// ClassTerminal: EC2 refuses the parameters; only other ones help.
+	ClassTerminal Class = "Terminal"
+	// ClassRetryable: an error that passes, an outage included.
+	ClassRetryable Class = "Retryable"
+)
+
+// Error codes that decisions elsewhere name.
+const (
+	CodeIdempotentParameterMismatch = "IdempotentParameterMismatch"
+	CodeInsufficientCidrBlocks      = "InsufficientCidrBlocks"
+	CodeInvalidParameterValue       = "InvalidParameterValue"
+)
+
+// classes is the only place that knows EC2's error codes.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+var classes = map[string]Class{
+	"RequestLimitExceeded": ClassThrottled,
+	"Throttling":           ClassThrottled,
+	"ThrottlingException":  ClassThrottled,
+
+	"InvalidNetworkInterfaceID.NotFound": ClassNotFound,
+	"InvalidInstanceID.NotFound":         ClassNotFound,
+	"InvalidAttachmentID.NotFound":       ClassNotFound,
+	"InvalidSubnetID.NotFound":           ClassNotFound,
+	"InvalidGroup.NotFound":              ClassNotFound,
+
+	"InsufficientFreeAddressesInSubnet": ClassCapacity,
+	CodeInsufficientCidrBlocks:          ClassCapacity,
+
+	"NetworkInterfaceLimitExceeded":           ClassQuota,
+	"AttachmentLimitExceeded":                 ClassQuota,
+	"PrivateIpAddressLimitExceeded":           ClassQuota,
+	"SecurityGroupsPerInterfaceLimitExceeded": ClassQuota,
+	"TagLimitExceeded":                        ClassQuota,
+
+	"InvalidNetworkInterface.InUse": ClassConflict,
+	"InvalidIPAddress.InUse":        ClassConflict,
+	"IncorrectState":                ClassConflict,
+	CodeIdempotentParameterMismatch: ClassConflict,
+
+	"UnauthorizedOperation":       ClassUnauthorized,
+	"AuthFailure":                 ClassUnauthorized,
+	"OptInRequired":               ClassUnauthorized,
+	"Blocked":                     ClassUnauthorized,
+	"UnrecognizedClientException": ClassUnauthorized,
+	"InvalidClientTokenId":        ClassUnauthorized,
+	"ExpiredToken":                ClassUnauthorized,
+	"RequestExpired":              ClassRetryable,
+
+	CodeInvalidParameterValue:             ClassTerminal,
+	"InvalidParameterCombination":         ClassTerminal,
+	"InvalidParameter":                    ClassTerminal,
+	"MissingParameter":                    ClassTerminal,
+	"UnknownParameter":                    ClassTerminal,
+	"InvalidNetworkInterfaceId.Malformed": ClassTerminal,
+	"InvalidNetworkInterfaceID.Malformed": ClassTerminal,
+	"InvalidInstanceID.Malformed":         ClassTerminal,
+	"InvalidSubnetID.Malformed":           ClassTerminal,
+	"InvalidGroupId.Malformed":            ClassTerminal,
+	"InvalidGroupID.Malformed":            ClassTerminal,
+	"InvalidSecurityGroupID.NotFound":     ClassNotFound,
+	"OperationNotPermitted":               ClassTerminal,
+	"InvalidInstanceType":                 ClassTerminal,
+	"UnsupportedOperation":                ClassTerminal,
+}
+
+// notSentError is a call that gave up before it was sent.
+type notSentError struct{ cause error }
+
+func (e *notSentError) Error() string { return "waiting for the EC2 rate limit: " + e.cause.Error() }
+func (e *notSentError) Unwrap() error { return e.cause }
+
+// Classify tells the class of an error of a Client. Codes that it does not know
+// are ClassTerminal for a 4xx answer, else ClassRetryable.
+func Classify(err error) Class {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return ClassRetryable
+	}
+	if class, ok := classes[api.ErrorCode()]; ok {
+		return class
+	}
+	if status := httpStatus(err); status >= http.StatusBadRequest && status < http.StatusInternalServerError {
+		return ClassTerminal
+	}
+	return ClassRetryable
+}
+
+// Code returns EC2's error code, or "" where EC2 did not answer.
+func Code(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// Message returns EC2's error text, or the error's own where EC2 did not answer.
+func Message(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorMessage()
+	}
+	return err.Error()
+}
+
+// Action returns the API action that failed, as in CreateNetworkInterface, or
+// "" where none was called.
+func Action(err error) string {
+	var operation *smithy.OperationError
+	if errors.As(err, &operation) {
+		return operation.Operation()
+	}
+	return ""
+}
+
+// Unclear says that the call may have had its effect: it was sent, and the answer
+// was lost or says nothing about it. Look before acting again.
+func Unclear(err error) bool {
+	var notSent *notSentError
+	if err == nil || errors.As(err, &notSent) {
+		return false
+	}
+	if Code(err) == "" {
+		return true
+	}
+	return Classify(err) == ClassRetryable && httpStatus(err) >= http.StatusInternalServerError
+}
+
+// Cancelled says that the caller's context ended, not the call.
+func Cancelled(err error) bool {
+	return errors.Is(err, context.Canceled)
+}
+
+func httpStatus(err error) int {
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) {
+		return response.HTTPStatusCode()
+	}
+	return 0
+}

@@ -1,0 +1,38 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package ec2
+
+import (
+	"fmt"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// Explain returns the condition reason of a failed call, and a sentence that
+// says what failed and what to do.
+func Explain(err error) (reason, message string) {
+	what := fmt.Sprintf("EC2 %s: %s", Action(err), Message(err))
+	if code := Code(err); code != "" {
+		what = fmt.Sprintf("EC2 %s: %s (%s)", Action(err), Message(err), code)
+	}
+	switch Classify(err) {
+	case ClassThrottled:
+		return v1alpha1.ReasonThrottled, what + ". It is tried again."
+	case ClassNotFound:
+		return v1alpha1.ReasonNotFound, what + ". Name one that exists; it is tried again."
+	case ClassCapacity:
+		return v1alpha1.ReasonSubnetExhausted, what + ". Add a subnet with free addresses to subnetSelectorTerms, or free some."
+	case ClassQuota:
+		return v1alpha1.ReasonQuotaExceeded, what + ". Ask for less, or have the quota raised."
+	case ClassUnauthorized:
+		return v1alpha1.ReasonUnauthorized, fmt.Sprintf("%s. Allow ec2:%s for the operator's IAM identity.", what, Action(err))
+	case ClassTerminal:
+		return v1alpha1.ReasonInvalidParameter, what + ". Change what the spec asks for."
+	default:
+		return v1alpha1.ReasonEC2Error, what + ". It is tried again."
+	}
+}

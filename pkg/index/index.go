@@ -1,0 +1,71 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package index names the field indexes of the operator's cache, so that nothing
+// lists what it can look up.
+package index
+
+import (
+	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+const (
+	// NodeName finds the ENIs, claims and pools of a Node.
+	NodeName = "spec.nodeName"
+	// PoolName finds the ENIs of a pool.
+	PoolName = "spec.poolName"
+	// InstanceID finds the pools of an instance.
+	InstanceID = "spec.instanceID"
+	// PolicyName finds the pools of a policy.
+	PolicyName = "spec.policyName"
+)
+
+type extractor struct {
+	object client.Object
+	field  string
+	value  func(client.Object) string
+}
+
+var extractors = []extractor{
+	{&v1alpha1.ElasticNetworkInterface{}, NodeName, func(o client.Object) string {
+		return o.(*v1alpha1.ElasticNetworkInterface).Spec.NodeName //nolint:forcetypeassert // indexed by type
+	}},
+	{&v1alpha1.ElasticNetworkInterface{}, PoolName, func(o client.Object) string {
+		return o.(*v1alpha1.ElasticNetworkInterface).Spec.PoolName //nolint:forcetypeassert // indexed by type
+	}},
+	{&v1alpha1.ENIClaim{}, NodeName, func(o client.Object) string {
+		return o.(*v1alpha1.ENIClaim).Spec.NodeName //nolint:forcetypeassert // indexed by type
+	}},
+	{&v1alpha1.ENIPool{}, NodeName, func(o client.Object) string {
+		return o.(*v1alpha1.ENIPool).Spec.NodeName //nolint:forcetypeassert // indexed by type
+	}},
+	{&v1alpha1.ENIPool{}, InstanceID, func(o client.Object) string {
+		return o.(*v1alpha1.ENIPool).Spec.InstanceID //nolint:forcetypeassert // indexed by type
+	}},
+	{&v1alpha1.ENIPool{}, PolicyName, func(o client.Object) string {
+		return o.(*v1alpha1.ENIPool).Spec.PolicyName //nolint:forcetypeassert // indexed by type
+	}},
+}
+
+// Register adds the indexes to a cache, before it starts.
+func Register(ctx context.Context, indexer client.FieldIndexer) error {
+	for _, e := range extractors {
+		err := indexer.IndexField(ctx, e.object, e.field, func(o client.Object) []string {
+			if value := e.value(o); value != "" {
+				return []string{value}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package inventory
+
+import (
+	"context"
+	"maps"
+
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+)
+
+// Instance returns an instance, from EC2 the first time.
+func (i *Inventory) Instance(ctx context.Context, id string) (ec2.Instance, bool, error) {
+	i.mu.Lock()
+	known, ok := i.instances[id]
+	known.Interfaces = maps.Clone(known.Interfaces)
+	i.mu.Unlock()
+	if ok {
+		return known, true, nil
+	}
+	return i.RefreshInstance(ctx, id)
+}
+
+// RefreshInstance reads an instance from EC2, together with all others asked for
+// at the moment.
+func (i *Inventory) RefreshInstance(ctx context.Context, id string) (ec2.Instance, bool, error) {
+	instance, found, err := i.instanceReads.Get(ctx, id)
+	instance.Interfaces = maps.Clone(instance.Interfaces)
+	return instance, found, err
+}
+
+func (i *Inventory) fetchInstances(ctx context.Context, ids []string) (map[string]ec2.Instance, error) {
+	instances, err := i.client.DescribeInstances(ctx, ec2.Filter{Name: "instance-id", Values: ids})
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]ec2.Instance, len(instances))
+	var changes []Change
+	i.mu.Lock()
+	for _, instance := range instances {
+		found[instance.ID] = instance
+		if known, ok := i.instances[instance.ID]; ok && known.State != instance.State {
+			changes = append(changes, Change{InstanceID: instance.ID})
+		}
+		kept := instance
+		kept.Interfaces = maps.Clone(instance.Interfaces)
+		i.instances[instance.ID] = kept
+	}
+	for _, id := range ids {
+		if _, ok := found[id]; ok {
+			continue
+		}
+		if _, known := i.instances[id]; known {
+			delete(i.instances, id)
+			changes = append(changes, Change{InstanceID: id})
+		}
+	}
+	i.mu.Unlock()
+	i.notify(changes)
+	return found, nil
+}
+
+// InstanceType returns the limits of an instance type; they never change.
+func (i *Inventory) InstanceType(ctx context.Context, name string) (ec2.InstanceType, bool, error) {
+	i.mu.Lock()
+	known, ok := i.types[name]
+	i.mu.Unlock()
+	if ok {
+		return known, true, nil
+	}
+	return i.typeReads.Get(ctx, name)
+}
+
+func (i *Inventory) fetchTypes(ctx context.Context, names []string) (map[string]ec2.InstanceType, error) {
+	types, err := i.client.DescribeInstanceTypes(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]ec2.InstanceType, len(types))
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, instanceType := range types {
+		found[instanceType.Name] = instanceType
+		i.types[instanceType.Name] = instanceType
+	}
+	return found, nil
+}
+
+// ForeignSlots returns the slots of an instance that ENIs of others occupy, its
+// primary ENI included.
+func (i *Inventory) ForeignSlots(instance ec2.Instance) map[ec2.Slot]bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	slots := map[ec2.Slot]bool{{}: true}
+	for id, slot := range instance.Interfaces {
+		if _, ours := i.enis[id]; !ours {
+			slots[slot] = true
+		}
+	}
+	return slots
+}
+
+// ReserveSlot takes a free slot of an instance for an ENI: the first candidate
+// that no attachment and no other reservation has. The ENI's earlier reservation
+// is dropped. FreeSlot gives it back.
+func (i *Inventory) ReserveSlot(instanceID, eniID string, candidates []ec2.Slot) (ec2.Slot, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	reserved := i.reservations[instanceID]
+	if reserved == nil {
+		reserved = map[ec2.Slot]string{}
+		i.reservations[instanceID] = reserved
+	}
+	maps.DeleteFunc(reserved, func(_ ec2.Slot, owner string) bool { return owner == eniID })
+	taken := map[ec2.Slot]bool{}
+	for _, slot := range i.instances[instanceID].Interfaces {
+		taken[slot] = true
+	}
+	for _, slot := range candidates {
+		if _, other := reserved[slot]; !other && !taken[slot] {
+			reserved[slot] = eniID
+			return slot, true
+		}
+	}
+	return ec2.Slot{}, false
+}
+
+// FreeSlot gives an ENI's reservation back.
+func (i *Inventory) FreeSlot(instanceID, eniID string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	maps.DeleteFunc(i.reservations[instanceID], func(_ ec2.Slot, owner string) bool { return owner == eniID })
+	if len(i.reservations[instanceID]) == 0 {
+		delete(i.reservations, instanceID)
+	}
+}
+
+// moveInterface keeps the instances' attachments in step with an ENI's; i.mu is
+// held.
+func (i *Inventory) moveInterface(eniID string, before, after *ec2.Attachment) {
+	if before != nil && (after == nil || after.InstanceID != before.InstanceID) {
+		i.removeInterface(before.InstanceID, eniID)
+	}
+	if after == nil {
+		return
+	}
+	if instance, ok := i.instances[after.InstanceID]; ok {
+		instance.Interfaces[eniID] = after.Slot
+	}
+}
+
+func (i *Inventory) removeInterface(instanceID, eniID string) {
+	if instance, ok := i.instances[instanceID]; ok {
+		delete(instance.Interfaces, eniID)
+	}
+}

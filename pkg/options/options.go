@@ -1,0 +1,168 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package options holds the operator's settings. Each is a flag --some-name and
+// an environment variable ENI_OPERATOR_SOME_NAME; the flag wins.
+package options
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Options are the operator's settings.
+type Options struct {
+	Kubeconfig  string
+	ClusterName string
+	LogLevel    string
+	LogFormat   string
+
+	MetricsBindAddress     string
+	MetricsSecure          bool
+	HealthProbeBindAddress string
+	EnableWebhooks         bool
+
+	LeaderElect              bool
+	LeaderElectNamespace     string
+	LeaderElectLeaseDuration time.Duration
+	LeaderElectRenewDeadline time.Duration
+	LeaderElectRetryPeriod   time.Duration
+
+	MinDeviceIndex   int32
+	VPCCNINoManage   bool
+	IdleReleaseAfter time.Duration
+
+	NodeGoneGrace      time.Duration
+	VisibilityWindow   time.Duration
+	CreateRecordMaxAge time.Duration
+	AuditInterval      time.Duration
+	BatchWindow        time.Duration
+	NetworkTTL         time.Duration
+	RetryBaseDelay     time.Duration
+	RetryMaxDelay      time.Duration
+
+	ENIConcurrency  int
+	PoolConcurrency int
+	NodeConcurrency int
+	KubeAPIQPS      float32
+	KubeAPIBurst    int
+}
+
+// environmentPrefix begins the environment variable of every flag.
+const environmentPrefix = "ENI_OPERATOR_"
+
+// AddFlags registers a flag for every setting, with its default.
+func (o *Options) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Kubeconfig, "kubeconfig", "", "Path of a kubeconfig file. Unset: $KUBECONFIG, or the pod's own service account.")
+	flags.StringVar(&o.ClusterName, "cluster-name", "", "Name of this cluster, for people; written into the tags of every ENI. Required.")
+	flags.StringVar(&o.LogLevel, "log-level", "info", "Level of the log: debug, info or error.")
+	flags.StringVar(&o.LogFormat, "log-format", "json", "Format of the log: json or console.")
+
+	flags.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8443", "Address of the metrics server; 0 turns it off.")
+	flags.BoolVar(&o.MetricsSecure, "metrics-secure", true, "Serve metrics over HTTPS, to those whom Kubernetes authorises.")
+	flags.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz; 0 turns them off.")
+	flags.BoolVar(&o.EnableWebhooks, "enable-webhooks", false, "Serve the validating webhooks. This release has none: true is refused.")
+
+	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "Act only while holding the leader lease, so that of several replicas one acts.")
+	flags.StringVar(&o.LeaderElectNamespace, "leader-elect-namespace", "", "Namespace of the leader lease. Unset: the pod's.")
+	flags.DurationVar(&o.LeaderElectLeaseDuration, "leader-elect-lease-duration", 15*time.Second, "How long a lease holds without renewal.")
+	flags.DurationVar(&o.LeaderElectRenewDeadline, "leader-elect-renew-deadline", 10*time.Second, "How long the leader tries to renew before it stops.")
+	flags.DurationVar(&o.LeaderElectRetryPeriod, "leader-elect-retry-period", time.Second, "How long to wait between tries.")
+
+	flags.Int32Var(&o.MinDeviceIndex, "min-device-index", 1, "Lowest device index for ENIs, where a policy or ENI names none.")
+	flags.BoolVar(&o.VPCCNINoManage, "vpc-cni-no-manage", true, "Tag ENIs node.k8s.amazonaws.com/no_manage=true, so that the VPC CNI leaves them alone.")
+	flags.DurationVar(&o.IdleReleaseAfter, "idle-release-after", 10*time.Minute,
+		"How long surplus exclusive ENIs are kept on nodes whose policy has no shared mode (which has a setting of its own).")
+
+	flags.DurationVar(&o.NodeGoneGrace, "node-gone-grace", 5*time.Minute, "How long a missing Node is waited for while its instance lives.")
+	flags.DurationVar(&o.VisibilityWindow, "visibility-window", 30*time.Second, "How long EC2 may answer reads with what was before a write.")
+	flags.DurationVar(&o.CreateRecordMaxAge, "create-record-max-age", time.Hour, "Age from which a creation is looked for by tag instead of repeated.")
+	flags.DurationVar(&o.AuditInterval, "audit-interval", 10*time.Minute, "Time between two reads of all our ENIs, which find what others changed.")
+	flags.DurationVar(&o.BatchWindow, "batch-window", 50*time.Millisecond, "How long a read of EC2 waits for others to join its call.")
+	flags.DurationVar(&o.NetworkTTL, "network-ttl", time.Minute, "How long subnets and security groups found by selector terms are trusted.")
+	flags.DurationVar(&o.RetryBaseDelay, "retry-base-delay", time.Second, "Delay after a first failure; each further one doubles it.")
+	flags.DurationVar(&o.RetryMaxDelay, "retry-max-delay", 2*time.Minute, "Longest delay between two tries.")
+
+	flags.IntVar(&o.ENIConcurrency, "eni-concurrency", 256, "ENIs worked on at once; most of them wait in EC2's queues.")
+	flags.IntVar(&o.PoolConcurrency, "pool-concurrency", 64, "Pools worked on at once.")
+	flags.IntVar(&o.NodeConcurrency, "node-concurrency", 16, "Nodes worked on at once.")
+	flags.Float32Var(&o.KubeAPIQPS, "kube-api-qps", 200, "Requests to Kubernetes a second; -1: no limit but the API server's own.")
+	flags.IntVar(&o.KubeAPIBurst, "kube-api-burst", 400, "Requests to Kubernetes at once.")
+}
+
+// Parse reads arguments and environment variables (in the form of os.Environ).
+// Its errors name the flag or variable.
+func Parse(arguments, environment []string) (Options, error) {
+	var o Options
+	flags := pflag.NewFlagSet("eni-operator", pflag.ContinueOnError)
+	flags.SortFlags = false
+	o.AddFlags(flags)
+	if err := fromEnvironment(flags, environment); err != nil {
+		return o, err
+	}
+	if err := flags.Parse(arguments); err != nil {
+		return o, err
+	}
+	if rest := flags.Args(); len(rest) > 0 {
+		return o, fmt.Errorf("unknown argument %q: settings are flags, as in --cluster-name=NAME", rest[0])
+	}
+	return o, o.validate()
+}
+
+func fromEnvironment(flags *pflag.FlagSet, environment []string) error {
+	for _, entry := range environment {
+		key, value, _ := strings.Cut(entry, "=")
+		name, ours := strings.CutPrefix(key, environmentPrefix)
+		if !ours {
+			continue
+		}
+		flag := strings.ReplaceAll(strings.ToLower(name), "_", "-")
+		if flags.Lookup(flag) == nil {
+			return fmt.Errorf("environment variable %s: there is no flag --%s", key, flag)
+		}
+		if err := flags.Set(flag, value); err != nil {
+			return fmt.Errorf("environment variable %s: %w", key, err)
+		}
+	}
+	return nil
+}
+
+func (o *Options) validate() error {
+	var failed []error
+	require := func(ok bool, format string, arguments ...any) {
+		if !ok {
+			failed = append(failed, fmt.Errorf(format, arguments...))
+		}
+	}
+	require(o.ClusterName != "", "--cluster-name is required: it tells people in the EC2 console whose an ENI is")
+	require(len(o.ClusterName) <= maxTagValue, "--cluster-name: at most %d characters (an EC2 tag's value)", maxTagValue)
+	require(o.MinDeviceIndex >= 1, "--min-device-index: must be at least 1; this release does not use the primary ENI (0)")
+	require(!o.EnableWebhooks, "--enable-webhooks: this release has no webhooks; leave it false")
+	require(o.LeaderElectLeaseDuration > o.LeaderElectRenewDeadline, "--leader-elect-lease-duration must be above --leader-elect-renew-deadline")
+	require(o.LeaderElectRenewDeadline > o.LeaderElectRetryPeriod, "--leader-elect-renew-deadline must be above --leader-elect-retry-period")
+	require(o.AuditInterval >= time.Second, "--audit-interval: must be at least 1s")
+	require(o.RetryBaseDelay > 0 && o.RetryMaxDelay >= o.RetryBaseDelay, "--retry-max-delay must not be below --retry-base-delay, and both above 0")
+	require(o.ENIConcurrency > 0 && o.PoolConcurrency > 0 && o.NodeConcurrency > 0, "--*-concurrency: must be at least 1")
+	require(o.LogFormat == "json" || o.LogFormat == "console", "--log-format: must be json or console, not %q", o.LogFormat)
+	for name, value := range map[string]time.Duration{
+		"node-gone-grace": o.NodeGoneGrace, "visibility-window": o.VisibilityWindow, "create-record-max-age": o.CreateRecordMaxAge,
+		"batch-window": o.BatchWindow, "network-ttl": o.NetworkTTL, "idle-release-after": o.IdleReleaseAfter,
+	} {
+		require(value >= 0, "--%s: must not be negative", name)
+	}
+	return errors.Join(failed...)
+}
+
+// maxTagValue is the longest value of an EC2 tag, in characters.
+const maxTagValue = 256
+
+// FromProcess parses the arguments and environment of this process.
+func FromProcess() (Options, error) { return Parse(os.Args[1:], os.Environ()) }

@@ -1,0 +1,101 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package setup
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/inventory"
+)
+
+// auditor sweeps EC2 once at the start, until it succeeds, and then from time to
+// time. It runs on every replica, so that a standby knows EC2 when it takes over.
+type auditor struct {
+	inventory *inventory.Inventory
+	interval  time.Duration
+	log       logr.Logger
+}
+
+func newAuditor(inv *inventory.Inventory, interval time.Duration, log logr.Logger) *auditor {
+	return &auditor{inventory: inv, interval: interval, log: log}
+}
+
+var _ manager.LeaderElectionRunnable = (*auditor)(nil)
+
+// NeedLeaderElection says that standbys sweep too.
+func (a *auditor) NeedLeaderElection() bool { return false }
+
+// firstSweep is how a sweep is repeated while EC2 cannot be reached.
+var firstSweep = wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.2, Steps: 6, Cap: 30 * time.Second}
+
+// auditJitter keeps the replicas, and the clusters of an account, apart.
+const auditJitter = 0.1
+
+// Start sweeps until ctx ends.
+func (a *auditor) Start(ctx context.Context) error {
+	a.log.Info("Reading our ENIs from EC2")
+	backoff := firstSweep
+	for {
+		err := a.inventory.Sweep(ctx)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		delay := backoff.Step()
+		reason, message := ec2.Explain(err)
+		a.log.Error(err, "Waiting for EC2: nothing is done before our ENIs are known", "reason", reason, "remedy", message, "retryIn", delay.String())
+		if !sleep(ctx, delay) {
+			return nil
+		}
+	}
+	a.log.Info("EC2 is reachable and our ENIs are known")
+	for sleep(ctx, a.interval+time.Duration(rand.Float64()*auditJitter*float64(a.interval))) { //nolint:gosec // jitter needs no secrecy
+		if err := a.inventory.Sweep(ctx); err != nil && ctx.Err() == nil {
+			reason, message := ec2.Explain(err)
+			a.log.Error(err, "Auditing failed; what is known stays", "reason", reason, "remedy", message)
+		}
+	}
+	return nil
+}
+
+// sleep waits, and says whether it was not interrupted.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// errEC2NotReached is the readiness probe's answer before the first sweep.
+var errEC2NotReached = errors.New("EC2 was not reached yet: see the operator's log for the error, " +
+	"and check AWS_REGION, AWS_ENDPOINT_URL_EC2, the network path and the IAM identity")
+
+// ec2Reached is ready once a sweep has succeeded.
+func ec2Reached(inv *inventory.Inventory) healthz.Checker {
+	return func(*http.Request) error {
+		if !inv.Synced() {
+			return errEC2NotReached
+		}
+		return nil
+	}
+}

@@ -1,0 +1,163 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package setup puts the operator together: the manager, the inventory and the
+// controllers.
+package setup
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/controllers/eni"
+	"github.com/eni-operator/eni-operator/controllers/policy"
+	"github.com/eni-operator/eni-operator/controllers/pool"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/index"
+	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/options"
+)
+
+// leaderLease is the name of the lease that the leader holds.
+const leaderLease = "eni-operator.networking.eni-operator.dev"
+
+// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+// Scheme returns the kinds that the operator reads and writes.
+func Scheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	return scheme, v1alpha1.AddToScheme(scheme)
+}
+
+// New returns a manager that runs the whole operator once it is started. It reads
+// the cluster's identity from Kubernetes, and makes no EC2 call yet.
+func New(ctx context.Context, config *rest.Config, client ec2.Client, o options.Options) (ctrl.Manager, error) {
+	scheme, err := Scheme()
+	if err != nil {
+		return nil, err
+	}
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = o.KubeAPIQPS, o.KubeAPIBurst
+	mgr, err := ctrl.NewManager(config, managerOptions(scheme, o))
+	if err != nil {
+		return nil, fmt.Errorf("connecting to Kubernetes: %w", err)
+	}
+	if err := index.Register(ctx, mgr.GetFieldIndexer()); err != nil {
+		return nil, err
+	}
+	clusterUID, err := clusterUID(ctx, mgr.GetAPIReader())
+	if err != nil {
+		return nil, err
+	}
+	inv := inventory.New(client, inventory.Options{
+		ClusterUID: clusterUID, VisibilityWindow: o.VisibilityWindow, BatchWindow: o.BatchWindow, NetworkTTL: o.NetworkTTL,
+	})
+	if err := mgr.Add(newAuditor(inv, o.AuditInterval, ctrl.Log.WithName("inventory"))); err != nil {
+		return nil, err
+	}
+	if err := addControllers(mgr, inv, clusterUID, o); err != nil {
+		return nil, err
+	}
+	return mgr, addProbes(mgr, inv)
+}
+
+func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
+	metrics := metricsserver.Options{BindAddress: o.MetricsBindAddress, SecureServing: o.MetricsSecure}
+	if o.MetricsSecure {
+		metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	return ctrl.Options{
+		Scheme:                        scheme,
+		Metrics:                       metrics,
+		HealthProbeBindAddress:        o.HealthProbeBindAddress,
+		LeaderElection:                o.LeaderElect,
+		LeaderElectionID:              leaderLease,
+		LeaderElectionNamespace:       o.LeaderElectNamespace,
+		LeaseDuration:                 &o.LeaderElectLeaseDuration,
+		RenewDeadline:                 &o.LeaderElectRenewDeadline,
+		RetryPeriod:                   &o.LeaderElectRetryPeriod,
+		LeaderElectionReleaseOnCancel: true, // main ends right after Start.
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			ByObject:         map[client.Object]cache.ByObject{&corev1.Node{}: {Transform: slimNode}},
+		},
+	}
+}
+
+// slimNode drops what the operator does not read of a Node: most of it.
+func slimNode(object any) (any, error) {
+	if node, ok := object.(*corev1.Node); ok {
+		node.ManagedFields = nil
+		node.Annotations = nil
+		node.Status = corev1.NodeStatus{}
+	}
+	return object, nil
+}
+
+// clusterUID is who this cluster is: the UID of its namespace kube-system.
+func clusterUID(ctx context.Context, reader client.Reader) (string, error) {
+	namespace := &corev1.Namespace{}
+	if err := reader.Get(ctx, types.NamespacedName{Name: metav1.NamespaceSystem}, namespace); err != nil {
+		return "", fmt.Errorf("reading namespace %s, whose UID marks this cluster's ENIs: %w", metav1.NamespaceSystem, err)
+	}
+	return string(namespace.UID), nil
+}
+
+func addControllers(mgr ctrl.Manager, inv *inventory.Inventory, clusterUID string, o options.Options) error {
+	clk := clock.RealClock{}
+	settings := func() controller.Options {
+		return controller.Options{RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
+			o.RetryBaseDelay, o.RetryMaxDelay)}
+	}
+	err := policy.SetupWithManager(mgr, inv, clk, policy.Options{
+		NodeGoneGrace: o.NodeGoneGrace, Concurrency: o.NodeConcurrency, Controller: settings(),
+	})
+	if err != nil {
+		return err
+	}
+	err = pool.SetupWithManager(mgr, inv, clk, pool.Options{
+		MinDeviceIndex: o.MinDeviceIndex, NodeGoneGrace: o.NodeGoneGrace, IdleReleaseAfter: o.IdleReleaseAfter,
+		Concurrency: o.PoolConcurrency, Controller: settings(),
+	})
+	if err != nil {
+		return err
+	}
+	return eni.SetupWithManager(mgr, inv, clk, eni.Options{
+		Identity:       eni.Identity{Cluster: o.ClusterName, ClusterUID: clusterUID, NoManage: o.VPCCNINoManage},
+		MinDeviceIndex: o.MinDeviceIndex, CreateRecordMaxAge: o.CreateRecordMaxAge, VisibilityWindow: o.VisibilityWindow,
+		Concurrency: o.ENIConcurrency, Controller: settings(),
+	})
+}
+
+func addProbes(mgr ctrl.Manager, inv *inventory.Inventory) error {
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	return mgr.AddReadyzCheck("ec2", ec2Reached(inv))
+}

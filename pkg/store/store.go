@@ -1,0 +1,85 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package store writes objects to Kubernetes the way all controllers of the
+// operator do: with the resource version that was read, only when something
+// changed, and taking a conflict for what it is: a reason to read again.
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// conflictDelay gives the cache time to show the write that came first.
+const conflictDelay = 100 * time.Millisecond
+
+var conflicts = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "eni_operator_kubernetes_conflicts_total",
+	Help: "Writes that Kubernetes refused because the object had changed, by controller.",
+}, []string{"controller"})
+
+func init() { metrics.Registry.MustRegister(conflicts) }
+
+// UpdateStatus writes the status of after if it differs from before's, and says
+// whether it did.
+func UpdateStatus(ctx context.Context, c client.Client, before, after client.Object) (bool, error) {
+	if equality.Semantic.DeepEqual(before, after) {
+		return false, nil
+	}
+	return true, c.Status().Update(ctx, after)
+}
+
+// Update writes after if it differs from before.
+func Update(ctx context.Context, c client.Client, before, after client.Object) (bool, error) {
+	if equality.Semantic.DeepEqual(before, after) {
+		return false, nil
+	}
+	return true, c.Update(ctx, after)
+}
+
+// AddFinalizer puts our finalizer on an object, and says whether it had to.
+func AddFinalizer(ctx context.Context, c client.Client, object client.Object) (bool, error) {
+	before := object.DeepCopyObject().(client.Object) //nolint:forcetypeassert // a copy has the same type
+	if !controllerutil.AddFinalizer(object, v1alpha1.Finalizer) {
+		return false, nil
+	}
+	return true, patch(ctx, c, before, object)
+}
+
+// RemoveFinalizer takes our finalizer off an object. An object that is gone
+// already is no error.
+func RemoveFinalizer(ctx context.Context, c client.Client, object client.Object) error {
+	before := object.DeepCopyObject().(client.Object) //nolint:forcetypeassert // a copy has the same type
+	if !controllerutil.RemoveFinalizer(object, v1alpha1.Finalizer) {
+		return nil
+	}
+	return client.IgnoreNotFound(patch(ctx, c, before, object))
+}
+
+func patch(ctx context.Context, c client.Client, before, after client.Object) error {
+	return c.Patch(ctx, after, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+}
+
+// Settle turns a conflict into a counted requeue, and leaves every other outcome
+// as it is.
+func Settle(controller string, result ctrl.Result, err error) (ctrl.Result, error) {
+	if !apierrors.IsConflict(err) {
+		return result, err
+	}
+	conflicts.WithLabelValues(controller).Inc()
+	return ctrl.Result{RequeueAfter: conflictDelay}, nil
+}
