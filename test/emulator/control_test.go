@@ -1,3 +1,9 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
 package emulator_test
 
 import (
@@ -17,7 +23,8 @@ func (w *world) ask(method, path, body string) (int, string) {
 	w.t.Helper()
 	request := must(http.NewRequestWithContext(w.ctx(), method, w.url+"/_emulator/"+path, strings.NewReader(body)))
 	transport := &http.Transport{DisableKeepAlives: true}
-	response := must(transport.RoundTrip(request))
+	response, err := transport.RoundTrip(request)
+	assert.NilError(w.t, err)
 	text := must(io.ReadAll(response.Body))
 	assert.NilError(w.t, response.Body.Close())
 	return response.StatusCode, strings.TrimSpace(string(text))

@@ -1,3 +1,9 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
 // Package emulator serves Amazon EC2's query protocol for the part of EC2 that
 // concerns elastic network interfaces (ENIs): VPCs, subnets, security groups,
 // instances, instance types, ENIs and tags.

@@ -1,3 +1,9 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
 package emulator
 
 import "strings"

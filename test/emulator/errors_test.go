@@ -1,3 +1,9 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
 package emulator_test
 
 import (
@@ -50,7 +56,7 @@ func newStage(t *testing.T) *stage {
 	s.primaryAttachment = *instance.NetworkInterfaces[0].Attachment.AttachmentId
 	attached := s.create(&ec2.CreateNetworkInterfaceInput{SubnetId: &s.subnet})
 	s.attached, s.attachedIP = *attached.NetworkInterfaceId, *attached.PrivateIpAddress
-	s.attachment = s.world.attach(s.attached, s.instance, 1)
+	s.attachment = s.attach(s.attached, s.instance, 1)
 	loose := s.create(&ec2.CreateNetworkInterfaceInput{SubnetId: &s.subnet})
 	s.loose, s.looseIP = *loose.NetworkInterfaceId, *loose.PrivateIpAddress
 	s.looseInOtherZone = s.eni(s.otherSubnet)
@@ -153,12 +159,14 @@ func TestErrorsChangeNothing(t *testing.T) {
 	}
 }
 
-// snapshot is all that can be seen of ENIs, instances and subnets.
+// snapshot is all that can be seen of resources.
 func (s *stage) snapshot() []any {
 	s.t.Helper()
 	return []any{
 		must(s.DescribeNetworkInterfaces(s.ctx(), &ec2.DescribeNetworkInterfacesInput{})).NetworkInterfaces,
 		must(s.DescribeInstances(s.ctx(), &ec2.DescribeInstancesInput{})).Reservations,
 		must(s.DescribeSubnets(s.ctx(), &ec2.DescribeSubnetsInput{})).Subnets,
+		must(s.DescribeSecurityGroups(s.ctx(), &ec2.DescribeSecurityGroupsInput{})).SecurityGroups,
+		must(s.DescribeVpcs(s.ctx(), &ec2.DescribeVpcsInput{})).Vpcs,
 	}
 }

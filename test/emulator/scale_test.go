@@ -1,3 +1,9 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
 package emulator_test
 
 import (
@@ -96,7 +102,7 @@ func (f *fleet) listENIs(tb testing.TB) map[string]bool {
 }
 
 func TestFleet(t *testing.T) {
-	f := newFleet(t, 300)
+	f := newFleet(t, 120)
 	assert.Equal(t, len(f.listENIs(t)), f.enis)
 	of := f.call(t, form("DescribeNetworkInterfaces", "MaxResults", "1000",
 		"Filter.1.Name", "attachment.instance-id", "Filter.1.Value.1", f.instances[7]))

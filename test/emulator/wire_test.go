@@ -1,3 +1,9 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
 package emulator_test
 
 import (
@@ -123,7 +129,8 @@ func TestWireForms(t *testing.T) {
 func TestRequestInTheQueryString(t *testing.T) {
 	w := newWorld(t, unthrottled())
 	query := form("DescribeVpcs", "X-Amz-Credential", "AKID/20260102/eu-west-1/ec2/aws4_request", "X-Amz-Signature", "0")
-	response := must(http.Get(w.url + "/?" + query.Encode()))
+	response, err := http.Get(w.url + "/?" + query.Encode())
+	assert.NilError(t, err)
 	defer http.DefaultClient.CloseIdleConnections()
 	body := must(io.ReadAll(response.Body))
 	assert.NilError(t, response.Body.Close())

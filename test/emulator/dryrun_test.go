@@ -1,0 +1,80 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package emulator_test
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"gotest.tools/v3/assert"
+
+	"github.com/eni-operator/eni-operator/test/emulator"
+)
+
+// validForm returns, for an action with parameters that must be given, a request
+// that would succeed.
+func validForm(s *stage, action string) url.Values {
+	vpcID := *s.describe(s.loose).VpcId
+	pairs := map[string][]string{
+		"AssignPrivateIpAddresses":          {"NetworkInterfaceId", s.loose, "SecondaryPrivateIpAddressCount", "1"},
+		"AttachNetworkInterface":            {"NetworkInterfaceId", s.loose, "InstanceId", s.instance, "DeviceIndex", "2"},
+		"CreateNetworkInterface":            {"SubnetId", s.subnet},
+		"CreateSecurityGroup":               {"GroupName", "g", "GroupDescription", "d", "VpcId", vpcID},
+		"CreateSubnet":                      {"VpcId", vpcID, "CidrBlock", "10.0.2.0/24"},
+		"CreateTags":                        {"ResourceId.1", s.loose, "Tag.1.Key", "a", "Tag.1.Value", "b"},
+		"CreateVpc":                         {"CidrBlock", "10.1.0.0/16"},
+		"DeleteNetworkInterface":            {"NetworkInterfaceId", s.loose},
+		"DeleteTags":                        {"ResourceId.1", s.attached},
+		"DescribeNetworkInterfaceAttribute": {"NetworkInterfaceId", s.loose, "Attribute", "description"},
+		"DetachNetworkInterface":            {"AttachmentId", s.attachment},
+		"ModifyNetworkInterfaceAttribute":   {"NetworkInterfaceId", s.loose, "Description.Value", "x"},
+		"RunInstances":                      {"ImageId", image, "MinCount", "1", "MaxCount", "1"},
+		"StopInstances":                     {"InstanceId.1", s.instance},
+		"TerminateInstances":                {"InstanceId.1", s.instance},
+	}[action]
+	switch action {
+	case "DeleteSecurityGroup":
+		input := &ec2.CreateSecurityGroupInput{GroupName: aws.String("g"), Description: aws.String("d"), VpcId: &vpcID}
+		pairs = []string{"GroupId", *must(s.CreateSecurityGroup(s.ctx(), input)).GroupId}
+	case "DeleteSubnet":
+		pairs = []string{"SubnetId", s.world.subnet("10.2.0.0/16")}
+	case "DeleteVpc":
+		pairs = []string{"VpcId", *must(s.CreateVpc(s.ctx(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.2.0.0/16")})).Vpc.VpcId}
+	case "StartInstances":
+		must(s.StopInstances(s.ctx(), &ec2.StopInstancesInput{InstanceIds: []string{s.instance}}))
+		pairs = []string{"InstanceId.1", s.instance}
+	case "UnassignPrivateIpAddresses":
+		pairs = []string{"NetworkInterfaceId", s.attached, "PrivateIpAddress.1", s.assign(s.attached, count(1))[0]}
+	}
+	return form(action, pairs...)
+}
+
+// TestDryRun asserts for every action that a dry run of a request that would
+// succeed says so and changes nothing.
+func TestDryRun(t *testing.T) {
+	for _, action := range emulator.Actions() {
+		t.Run(action, func(t *testing.T) {
+			s := newStage(t)
+			request := validForm(s, action)
+			before := s.snapshot()
+			request.Set("DryRun", "true")
+			status, got := post(s.server, "", request)
+			assert.Equal(t, got.Message, "Request would have succeeded, but DryRun flag is set.")
+			assert.Equal(t, got.Code, "DryRunOperation")
+			assert.Equal(t, status, http.StatusPreconditionFailed)
+			assert.DeepEqual(t, s.snapshot(), before, exportedOnly)
+
+			request.Del("DryRun")
+			status, got = post(s.server, "", request)
+			assert.Equal(t, got.Message, "")
+			assert.Equal(t, status, http.StatusOK)
+		})
+	}
+}
