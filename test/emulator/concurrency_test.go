@@ -7,7 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package emulator_test
 
 import (
-	"sync"
+	"strconv"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,37 +19,53 @@ import (
 )
 
 // TestConcurrentClients lets several clients live through the lives of ENIs on
-// instances of their own in one subnet, with faults coming and going, and
-// asserts that the account balances in the end.
+// instances of their own in one subnet, while the server is steered, and asserts
+// that the account balances in the end.
 func TestConcurrentClients(t *testing.T) {
 	const clients, rounds = 8, 5
 	w := newWorld(t, unthrottled())
 	subnetID := w.subnet("10.0.0.0/22")
 	free := w.free(subnetID)
-	var clean sync.WaitGroup
-	for range clients {
-		instanceID := *w.run(subnetID, types.InstanceTypeM5Large).InstanceId
-		clean.Go(func() {
-			for range rounds {
-				w.liveThrough(subnetID, instanceID)
+	t.Run("at once", func(t *testing.T) {
+		for n := range clients {
+			instanceID := *w.run(subnetID, types.InstanceTypeM5Large).InstanceId
+			t.Run(strconv.Itoa(n), func(t *testing.T) {
+				t.Parallel()
+				for range rounds {
+					w.in(t).liveThrough(subnetID, instanceID)
+				}
+			})
+		}
+		t.Run("steering", func(t *testing.T) {
+			t.Parallel()
+			for range rounds * clients {
+				w.steer()
 			}
 		})
-	}
-	clean.Go(func() {
-		for range rounds * clients {
-			w.server.AddFault(emulator.Fault{Action: "DescribeRegions", Code: "Unavailable"})()
-			w.server.Deny("DeleteVpc")
-			w.server.Allow("DeleteVpc")
-			w.server.SetStaleReads(emulator.StaleReads{})
-			w.server.RefillBuckets()
-			w.server.Calls()
-			w.server.Counts()
-		}
 	})
-	clean.Wait()
 	assert.Equal(t, w.free(subnetID), free-clients)
 	assert.Equal(t, w.countENIs(), clients)
 	assert.Equal(t, w.server.Counts()["DeleteNetworkInterface"].Calls, clients*rounds)
+}
+
+// in is the same world in a subtest.
+func (w *world) in(t *testing.T) *world {
+	sub := *w
+	sub.t = t
+	return &sub
+}
+
+// steer uses all that tests steer a server with, to no effect.
+func (w *world) steer() {
+	w.server.AddFault(emulator.Fault{Action: "DescribeRegions", Code: "Unavailable"})()
+	w.server.Deny("DeleteVpc")
+	w.server.Allow("DeleteVpc")
+	w.server.SetStaleReads(emulator.StaleReads{})
+	w.server.SetThrottling(false)
+	w.server.RefillBuckets()
+	w.server.SetSick("us-east-1", noInstance, true)
+	w.server.Calls()
+	w.server.Counts()
 }
 
 // liveThrough creates an ENI, attaches it, gives it addresses, and deletes it.

@@ -54,7 +54,7 @@ func New(options Options) *Server {
 		limits:     options.Limits.withDefaults(),
 		identities: &identities{seed: options.Seed},
 		dice:       newDice(options.Seed),
-		throttle:   newThrottle(options.Throttling),
+		throttle:   newThrottle(options.Clock, options.Throttling),
 		denials:    &denials{actions: make(map[string]bool)},
 		stale:      &staleReads{current: options.Stale},
 		calls:      newCallLog(options.CallLogSize),
@@ -119,7 +119,7 @@ func (s *Server) admit(ctx context.Context, q *request, fault Fault) (action, er
 		return act, invalidAction(q.action)
 	case s.denials.includes(q.action):
 		return act, unauthorized(q.action)
-	case !s.throttle.admit(s.clock.Now(), q, act):
+	case !s.throttle.admit(q, act):
 		return act, throttled()
 	case !s.wait(ctx, fault.Delay):
 		return act, errDropped

@@ -11,9 +11,9 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
-	"time"
 
 	"golang.org/x/time/rate"
+	"k8s.io/utils/clock"
 )
 
 // EC2's token buckets, by kind of action.
@@ -46,6 +46,7 @@ type bucketUse struct {
 
 // throttle holds the token buckets of all Regions.
 type throttle struct {
+	clock     clock.Clock
 	overrides map[string]Bucket
 
 	mu       sync.Mutex
@@ -57,8 +58,9 @@ type limiterKey struct {
 	region, bucket string
 }
 
-func newThrottle(options Throttling) *throttle {
+func newThrottle(c clock.Clock, options Throttling) *throttle {
 	return &throttle{
+		clock:     c,
 		overrides: maps.Clone(options.Buckets),
 		off:       options.Off,
 		limiters:  make(map[limiterKey]*rate.Limiter),
@@ -67,12 +69,13 @@ func newThrottle(options Throttling) *throttle {
 
 // admit takes a request's tokens. A request that finds too few in one bucket
 // has spent those of the buckets before, as in EC2.
-func (t *throttle) admit(now time.Time, q *request, act action) bool {
+func (t *throttle) admit(q *request, act action) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.off {
 		return true
 	}
+	now := t.clock.Now() // under the lock: a limiter's time must not run backwards
 	for _, use := range act.uses(q) {
 		if bucket, ok := t.overrides[q.action]; ok && use.name != perInstance {
 			use.bucket = bucket
@@ -137,7 +140,7 @@ func isPlain(values url.Values) bool {
 // launchCount is the number of instances that RunInstances asks for.
 func launchCount(values url.Values) int {
 	count, err := strconv.Atoi(values.Get("MaxCount"))
-	if err != nil {
+	if err != nil || count < 1 {
 		return 1 // to be refused as soon as it is admitted
 	}
 	return count
