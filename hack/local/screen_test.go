@@ -91,7 +91,7 @@ func TestStopwatch(t *testing.T) {
 	w.stop()
 	w.observe([]row{{name: "late", kind: "shared ENI", ready: true}})
 	got := strings.Join(w.summary(), "\n")
-	for _, want := range []string{testNode, "(m5.large)", "the first shared ENI", "the first exclusive claim", "everything"} {
+	for _, want := range []string{testNode, "(m5.large)", "shared ENIs", "exclusive claims", "everything"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in:\n%s", want, got)
 		}

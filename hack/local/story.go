@@ -135,13 +135,14 @@ func unfulfilled(what string, details []string) error {
 // end stops what runs, the last first, and shows the operator's log if the story
 // failed.
 func (s *story) end(ctx context.Context, err error) error {
+	said := tail(s.operatorLog(), logLines) // before it says goodbye
 	err = s.stopAll(err)
 	if err == nil || ctx.Err() != nil {
 		return errors.Join(err, os.RemoveAll(s.folder))
 	}
 	if s.operator != nil {
 		s.screen.line("\nThe operator's last log lines (all logs are in %s):", s.folder)
-		s.screen.text(tail(s.operatorLog(), logLines))
+		s.screen.text(said)
 	}
 	return err
 }

@@ -57,7 +57,7 @@ func (w *stopwatch) summary() []string {
 		last[kind] = max(last[kind], after)
 	}
 	for _, kind := range slices.Sorted(maps.Keys(first)) {
-		lines = append(lines, fmt.Sprintf("%-28s %s, the last %s", "the first "+kind, seconds(first[kind]), seconds(last[kind])))
+		lines = append(lines, fmt.Sprintf("%-28s first %s, last %s", kind+"s", seconds(first[kind]), seconds(last[kind])))
 	}
 	return append(lines, fmt.Sprintf("%-28s %s", "everything", seconds(w.total)))
 }
