@@ -43,6 +43,7 @@ func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		return r.attach(ctx, eni, o)
 	case actDetach:
 		log.FromContext(ctx).Info("Detaching ENI", "eniID", id, "force", d.force)
+		done.forced = d.force
 		return gone404(r.inventory.Detach(ctx, id, o.actual.attachment.id, d.force))
 	case actDelete:
 		log.FromContext(ctx).Info("Deleting ENI", "eniID", id)

@@ -45,6 +45,8 @@ type Options struct {
 	// any more, since EC2 may have forgotten its client token.
 	CreateRecordMaxAge time.Duration
 	VisibilityWindow   time.Duration
+	// ForceDetachAfter is how long a detach may take before it is forced.
+	ForceDetachAfter time.Duration
 	// Concurrency is how many ENIs are worked on at once; most of them wait in
 	// EC2's queues.
 	Concurrency int

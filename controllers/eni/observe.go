@@ -8,6 +8,7 @@ package eni
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,6 +27,8 @@ type progress struct {
 	stored *v1alpha1.ElasticNetworkInterface
 	// looked: the last step asked EC2.
 	looked bool
+	// forced: the ENI was detached by force.
+	forced bool
 	// freshRecord: the creation record was written just now, so no call of its
 	// attempt was made before.
 	freshRecord bool
@@ -35,7 +38,8 @@ type progress struct {
 // holds what was read until then.
 func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, done *progress) (observation, error) {
 	o := observation{
-		eni: eni, now: r.clock.Now(), looked: done.looked,
+		eni: eni, now: r.clock.Now(), looked: done.looked, forced: done.forced,
+		stuck:        detachingFor(eni, r.clock.Now()) >= r.options.ForceDetachAfter,
 		recordMaxAge: r.options.CreateRecordMaxAge, visibility: r.options.VisibilityWindow,
 	}
 	instance, err := r.observeInstance(ctx, &o)
@@ -82,6 +86,10 @@ func wasAttachedTo(eni *v1alpha1.ElasticNetworkInterface, instanceID string) boo
 }
 
 func (r *Reconciler) observeENI(ctx context.Context, o *observation) error {
+	if o.eni.Status.NetworkInterfaceID == "" {
+		// Created a moment ago, and the cache does not show it yet; or found by a sweep.
+		o.eni.Status.NetworkInterfaceID = r.inventory.OwnedBy(string(o.eni.UID))
+	}
 	id := o.eni.Status.NetworkInterfaceID
 	if id == "" {
 		return nil
@@ -91,6 +99,14 @@ func (r *Reconciler) observeENI(ctx context.Context, o *observation) error {
 		return nil
 	}
 	return r.look(ctx, o)
+}
+
+// detachingFor is how long an ENI has been on its way off its instance.
+func detachingFor(eni *v1alpha1.ElasticNetworkInterface, now time.Time) time.Duration {
+	if last := len(eni.Status.Transitions) - 1; last >= 0 && eni.Status.Transitions[last].State == v1alpha1.ENIDetaching {
+		return now.Sub(eni.Status.Transitions[last].At.Time)
+	}
+	return 0
 }
 
 // look asks EC2 for the ENI.
@@ -119,8 +135,7 @@ func actualOf(eni ec2.NetworkInterface) actual {
 	if at := eni.Attachment; at != nil {
 		a.attachment = &attachment{
 			id: at.ID, instanceID: at.InstanceID, deleteOnTermination: at.DeleteOnTermination,
-			changing:  at.Status != ec2.AttachmentAttached,
-			detaching: at.Status == ec2.AttachmentDetaching,
+			changing: at.Status != ec2.AttachmentAttached,
 		}
 	}
 	return a

@@ -89,7 +89,6 @@ type attachment struct {
 	id                  string
 	instanceID          string
 	changing            bool // attaching or detaching
-	detaching           bool
 	deleteOnTermination bool
 }
 
@@ -127,8 +126,11 @@ type observation struct {
 	presence presence
 	actual   actual
 	// looked: EC2 was asked within this reconcile, after the last write.
-	looked       bool
-	recordMaxAge time.Duration
+	looked bool
+	// stuck: the ENI has been detaching for too long. forced: it was detached by
+	// force within this reconcile.
+	stuck, forced bool
+	recordMaxAge  time.Duration
 	// visibility is how long EC2 may not show what it has.
 	visibility time.Duration
 }
@@ -360,15 +362,19 @@ func planRetain(o observation, letGo decision) decision {
 		tags: map[string]string{deletionPolicyKey: string(v1alpha1.DeletionPolicyRetain)}}
 }
 
+// planDetach detaches, and by force what has been on its way for too long: an ENI
+// may look attached long after its instance is gone (EC2). What EC2 deletes with
+// its instance is only watched.
 func planDetach(o observation, message string) decision {
 	d := decision{action: actDetach, reason: v1alpha1.ReasonDeleting, message: message}
-	switch at := o.actual.attachment; {
-	case at.changing && !o.looked:
+	at := o.actual.attachment
+	leaving := at.changing || (o.instance == instanceGone && at.deleteOnTermination)
+	switch {
+	case leaving && !o.looked:
 		d.action = actLook
-	case at.detaching && o.instance == instanceGone:
-		// An ENI may look attached long after its instance is gone (EC2).
+	case leaving && o.stuck && !o.forced:
 		d.force = true
-	case at.changing:
+	case leaving:
 		d.action, d.wait = actWait, attachPoll
 	}
 	return d

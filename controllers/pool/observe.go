@@ -212,7 +212,7 @@ func (r *Reconciler) observeLimits(ctx context.Context, o *observation, instance
 		}
 	}
 	o.limits = limits{
-		known: true, instanceType: instance.Type, nitro: limitsOf.Nitro,
+		known: true, instanceType: instance.Type, zone: instance.AvailabilityZone, nitro: limitsOf.Nitro,
 		slots: min(usable, limitsOf.MaxENIs-int32(len(foreign))), addressSlots: limitsOf.IPv4PerENI - 1, //nolint:gosec // bounded by EC2
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 type limits struct {
 	known        bool
 	instanceType string
+	zone         string
 	// slots that ENIs of ours may take, those they have taken included.
 	slots int32
 	// addressSlots of one ENI for secondary addresses or prefixes.

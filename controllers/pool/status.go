@@ -24,7 +24,7 @@ func statusOf(o observation, h *holders, s *sizing) v1alpha1.ENIPoolStatus {
 	status.PoolUID = o.pool.UID
 	status.ObservedGeneration = o.pool.Generation
 	if o.limits.known {
-		status.InstanceType = o.limits.instanceType
+		status.InstanceType, status.AvailabilityZone = o.limits.instanceType, o.limits.zone
 	}
 	status.ENIs, status.Addresses = nil, nil
 	for _, name := range slices.Sorted(maps.Keys(h.enis)) {

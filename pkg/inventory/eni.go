@@ -54,6 +54,14 @@ func (i *Inventory) ENI(id string) (ec2.NetworkInterface, bool) {
 	return clone(known.eni), true
 }
 
+// OwnedBy returns the id of a known ENI that carries the UID of an
+// ElasticNetworkInterface, or "".
+func (i *Inventory) OwnedBy(uid string) string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.owners[uid]
+}
+
 // Look reads an ENI from EC2, together with all others asked for at the moment.
 func (i *Inventory) Look(ctx context.Context, id string) (ec2.NetworkInterface, Presence, error) {
 	_, found, err := i.eniReads.Get(ctx, id)
@@ -67,6 +75,13 @@ func (i *Inventory) Look(ctx context.Context, id string) (ec2.NetworkInterface, 
 		return clone(known.eni), Present, nil
 	}
 	return i.notFound(id)
+}
+
+// own notes whose an ENI is; i.mu is held. Foreign ENIs have no owner.
+func (i *Inventory) own(eni ec2.NetworkInterface) {
+	if uid := eni.Tags[ec2.TagUID]; uid != "" && eni.Tags[ec2.TagClusterUID] == i.options.ClusterUID {
+		i.owners[uid] = eni.ID
+	}
 }
 
 // notFound decides what an answer without the ENI means; i.mu is held.
@@ -93,6 +108,9 @@ func (i *Inventory) notFound(id string) (ec2.NetworkInterface, Presence, error) 
 func (i *Inventory) forget(id string) {
 	if known, ok := i.enis[id]; ok && known.eni.Attachment != nil {
 		i.removeInterface(known.eni.Attachment.InstanceID, id)
+	}
+	if known, ok := i.enis[id]; ok && i.owners[known.eni.Tags[ec2.TagUID]] == id {
+		delete(i.owners, known.eni.Tags[ec2.TagUID])
 	}
 	delete(i.enis, id)
 	i.missing[id] = i.clock.Now().Add(-i.options.VisibilityWindow)
@@ -143,6 +161,7 @@ func (i *Inventory) merge(read ec2.NetworkInterface, asked time.Time) bool {
 	known, ok := i.enis[read.ID]
 	if !ok {
 		i.enis[read.ID] = &record{eni: clone(read), seen: true}
+		i.own(read)
 		return true
 	}
 	before := known.eni

@@ -57,6 +57,7 @@ type Inventory struct {
 
 	mu           sync.Mutex
 	enis         map[string]*record
+	owners       map[string]string // ENI ids by owner's UID
 	missing      map[string]time.Time
 	instances    map[string]ec2.Instance
 	types        map[string]ec2.InstanceType
@@ -86,6 +87,7 @@ func New(client ec2.Client, options Options) *Inventory {
 		clock:        options.Clock,
 		sweptOnce:    make(chan struct{}),
 		enis:         map[string]*record{},
+		owners:       map[string]string{},
 		missing:      map[string]time.Time{},
 		instances:    map[string]ec2.Instance{},
 		types:        map[string]ec2.InstanceType{},

@@ -29,6 +29,7 @@ func (i *Inventory) Create(ctx context.Context, input ec2.CreateInput) (ec2.Netw
 	}
 	now := i.clock.Now()
 	i.enis[eni.ID] = &record{eni: clone(eni), addressesAt: now, attributesAt: now}
+	i.own(eni)
 	return eni, nil
 }
 

@@ -43,6 +43,7 @@ type Options struct {
 	NodeGoneGrace      time.Duration
 	VisibilityWindow   time.Duration
 	CreateRecordMaxAge time.Duration
+	ForceDetachAfter   time.Duration
 	AuditInterval      time.Duration
 	BatchWindow        time.Duration
 	NetworkTTL         time.Duration
@@ -85,6 +86,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.NodeGoneGrace, "node-gone-grace", 5*time.Minute, "How long a missing Node is waited for while its instance lives.")
 	flags.DurationVar(&o.VisibilityWindow, "visibility-window", 30*time.Second, "How long EC2 may answer reads with what was before a write.")
 	flags.DurationVar(&o.CreateRecordMaxAge, "create-record-max-age", time.Hour, "Age from which a creation is looked for by tag instead of repeated.")
+	flags.DurationVar(&o.ForceDetachAfter, "force-detach-after", 3*time.Minute, "How long a detach may take before it is forced.")
 	flags.DurationVar(&o.AuditInterval, "audit-interval", 10*time.Minute, "Time between two reads of all our ENIs, which find what others changed.")
 	flags.DurationVar(&o.BatchWindow, "batch-window", 50*time.Millisecond, "How long a read of EC2 waits for others to join its call.")
 	flags.DurationVar(&o.NetworkTTL, "network-ttl", time.Minute, "How long subnets and security groups found by selector terms are trusted.")
@@ -153,7 +155,7 @@ func (o *Options) validate() error {
 	require(o.ENIConcurrency > 0 && o.PoolConcurrency > 0 && o.NodeConcurrency > 0, "--*-concurrency: must be at least 1")
 	require(o.LogFormat == "json" || o.LogFormat == "console", "--log-format: must be json or console, not %q", o.LogFormat)
 	for name, value := range map[string]time.Duration{
-		"node-gone-grace": o.NodeGoneGrace, "visibility-window": o.VisibilityWindow, "create-record-max-age": o.CreateRecordMaxAge,
+		"node-gone-grace": o.NodeGoneGrace, "visibility-window": o.VisibilityWindow, "create-record-max-age": o.CreateRecordMaxAge, "force-detach-after": o.ForceDetachAfter,
 		"batch-window": o.BatchWindow, "network-ttl": o.NetworkTTL, "idle-release-after": o.IdleReleaseAfter,
 	} {
 		require(value >= 0, "--%s: must not be negative", name)

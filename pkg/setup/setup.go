@@ -151,7 +151,8 @@ func addControllers(mgr ctrl.Manager, inv *inventory.Inventory, clusterUID strin
 	return eni.SetupWithManager(mgr, inv, clk, eni.Options{
 		Identity:       eni.Identity{Cluster: o.ClusterName, ClusterUID: clusterUID, NoManage: o.VPCCNINoManage},
 		MinDeviceIndex: o.MinDeviceIndex, CreateRecordMaxAge: o.CreateRecordMaxAge, VisibilityWindow: o.VisibilityWindow,
-		Concurrency: o.ENIConcurrency, Controller: settings(),
+		ForceDetachAfter: o.ForceDetachAfter,
+		Concurrency:      o.ENIConcurrency, Controller: settings(),
 	})
 }
 
