@@ -8,6 +8,7 @@ package emulator
 
 import (
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 )
@@ -31,4 +32,17 @@ func TestIdentitiesAreUnique(t *testing.T) {
 	assert.Equal(t, len(macs), 20_000)
 	assert.Assert(t, wellFormed("eni", g.next("eni")))
 	assert.Equal(t, len(g.next("eni")), len("eni-")+17)
+}
+
+func TestDiceStayWithinSpans(t *testing.T) {
+	d := newDice(1)
+	spans := DefaultTimings()
+	distinct := make(map[time.Duration]bool)
+	for range 100 {
+		drawn := d.within(spans.Attach)
+		assert.Assert(t, drawn >= spans.Attach.Min && drawn <= spans.Attach.Max)
+		distinct[drawn] = true
+	}
+	assert.Assert(t, len(distinct) > 1)
+	assert.Equal(t, d.within(Span{Min: time.Second}), time.Second)
 }

@@ -96,15 +96,17 @@ func (r *region) zoneNames() []string {
 }
 
 var zoneFilters = filterSet[zone]{
-	"region-name":    func(r *region, _ zone) []string { return []string{r.name} },
-	"group-name":     func(r *region, _ zone) []string { return []string{r.groupName()} },
-	"state":          constant[zone]("available"),
-	"opt-in-status":  constant[zone](optInNotRequired),
-	"zone-type":      constant[zone](availabilityZoneType),
-	"zone-id":        func(_ *region, z zone) []string { return []string{z.id} },
-	"zone-name":      func(_ *region, z zone) []string { return []string{z.name} },
-	"message":        nil,
-	"parent-zone-id": nil, "parent-zone-name": nil,
+	"region-name":   func(r *region, _ zone) []string { return []string{r.name} },
+	"group-name":    func(r *region, _ zone) []string { return []string{r.groupName()} },
+	"state":         constant[zone]("available"),
+	"opt-in-status": constant[zone](optInNotRequired),
+	"zone-type":     constant[zone](availabilityZoneType),
+	"zone-id":       func(_ *region, z zone) []string { return []string{z.id} },
+	"zone-name":     func(_ *region, z zone) []string { return []string{z.name} },
+
+	"message":          nil,
+	"parent-zone-id":   nil,
+	"parent-zone-name": nil,
 }
 
 const (

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -28,7 +29,7 @@ const shutdownTimeout = 5 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
+	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
 	if err != nil && !errors.Is(err, pflag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "ec2emulator:", err)
@@ -36,8 +37,8 @@ func main() {
 	}
 }
 
-// run serves until ctx is done.
-func run(ctx context.Context, args []string) error {
+// run serves until ctx is done. It tells out where.
+func run(ctx context.Context, args []string, out io.Writer) error {
 	address, options, err := parseFlags(args)
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("EC2 emulator listening on http://%s\n", listener.Addr())
+	fmt.Fprintf(out, "EC2 emulator listening on http://%s\n", listener.Addr())
 	server := &http.Server{
 		Handler:           emulator.New(options),
 		ReadHeaderTimeout: 10 * time.Second,

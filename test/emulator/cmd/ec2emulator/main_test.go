@@ -1,0 +1,61 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+	"gotest.tools/v3/assert"
+
+	"github.com/eni-operator/eni-operator/test/emulator"
+)
+
+func TestRunServesUntilItsContextIsDone(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	reader, writer := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, []string{"--listen", "127.0.0.1:0"}, writer) }()
+	line, err := bufio.NewReader(reader).ReadString('\n')
+	assert.NilError(t, err)
+	_, url, found := strings.Cut(strings.TrimSpace(line), "listening on ")
+	assert.Assert(t, found, line)
+
+	response, err := http.Get(url + "/_emulator/healthz")
+	assert.NilError(t, err)
+	assert.NilError(t, response.Body.Close())
+	assert.Equal(t, response.StatusCode, http.StatusOK)
+	http.DefaultClient.CloseIdleConnections()
+	cancel()
+	assert.NilError(t, <-ended)
+}
+
+func TestParseFlags(t *testing.T) {
+	address, options, err := parseFlags(nil)
+	assert.NilError(t, err)
+	assert.Equal(t, address, "127.0.0.1:4566")
+	assert.Equal(t, options.Throttling.Off, false)
+	assert.DeepEqual(t, options.Timings, emulator.DefaultTimings())
+	assert.DeepEqual(t, options.Limits, emulator.DefaultLimits())
+
+	_, options, err = parseFlags([]string{"--instant", "--throttling=false", "--seed=7", "--token-replay=Echo"})
+	assert.NilError(t, err)
+	assert.Equal(t, options.Throttling.Off, true)
+	assert.DeepEqual(t, options.Timings, emulator.Timings{})
+	assert.Equal(t, options.Seed, uint64(7))
+	assert.Equal(t, options.Limits.Replay, emulator.ReplayEcho)
+
+	_, _, err = parseFlags([]string{"--token-replay=Maybe"})
+	assert.Error(t, err, `--token-replay "Maybe" is none of NotFound, Echo, Recreate`)
+}
