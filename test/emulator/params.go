@@ -117,12 +117,12 @@ func (p params) integer(name string, least, fallback int) int {
 	if !ok {
 		return fallback
 	}
-	parsed, err := strconv.Atoi(value)
-	if err != nil || parsed < least {
+	parsed, err := strconv.ParseInt(value, 10, 32) // EC2's integers have 32 bits
+	if err != nil || int(parsed) < least {
 		p.reject(invalidValue("Value (%s) for parameter %s is invalid.", value, p.prefix+name))
 		return fallback
 	}
-	return parsed
+	return int(parsed)
 }
 
 // list reads name.1, name.2 and so on up to the first gap.

@@ -139,11 +139,11 @@ func isPlain(values url.Values) bool {
 
 // launchCount is the number of instances that RunInstances asks for.
 func launchCount(values url.Values) int {
-	count, err := strconv.Atoi(values.Get("MaxCount"))
+	count, err := strconv.ParseInt(values.Get("MaxCount"), 10, 32)
 	if err != nil || count < 1 {
 		return 1 // to be refused as soon as it is admitted
 	}
-	return count
+	return int(count)
 }
 
 // instanceCount is the number of instances that a request names.

@@ -105,6 +105,10 @@ func TestWireForms(t *testing.T) {
 			status: 400, code: "InvalidParameterValue", message: "Value (many) for parameter MaxResults is invalid.",
 		},
 		{
+			name: "a number of more than 32 bits", form: form("AssignPrivateIpAddresses", "NetworkInterfaceId", noENI, "Ipv4PrefixCount", "4611686018427387904"),
+			status: 400, code: "InvalidParameterValue", message: "Value (4611686018427387904) for parameter Ipv4PrefixCount is invalid.",
+		},
+		{
 			name: "a dry run", form: form("DescribeVpcs", "DryRun", "true"),
 			status: 412, code: "DryRunOperation", message: "Request would have succeeded, but DryRun flag is set.",
 		},
