@@ -43,6 +43,8 @@ func startOperator(path, kubeconfig, endpoint, logFile string) (*operator, error
 			"--enable-webhooks=false",
 			"--health-probe-bind-address=" + o.health,
 			"--metrics-bind-address=" + o.metrics,
+			"--metrics-secure=false",
+			"--log-format=console",
 		},
 		Env:     operatorEnvironment(endpoint),
 		LogFile: logFile,

@@ -34,6 +34,7 @@ func (s *story) writeEnvironment() (string, error) {
 func (s *story) exports() []string {
 	variables := append([]string{"KUBECONFIG=" + s.cluster.controlPlane.KubeconfigPath},
 		awsEnvironment(s.cloud.endpoint, ownKey)...)
+	variables = append(variables, "AWS_DEFAULT_REGION="+region) // for version 1 of the AWS CLI
 	if kubectl, err := controlplane.Binary("kubectl"); err == nil {
 		variables = append(variables, "PATH="+filepath.Dir(kubectl)+":$PATH")
 	}
@@ -59,7 +60,7 @@ Look around, in Kubernetes and in EC2:
   aws ec2 --endpoint-url ` + s.cloud.endpoint + ` describe-instances
   curl http://` + s.operator.metrics + `/metrics
 
-Change something:
+Change something (the m5.large cannot hold 12 addresses, and its pool says so):
   kubectl -n ` + claimNamespace + ` delete eniclaim web-0
   kubectl patch enipolicy ` + s.policy.Name + ` --type=merge -p '{"spec":{"shared":{"minimumIPs":12}}}'
 
