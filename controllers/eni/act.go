@@ -48,6 +48,15 @@ func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 	case actDelete:
 		log.FromContext(ctx).Info("Deleting ENI", "eniID", id)
 		return gone404(r.inventory.Delete(ctx, id))
+	default:
+		return r.amend(ctx, eni, o, d)
+	}
+}
+
+// amend changes an ENI that is where it should be.
+func (r *Reconciler) amend(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation, d decision) error {
+	id := eni.Status.NetworkInterfaceID
+	switch d.action {
 	case actUnassign:
 		return r.inventory.Unassign(ctx, id, split(d.names))
 	case actAssign:
@@ -76,10 +85,40 @@ func (r *Reconciler) create(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 		eni.Status.NetworkInterfaceID = created.ID
 	case refused(err):
 		record.Refused = ec2.Code(err)
-		record.SubnetFull = ec2.Classify(err) == ec2.ClassCapacity
 		record.Unclear = record.Unclear || !first
+		if record.SubnetFull = r.subnetFull(ctx, record, err); record.SubnetFull {
+			err = &subnetFullError{subnetID: string(record.SubnetID), cause: err}
+		}
 	}
 	return err
+}
+
+// subnetFullError says that a subnet has too few free addresses for an ENI.
+type subnetFullError struct {
+	subnetID string
+	cause    error
+}
+
+func (e *subnetFullError) Error() string {
+	return fmt.Sprintf("subnet %s has too few free addresses: %s. The next candidate subnet is tried; "+
+		"add one to subnetSelectorTerms, or free addresses.", e.subnetID, ec2.Message(e.cause))
+}
+
+func (e *subnetFullError) Unwrap() error { return e.cause }
+
+// subnetFull says whether a creation was refused for want of free addresses.
+// EC2's code for a count above what is left is one that it has for much else, so
+// that the subnet is looked at.
+func (r *Reconciler) subnetFull(ctx context.Context, record *v1alpha1.CreationRecord, err error) bool {
+	switch {
+	case ec2.Classify(err) == ec2.ClassCapacity:
+		return true
+	case ec2.Code(err) != ec2.CodeInvalidParameterValue:
+		return false
+	}
+	subnet, found, lookErr := r.inventory.RefreshSubnet(ctx, string(record.SubnetID))
+	need := 1 + record.AddressCount + addressesPerPrefix*record.PrefixCount
+	return lookErr == nil && found && subnet.FreeAddresses < need
 }
 
 // refused says that EC2 has made no ENI and will make none for this call.

@@ -57,7 +57,7 @@ func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 }
 
 func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.Instance, error) {
-	o.instanceID = o.eni.Spec.InstanceID
+	o.instanceID, o.instance = o.eni.Spec.InstanceID, instanceUnknown
 	if o.instanceID == "" {
 		node := &corev1.Node{}
 		if err := r.client.Get(ctx, types.NamespacedName{Name: o.eni.Spec.NodeName}, node); client.IgnoreNotFound(err) != nil {

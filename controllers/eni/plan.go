@@ -175,7 +175,7 @@ func planCreation(o observation) decision {
 		return recordAttempt(o, 1, o.desired.subnetIDs[0])
 	case record.Refused == "" && o.now.Sub(record.StartedAt.Time) < o.recordMaxAge:
 		return decision{action: actCreate, reason: v1alpha1.ReasonCreating, message: "Creating the ENI"}
-	case record.Refused != "" && !record.Unclear:
+	case !mayExist(record):
 		return recordAttempt(o, record.Attempt+1, nextSubnet(o.desired.subnetIDs, record))
 	default:
 		return planSearch(o, recordAttempt(o, record.Attempt+1, nextSubnet(o.desired.subnetIDs, record)))
@@ -222,13 +222,14 @@ func nextSubnet(candidates []string, record *v1alpha1.CreationRecord) string {
 // planLife brings an ENI that exists to what it should be: attached first, then
 // its addresses, then all that nobody waits for.
 func planLife(o observation) decision {
-	switch {
-	case o.presence == gone:
+	switch o.presence {
+	case gone:
 		return decision{action: actNothing, reason: v1alpha1.ReasonNotFound,
 			message: "The ENI was deleted outside the operator. Delete this resource; its pool makes another."}
-	case o.presence == presenceUnknown:
+	case presenceUnknown:
 		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonInProgress,
 			message: "EC2 does not show the ENI yet"}
+	case present:
 	}
 	if d := planAttachment(o); d.action != actNothing || d.reason != "" {
 		return d
@@ -328,13 +329,11 @@ func tagChanges(o observation) (set map[string]string, remove []string) {
 // planDeletion detaches nothing that somebody holds, and lets go only of what EC2
 // says is gone, or what is to be retained.
 func planDeletion(o observation) decision {
-	record := o.eni.Status.Creation
 	letGo := decision{action: actLetGo, reason: v1alpha1.ReasonDeleting, message: "The ENI is gone"}
 	switch {
+	case o.eni.Status.NetworkInterfaceID == "" && !mayExist(o.eni.Status.Creation):
+		return letGo
 	case o.eni.Status.NetworkInterfaceID == "":
-		if record == nil || (record.Refused != "" && !record.Unclear) {
-			return letGo
-		}
 		return planSearch(o, letGo)
 	case o.presence == gone:
 		return letGo
@@ -350,6 +349,11 @@ func planDeletion(o observation) decision {
 	default:
 		return decision{action: actDelete, reason: v1alpha1.ReasonDeleting, message: "Deleting the ENI"}
 	}
+}
+
+// mayExist says whether a creation may have made an ENI that nobody has seen.
+func mayExist(record *v1alpha1.CreationRecord) bool {
+	return record != nil && (record.Refused == "" || record.Unclear)
 }
 
 // planRetain leaves the ENI where it is, marked, so that no collector takes it.

@@ -118,15 +118,20 @@ func setConditions(eni *v1alpha1.ElasticNetworkInterface, o observation, d decis
 	set(v1alpha1.ConditionAttached, attached, v1alpha1.ReasonAttached)
 	set(v1alpha1.ConditionAddressesAssigned, assigned, v1alpha1.ReasonAssigned)
 
-	// What is off the critical path may fail without making the ENI less ready.
-	ready := attached && assigned && status.SubnetCIDR != "" && eni.DeletionTimestamp.IsZero()
+	setReady(eni, attached && assigned, reason, message, acted == nil && reason != v1alpha1.ReasonPaused)
+}
+
+// setReady sums up. What is off the critical path may fail, or be paused, without
+// making the ENI less ready; then the condition is True and says so.
+func setReady(eni *v1alpha1.ElasticNetworkInterface, usable bool, reason, message string, smooth bool) {
+	ready := usable && eni.Status.SubnetCIDR != "" && eni.DeletionTimestamp.IsZero()
 	condition := metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: message,
 		ObservedGeneration: eni.Generation,
 	}
 	if ready {
 		condition.Status = metav1.ConditionTrue
-		if acted == nil && d.reason != v1alpha1.ReasonPaused {
+		if smooth {
 			condition.Reason, condition.Message = v1alpha1.ReasonReady, ""
 		}
 	}
@@ -137,7 +142,10 @@ func setConditions(eni *v1alpha1.ElasticNetworkInterface, o observation, d decis
 func explain(err error) (reason, message string) {
 	var noSlot *noSlotError
 	var noCIDR *noCIDRError
+	var full *subnetFullError
 	switch {
+	case errors.As(err, &full):
+		return v1alpha1.ReasonSubnetExhausted, err.Error()
 	case errors.As(err, &noSlot):
 		return v1alpha1.ReasonNoFreeDeviceIndex, err.Error()
 	case errors.As(err, &noCIDR):

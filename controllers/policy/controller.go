@@ -97,7 +97,8 @@ func (r *NodeReconciler) observe(ctx context.Context, name string) (observation,
 			return o, nil, err
 		}
 	}
-	return o, node, r.observeInstance(ctx, &o)
+	err = r.observeInstance(ctx, &o)
+	return o, node, err
 }
 
 // observeInstance asks EC2 about the instance of a node that is missing.

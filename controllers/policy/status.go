@@ -63,10 +63,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 
 func (r *StatusReconciler) find(ctx context.Context, policy *v1alpha1.ENIPolicy) (findings, error) {
 	found := findings{outranked: map[string]string{}}
-	if _, err := metav1.LabelSelectorAsSelector(&policy.Spec.NodeSelector); err != nil {
-		found.selectorError = err
-		return found, nil
-	}
+	_, found.selectorError = metav1.LabelSelectorAsSelector(&policy.Spec.NodeSelector)
 	policies, nodes := &v1alpha1.ENIPolicyList{}, &corev1.NodeList{}
 	if err := r.client.List(ctx, policies); err != nil {
 		return found, err

@@ -76,6 +76,28 @@ func (o observation) eni(name string) *v1alpha1.ElasticNetworkInterface {
 
 // whyPending says what a claim waits for.
 func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENIClaim) (reason, message string) {
+	if reason, message = whyRefused(o, claim); reason != "" {
+		return reason, message
+	}
+	switch {
+	case claim.Spec.Address != nil:
+		return whyNotThat(stored, *claim.Spec.Address)
+	case len(o.troubles) > 0:
+		return o.troubles[0].reason, o.troubles[0].message
+	case atMaximum(o, stored, claim.Spec.Mode):
+		return v1alpha1.ReasonPoolAtMaximum, fmt.Sprintf("Policy %s allows no more on this node; a claim must be released first", o.pool.Spec.PolicyName)
+	}
+	if reason, message = troubledENI(o); reason != "" {
+		return reason, message
+	}
+	if instanceFull(o, stored, claim.Spec.Mode) {
+		return v1alpha1.ReasonInstanceFull, fmt.Sprintf("%s carries no more ENIs or addresses; a claim must be released first", o.limits.instanceType)
+	}
+	return v1alpha1.ReasonPoolGrowing, "The pool is taking more from EC2"
+}
+
+// whyRefused says why a claim is not to be served on this node at all.
+func whyRefused(o observation, claim *v1alpha1.ENIClaim) (reason, message string) {
 	switch {
 	case o.draining():
 		return v1alpha1.ReasonPoolDraining, "The node's pool takes no new claims: no policy governs the node, or the pool is being deleted"
@@ -84,23 +106,20 @@ func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.E
 	case !o.allowed[claim.Namespace]:
 		return v1alpha1.ReasonNamespaceNotAllowed, fmt.Sprintf(
 			"Policy %s does not let namespace %s claim on this node (claimNamespaceSelector)", o.pool.Spec.PolicyName, claim.Namespace)
-	case claim.Spec.Address != nil:
-		return whyNotThat(stored, *claim.Spec.Address)
-	case len(o.troubles) > 0:
-		return o.troubles[0].reason, o.troubles[0].message
-	case atMaximum(o, stored, claim.Spec.Mode):
-		return v1alpha1.ReasonPoolAtMaximum, fmt.Sprintf("Policy %s allows no more on this node; a claim must be released first", o.pool.Spec.PolicyName)
+	default:
+		return "", ""
 	}
+}
+
+// troubledENI names an ENI of the pool that more than time keeps from being ready.
+func troubledENI(o observation) (reason, message string) {
 	for i := range o.enis {
 		ready := meta.FindStatusCondition(o.enis[i].Status.Conditions, v1alpha1.ConditionReady)
 		if ready != nil && ready.Status == metav1.ConditionFalse && !underway(ready.Reason) && ready.Reason != v1alpha1.ReasonDeleting {
 			return ready.Reason, fmt.Sprintf("ENI %s: %s", o.enis[i].Name, ready.Message)
 		}
 	}
-	if instanceFull(o, stored, claim.Spec.Mode) {
-		return v1alpha1.ReasonInstanceFull, fmt.Sprintf("%s carries no more ENIs or addresses; a claim must be released first", o.limits.instanceType)
-	}
-	return v1alpha1.ReasonPoolGrowing, "The pool is taking more from EC2"
+	return "", ""
 }
 
 // whyNotThat says why a chosen address is not to be had.

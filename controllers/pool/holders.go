@@ -111,14 +111,23 @@ func (h *holders) rebuild(o observation) {
 		}
 	}
 	for name, eni := range h.resources {
-		entry := h.enis[name]
-		if entry.Mode == v1alpha1.ModeExclusive && entry.Claim == nil && eni.Status.NetworkInterfaceID != "" {
+		h.distrust(name, eni, o.now)
+	}
+}
+
+// distrust sets everything of an ENI aside that no claim says to hold: a whole
+// exclusive ENI, or the addresses of a shared one.
+func (h *holders) distrust(name string, eni *v1alpha1.ElasticNetworkInterface, now time.Time) {
+	entry := h.enis[name]
+	if entry.Mode == v1alpha1.ModeExclusive {
+		if entry.Claim == nil && eni.Status.NetworkInterfaceID != "" {
 			entry.State = v1alpha1.PoolENIReleasing
 		}
-		for _, address := range offered(eni) {
-			if entry.Mode == v1alpha1.ModeShared && h.addresses[address] == nil {
-				h.put(address, name, v1alpha1.HolderQuarantined, nil, o.now)
-			}
+		return
+	}
+	for _, address := range offered(eni) {
+		if h.addresses[address] == nil {
+			h.put(address, name, v1alpha1.HolderQuarantined, nil, now)
 		}
 	}
 }
@@ -195,6 +204,10 @@ func (h *holders) cool(o observation) {
 		case v1alpha1.HolderReleasing, v1alpha1.HolderQuarantined:
 		}
 	}
+	h.coolENIs(o, now)
+}
+
+func (h *holders) coolENIs(o observation, now metav1.Time) {
 	for _, entry := range h.enis {
 		if entry.Claim != nil && h.released(o, entry.Claim) {
 			entry.Claim, entry.CoolingSince = nil, &now

@@ -41,7 +41,8 @@ func (r *Reconciler) observe(ctx context.Context, pool *v1alpha1.ENIPool) (obser
 	if since := pool.Spec.NodeGoneSince; since != nil && o.now.Sub(since.Time) >= r.options.NodeGoneGrace {
 		o.nodeGone = true
 	}
-	return o, r.observeEC2(ctx, &o)
+	err := r.observeEC2(ctx, &o)
+	return o, err
 }
 
 func (r *Reconciler) lowestSlot(pool *v1alpha1.ENIPool) int32 {

@@ -34,16 +34,7 @@ type sizing struct {
 // sizeOf counts supply, what is in flight included, and decides what is wanted.
 func sizeOf(o observation, h *holders) *sizing {
 	s := &sizing{}
-	for name, entry := range h.enis {
-		eni := h.resources[name]
-		if entry.Mode == v1alpha1.ModeExclusive {
-			s.countExclusive(entry)
-			continue
-		}
-		if eni != nil && entry.State == v1alpha1.PoolENIActive {
-			s.sharedSupply += sizeInAddresses(eni) - h.outgoing(eni)
-		}
-	}
+	s.countENIs(h)
 	for _, entry := range h.addresses {
 		switch entry.State {
 		case v1alpha1.HolderAllocated:
@@ -63,6 +54,18 @@ func sizeOf(o observation, h *holders) *sizing {
 	}
 	s.decide(o)
 	return s
+}
+
+func (s *sizing) countENIs(h *holders) {
+	for name, entry := range h.enis {
+		eni := h.resources[name]
+		switch {
+		case entry.Mode == v1alpha1.ModeExclusive:
+			s.countExclusive(entry)
+		case eni != nil && entry.State == v1alpha1.PoolENIActive:
+			s.sharedSupply += sizeInAddresses(eni) - h.outgoing(eni)
+		}
+	}
 }
 
 func (s *sizing) countExclusive(entry *v1alpha1.PoolENI) {

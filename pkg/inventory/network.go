@@ -40,6 +40,12 @@ func (i *Inventory) Subnet(ctx context.Context, id string) (ec2.Subnet, bool, er
 	if ok && known.CIDR.IsValid() {
 		return known, true, nil
 	}
+	return i.RefreshSubnet(ctx, id)
+}
+
+// RefreshSubnet reads a subnet from EC2, together with all others asked for at the
+// moment.
+func (i *Inventory) RefreshSubnet(ctx context.Context, id string) (ec2.Subnet, bool, error) {
 	return i.subnetReads.Get(ctx, id)
 }
 

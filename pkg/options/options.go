@@ -116,7 +116,8 @@ func Parse(arguments, environment []string) (Options, error) {
 	if rest := flags.Args(); len(rest) > 0 {
 		return o, fmt.Errorf("unknown argument %q: settings are flags, as in --cluster-name=NAME", rest[0])
 	}
-	return o, o.validate()
+	err := o.validate()
+	return o, err
 }
 
 func fromEnvironment(flags *pflag.FlagSet, environment []string) error {

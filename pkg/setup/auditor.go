@@ -9,7 +9,6 @@ package setup
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -49,33 +48,30 @@ const auditJitter = 0.1
 func (a *auditor) Start(ctx context.Context) error {
 	a.log.Info("Reading our ENIs from EC2")
 	backoff := firstSweep
-	for {
-		err := a.inventory.Sweep(ctx)
-		if err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		delay := backoff.Step()
-		reason, message := ec2.Explain(err)
-		a.log.Error(err, "Waiting for EC2: nothing is done before our ENIs are known", "reason", reason, "remedy", message, "retryIn", delay.String())
-		if !sleep(ctx, delay) {
+	for !a.sweep(ctx, "Waiting for EC2: nothing is done before our ENIs are known") {
+		if !pause(ctx, backoff.Step()) {
 			return nil
 		}
 	}
 	a.log.Info("EC2 is reachable and our ENIs are known")
-	for sleep(ctx, a.interval+time.Duration(rand.Float64()*auditJitter*float64(a.interval))) { //nolint:gosec // jitter needs no secrecy
-		if err := a.inventory.Sweep(ctx); err != nil && ctx.Err() == nil {
-			reason, message := ec2.Explain(err)
-			a.log.Error(err, "Auditing failed; what is known stays", "reason", reason, "remedy", message)
-		}
+	for pause(ctx, wait.Jitter(a.interval, auditJitter)) {
+		a.sweep(ctx, "Auditing failed; what is known stays")
 	}
 	return nil
 }
 
-// sleep waits, and says whether it was not interrupted.
-func sleep(ctx context.Context, d time.Duration) bool {
+// sweep says whether it succeeded, and logs why not.
+func (a *auditor) sweep(ctx context.Context, failure string) bool {
+	err := a.inventory.Sweep(ctx)
+	if err != nil && ctx.Err() == nil {
+		reason, message := ec2.Explain(err)
+		a.log.Error(err, failure, "reason", reason, "remedy", message)
+	}
+	return err == nil
+}
+
+// pause waits, and says whether it was not interrupted.
+func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

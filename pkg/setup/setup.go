@@ -57,7 +57,7 @@ func Scheme() (*runtime.Scheme, error) {
 
 // New returns a manager that runs the whole operator once it is started. It reads
 // the cluster's identity from Kubernetes, and makes no EC2 call yet.
-func New(ctx context.Context, config *rest.Config, client ec2.Client, o options.Options) (ctrl.Manager, error) {
+func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Options) (ctrl.Manager, error) {
 	scheme, err := Scheme()
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func New(ctx context.Context, config *rest.Config, client ec2.Client, o options.
 	if err != nil {
 		return nil, err
 	}
-	inv := inventory.New(client, inventory.Options{
+	inv := inventory.New(api, inventory.Options{
 		ClusterUID: clusterUID, VisibilityWindow: o.VisibilityWindow, BatchWindow: o.BatchWindow, NetworkTTL: o.NetworkTTL,
 	})
 	if err := mgr.Add(newAuditor(inv, o.AuditInterval, ctrl.Log.WithName("inventory"))); err != nil {
