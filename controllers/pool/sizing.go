@@ -22,6 +22,8 @@ import (
 // sizing is what the pool has and wants, in addresses and exclusive ENIs.
 type sizing struct {
 	sharedAllocated, sharedPending, sharedCooling int32
+	// sharedReturning are those that cool down and will be free again.
+	sharedReturning int32
 	sharedSupply, sharedDesired                   int32
 	exclusiveAllocated, exclusivePending          int32
 	exclusiveSupply, exclusiveDesired             int32
@@ -41,6 +43,9 @@ func sizeOf(o observation, h *holders) *sizing {
 			s.sharedAllocated++
 		case v1alpha1.HolderCooling:
 			s.sharedCooling++
+			if h.active(entry.ENIName) {
+				s.sharedReturning++
+			}
 		case v1alpha1.HolderReleasing, v1alpha1.HolderQuarantined:
 		}
 	}
@@ -56,23 +61,32 @@ func sizeOf(o observation, h *holders) *sizing {
 	return s
 }
 
+// countENIs counts ENIs that take no new claims by what is held of them, so that
+// their replacements stay within the bounds.
 func (s *sizing) countENIs(h *holders) {
 	for name, entry := range h.enis {
 		eni := h.resources[name]
 		switch {
 		case entry.Mode == v1alpha1.ModeExclusive:
 			s.countExclusive(entry)
-		case eni != nil && entry.State == v1alpha1.PoolENIActive:
+		case eni != nil && h.active(name):
 			s.sharedSupply += sizeInAddresses(eni) - h.outgoing(eni)
+		default:
+			s.sharedSupply += int32(h.held(name)) //nolint:gosec // bounded by EC2
 		}
 	}
+}
+
+func (h *holders) active(name string) bool {
+	entry := h.enis[name]
+	return entry != nil && entry.State == v1alpha1.PoolENIActive
 }
 
 func (s *sizing) countExclusive(entry *v1alpha1.PoolENI) {
 	if entry.Claim != nil {
 		s.exclusiveAllocated++
 	}
-	if entry.State == v1alpha1.PoolENIActive {
+	if entry.State == v1alpha1.PoolENIActive || entry.Claim != nil {
 		s.exclusiveSupply++
 	}
 }
@@ -85,7 +99,7 @@ func (s *sizing) decide(o observation) {
 		unit := o.unit()
 		lowest := ceil(bounds.MinimumIPs, unit) * unit
 		highest := bounds.MaximumIPs / unit * unit
-		want := s.sharedAllocated + s.sharedPending + max(bounds.WarmIPs, s.sharedCooling)
+		want := s.sharedAllocated + s.sharedPending + max(bounds.WarmIPs, s.sharedReturning)
 		s.sharedDesired = min(max(ceil(want, unit)*unit, lowest), highest)
 	}
 	if bounds := o.pool.Spec.Exclusive; bounds != nil && !o.draining() {

@@ -52,12 +52,12 @@ func countShared(o observation, h *holders, s *sizing) *v1alpha1.SharedStatus {
 		if eni == nil || entry.Mode != v1alpha1.ModeShared || !entry.Ready || entry.State == v1alpha1.PoolENIReleasing {
 			continue
 		}
-		free := int32(len(h.free(name))) //nolint:gosec // bounded by EC2
 		if entry.State == v1alpha1.PoolENIActive {
-			counts.Free += free
+			counts.Free += int32(len(h.free(name))) //nolint:gosec // bounded by EC2
 		}
-		counts.Capacity += free + int32(h.held(name)+h.resting(name)) //nolint:gosec // bounded by EC2
+		counts.Capacity += int32(h.held(name) + h.resting(name)) //nolint:gosec // bounded by EC2
 	}
+	counts.Capacity += counts.Free
 	return counts
 }
 
