@@ -23,10 +23,10 @@ import (
 type sizing struct {
 	sharedAllocated, sharedPending, sharedCooling int32
 	// sharedReturning are those that cool down and will be free again.
-	sharedReturning int32
-	sharedSupply, sharedDesired                   int32
-	exclusiveAllocated, exclusivePending          int32
-	exclusiveSupply, exclusiveDesired             int32
+	sharedReturning                      int32
+	sharedSupply, sharedDesired          int32
+	exclusiveAllocated, exclusivePending int32
+	exclusiveSupply, exclusiveDesired    int32
 	// short says that the instance type holds less than the policy's minimum.
 	short bool
 	// full says that more is wanted than the instance can carry.
