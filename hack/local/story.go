@@ -38,11 +38,11 @@ type story struct {
 }
 
 func newStory(options options, screen *screen) (*story, error) {
+	root, err := controlplane.RepositoryRoot() // the control plane is there too
+	if err != nil {
+		return nil, err
+	}
 	if options.operator == "" {
-		root, err := controlplane.RepositoryRoot()
-		if err != nil {
-			return nil, err
-		}
 		options.operator = filepath.Join(root, "build", "bin", "eni-operator")
 	}
 	if _, err := os.Stat(options.operator); err != nil {
