@@ -68,21 +68,15 @@ func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.I
 	if o.instanceID == "" {
 		return ec2.Instance{}, nil
 	}
-	instance, found, err := r.inventory.Instance(ctx, o.instanceID)
-	switch {
-	case err != nil:
-		return instance, err
-	case found && !instance.Gone():
+	instance, state, err := r.inventory.Instance(ctx, o.instanceID)
+	switch state {
+	case inventory.Present:
 		o.instance = instanceLive
-	case found, wasAttachedTo(o.eni, o.instanceID):
+	case inventory.Gone:
 		o.instance = instanceGone
+	case inventory.Unknown:
 	}
-	return instance, nil
-}
-
-// wasAttachedTo says whether EC2 knew the instance once.
-func wasAttachedTo(eni *v1alpha1.ElasticNetworkInterface, instanceID string) bool {
-	return eni.Status.Attachment != nil && eni.Status.Attachment.InstanceID == instanceID
+	return instance, err
 }
 
 func (r *Reconciler) observeENI(ctx context.Context, o *observation) error {

@@ -110,12 +110,9 @@ func (r *NodeReconciler) observeInstance(ctx context.Context, o *observation) er
 	if err := r.inventory.WaitForSync(ctx); err != nil {
 		return err
 	}
-	instance, found, err := r.inventory.RefreshInstance(ctx, o.pool.Spec.InstanceID)
-	if err != nil {
-		return err
-	}
-	o.instanceGone = !found || instance.Gone()
-	return nil
+	_, state, err := r.inventory.RefreshInstance(ctx, o.pool.Spec.InstanceID)
+	o.instanceGone = state == inventory.Gone
+	return err
 }
 
 func stateOf(node *corev1.Node) nodeState {

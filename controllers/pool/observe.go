@@ -155,21 +155,18 @@ func holdersIn(status *v1alpha1.ENIPoolStatus) []v1alpha1.ClaimReference {
 // observeEC2 reads the instance, its limits and the network of its ENIs.
 func (r *Reconciler) observeEC2(ctx context.Context, o *observation) error {
 	id := o.pool.Spec.InstanceID
-	instance, found, err := r.inventory.Instance(ctx, id)
+	instance, state, err := r.inventory.Instance(ctx, id)
 	switch {
 	case err != nil:
 		reason, message := ec2.Explain(err)
 		o.trouble(v1alpha1.ConditionInstanceFound, reason, message)
 		return err
-	case found && instance.Gone():
+	case state == inventory.Gone && o.pool.Status.InstanceType != "":
 		o.nodeGone = true
-		o.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonInstanceTerminated, fmt.Sprintf("Instance %s is %s", id, instance.State))
+		o.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonInstanceTerminated,
+			fmt.Sprintf("EC2 says that instance %s is terminated, or does not know it any more", id))
 		return nil
-	case !found && o.pool.Status.InstanceType != "":
-		o.nodeGone = true
-		o.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonInstanceTerminated, fmt.Sprintf("EC2 does not know instance %s any more", id))
-		return nil
-	case !found:
+	case state != inventory.Present:
 		return r.unknownInstance(o)
 	}
 	if err := r.observeLimits(ctx, o, instance); err != nil {
@@ -221,13 +218,13 @@ func (r *Reconciler) observeLimits(ctx context.Context, o *observation, instance
 
 func (r *Reconciler) observeNetwork(ctx context.Context, o *observation, instance ec2.Instance) error {
 	spec := o.pool.Spec
-	o.network.subnetIDs = []string{instance.SubnetID}
-	if len(spec.SubnetSelectorTerms) > 0 {
+	if len(spec.SubnetSelectorTerms) == 0 {
+		o.network.subnetIDs = []string{instance.SubnetID}
+	} else {
 		subnets, err := r.inventory.Subnets(ctx, instance.VPCID, instance.AvailabilityZone, subnetTerms(spec.SubnetSelectorTerms))
 		if err != nil {
 			return o.networkFailed(err)
 		}
-		o.network.subnetIDs = nil
 		for _, subnet := range subnets {
 			o.network.subnetIDs = append(o.network.subnetIDs, subnet.ID)
 		}

@@ -13,24 +13,51 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 )
 
-// Instance returns an instance, from EC2 the first time.
-func (i *Inventory) Instance(ctx context.Context, id string) (ec2.Instance, bool, error) {
+// Instance returns an instance, from EC2 the first time. It is Gone if EC2 says
+// shutting-down or terminated, or showed no such instance twice, a visibility
+// window apart; until then an absent one is what was last known of it, or Unknown.
+func (i *Inventory) Instance(ctx context.Context, id string) (ec2.Instance, Presence, error) {
 	i.mu.Lock()
 	known, ok := i.instances[id]
 	known.Interfaces = maps.Clone(known.Interfaces)
+	_, missed := i.missingInstances[id]
 	i.mu.Unlock()
-	if ok {
-		return known, true, nil
+	if ok && !missed {
+		return known, presenceOf(known), nil
 	}
 	return i.RefreshInstance(ctx, id)
 }
 
 // RefreshInstance reads an instance from EC2, together with all others asked for
 // at the moment.
-func (i *Inventory) RefreshInstance(ctx context.Context, id string) (ec2.Instance, bool, error) {
+func (i *Inventory) RefreshInstance(ctx context.Context, id string) (ec2.Instance, Presence, error) {
 	instance, found, err := i.instanceReads.Get(ctx, id)
-	instance.Interfaces = maps.Clone(instance.Interfaces)
-	return instance, found, err
+	if err != nil {
+		return ec2.Instance{}, Unknown, err
+	}
+	if found {
+		instance.Interfaces = maps.Clone(instance.Interfaces)
+		return instance, presenceOf(instance), nil
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.clock.Since(i.missingInstances[id]) >= i.options.VisibilityWindow {
+		delete(i.instances, id)
+		return ec2.Instance{}, Gone, nil
+	}
+	known, ok := i.instances[id]
+	if !ok {
+		return ec2.Instance{}, Unknown, nil
+	}
+	known.Interfaces = maps.Clone(known.Interfaces)
+	return known, presenceOf(known), nil
+}
+
+func presenceOf(instance ec2.Instance) Presence {
+	if instance.Gone() {
+		return Gone
+	}
+	return Present
 }
 
 func (i *Inventory) fetchInstances(ctx context.Context, ids []string) (map[string]ec2.Instance, error) {
@@ -49,13 +76,17 @@ func (i *Inventory) fetchInstances(ctx context.Context, ids []string) (map[strin
 		kept := instance
 		kept.Interfaces = maps.Clone(instance.Interfaces)
 		i.instances[instance.ID] = kept
+		delete(i.missingInstances, instance.ID)
 	}
+	now := i.clock.Now()
 	for _, id := range ids {
 		if _, ok := found[id]; ok {
 			continue
 		}
+		if _, missed := i.missingInstances[id]; !missed {
+			i.missingInstances[id] = now
+		}
 		if _, known := i.instances[id]; known {
-			delete(i.instances, id)
 			changes = append(changes, Change{InstanceID: id})
 		}
 	}

@@ -55,16 +55,18 @@ type Inventory struct {
 	swept     atomic.Bool
 	sweptOnce chan struct{}
 
-	mu           sync.Mutex
-	enis         map[string]*record
-	owners       map[string]string // ENI ids by owner's UID
-	missing      map[string]time.Time
-	instances    map[string]ec2.Instance
-	types        map[string]ec2.InstanceType
-	subnets      map[string]ec2.Subnet
-	networks     map[string]networkAnswer
-	reservations map[string]map[ec2.Slot]string
-	subscribers  []func(Change)
+	mu        sync.Mutex
+	enis      map[string]*record
+	owners    map[string]string // ENI ids by owner's UID
+	missing   map[string]time.Time
+	instances map[string]ec2.Instance
+	// missingInstances are when EC2 first did not show an instance.
+	missingInstances map[string]time.Time
+	types            map[string]ec2.InstanceType
+	subnets          map[string]ec2.Subnet
+	networks         map[string]networkAnswer
+	reservations     map[string]map[ec2.Slot]string
+	subscribers      []func(Change)
 }
 
 // Change tells what a sweep or a look found different.
@@ -82,18 +84,19 @@ func New(client ec2.Client, options Options) *Inventory {
 		options.Clock = clock.RealClock{}
 	}
 	i := &Inventory{
-		client:       client,
-		options:      options,
-		clock:        options.Clock,
-		sweptOnce:    make(chan struct{}),
-		enis:         map[string]*record{},
-		owners:       map[string]string{},
-		missing:      map[string]time.Time{},
-		instances:    map[string]ec2.Instance{},
-		types:        map[string]ec2.InstanceType{},
-		subnets:      map[string]ec2.Subnet{},
-		networks:     map[string]networkAnswer{},
-		reservations: map[string]map[ec2.Slot]string{},
+		client:           client,
+		options:          options,
+		clock:            options.Clock,
+		sweptOnce:        make(chan struct{}),
+		enis:             map[string]*record{},
+		owners:           map[string]string{},
+		missing:          map[string]time.Time{},
+		instances:        map[string]ec2.Instance{},
+		missingInstances: map[string]time.Time{},
+		types:            map[string]ec2.InstanceType{},
+		subnets:          map[string]ec2.Subnet{},
+		networks:         map[string]networkAnswer{},
+		reservations:     map[string]map[ec2.Slot]string{},
 	}
 	i.eniReads = ec2.NewBatcher(options.BatchWindow, ec2.MaxBatch, i.fetchENIs)
 	i.ownerReads = ec2.NewBatcher(options.BatchWindow, ec2.MaxBatch, i.fetchByOwner)

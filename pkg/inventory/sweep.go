@@ -76,5 +76,6 @@ func (i *Inventory) ForgetInstance(id string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	delete(i.instances, id)
+	delete(i.missingInstances, id)
 	delete(i.reservations, id)
 }
