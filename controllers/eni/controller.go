@@ -102,7 +102,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithValues("eni", eni.Name, "node", eni.Spec.NodeName))
 	if eni.DeletionTimestamp.IsZero() {
-		if added, err := store.AddFinalizer(ctx, r.client, eni); added || err != nil {
+		if _, err := store.AddFinalizer(ctx, r.client, eni); err != nil {
 			return store.Settle(controllerName, ctrl.Result{}, client.IgnoreNotFound(err))
 		}
 	}

@@ -269,3 +269,16 @@ func (s *scenario) annotate(object client.Object, key, value string) {
 		object.SetAnnotations(annotations)
 	})
 }
+
+// letGo deletes an ENI as a person in the EC2 console does.
+func (s *scenario) letGo(id string) {
+	s.t.Helper()
+	if at := s.eni(s.t.Context(), id).Attachment; at != nil {
+		_, err := s.DetachNetworkInterface(s.t.Context(), &ec2.DetachNetworkInterfaceInput{AttachmentId: at.AttachmentId})
+		assert.NilError(s.t, err)
+	}
+	eventually(s.t, "ENI "+id+" is deleted", func() error {
+		_, err := s.DeleteNetworkInterface(s.t.Context(), &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: &id})
+		return err
+	})
+}
