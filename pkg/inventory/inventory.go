@@ -67,6 +67,7 @@ type Inventory struct {
 	networks         map[string]networkAnswer
 	reservations     map[string]map[ec2.Slot]string
 	subscribers      []func(Change)
+	sweepSubscribers []func(Swept)
 }
 
 // Change tells what a sweep or a look found different.

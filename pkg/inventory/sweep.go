@@ -39,6 +39,7 @@ func (i *Inventory) Sweep(ctx context.Context) error {
 		close(i.sweptOnce)
 	}
 	i.notify(changes)
+	i.tell(asked, shown)
 	return nil
 }
 
