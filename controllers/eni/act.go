@@ -13,16 +13,19 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 )
 
 // act does what was decided. It changes the status in memory only where the
 // outcome is known to it alone; report derives the rest and stores it.
 func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation, d decision, done *progress) error {
+	ctx = ec2.WithPriority(ctx, r.priority(ctx, eni, d), eni.Spec.NodeName)
 	looked := false
 	defer func() { done.looked = looked }()
 	id := eni.Status.NetworkInterfaceID
@@ -51,6 +54,26 @@ func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 	default:
 		return r.amend(ctx, eni, o, d)
 	}
+}
+
+// priority is how urgent an action is: what a claim on the node waits for comes
+// first, what nobody waits for last.
+func (r *Reconciler) priority(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, d decision) ec2.Priority {
+	switch d.action {
+	case actCreate, actAttach, actAssign:
+	default:
+		return ec2.PriorityBackground
+	}
+	claims := &v1alpha1.ENIClaimList{}
+	if err := r.client.List(ctx, claims, client.MatchingFields{index.NodeName: eni.Spec.NodeName}, client.UnsafeDisableDeepCopy); err != nil {
+		return ec2.PriorityNormal
+	}
+	for i := range claims.Items {
+		if claims.Items[i].Status.Phase == v1alpha1.ClaimPending {
+			return ec2.PriorityUrgent
+		}
+	}
+	return ec2.PriorityNormal
 }
 
 // amend changes an ENI that is where it should be.

@@ -15,7 +15,7 @@ import (
 // Batcher collects the keys that callers ask for within a short window and reads
 // them with one call. A caller that gives up leaves; the others get their answer.
 type Batcher[V any] struct {
-	window time.Duration
+	window func() time.Duration
 	max    int
 	fetch  func(ctx context.Context, keys []string) (map[string]V, error)
 
@@ -38,9 +38,9 @@ const MaxBatch = 200
 const batchTimeout = time.Minute
 
 // NewBatcher returns a batcher that calls fetch with at most max keys at a time,
-// window after the first of them was asked for or when max is reached. What fetch
-// does not return is not found.
-func NewBatcher[V any](window time.Duration, max int, fetch func(context.Context, []string) (map[string]V, error)) *Batcher[V] {
+// window() after the first of them was asked for or when max is reached. What
+// fetch does not return is not found.
+func NewBatcher[V any](window func() time.Duration, max int, fetch func(context.Context, []string) (map[string]V, error)) *Batcher[V] {
 	return &Batcher[V]{window: window, max: max, fetch: fetch}
 }
 
@@ -74,7 +74,7 @@ func (b *Batcher[V]) join(key string) *batch[V] {
 
 func (b *Batcher[V]) run(batch *batch[V]) {
 	defer close(batch.done)
-	timer := time.NewTimer(b.window)
+	timer := time.NewTimer(b.window())
 	defer timer.Stop()
 	select {
 	case <-timer.C:

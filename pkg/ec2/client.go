@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"k8s.io/utils/clock"
 )
 
 // describePageSize is the most that one page of a Describe call may hold (EC2).
@@ -25,7 +26,8 @@ const describePageSize = 1000
 const instanceTypesPageSize = 100
 
 type sdkClient struct {
-	api *ec2.Client
+	api     *ec2.Client
+	limiter *limiter
 }
 
 // NewClient returns a client for the account and Region that the SDK's own
@@ -42,11 +44,13 @@ func NewClient(ctx context.Context, limits Limits) (Client, error) {
 	if cfg.Region == "" {
 		return nil, fmt.Errorf("no AWS Region: set AWS_REGION, or give the pod a profile that has one")
 	}
-	limiter := newLimiter(limits)
-	return &sdkClient{api: ec2.NewFromConfig(cfg, func(o *ec2.Options) {
+	limiter := newLimiter(limits, clock.RealClock{})
+	return &sdkClient{limiter: limiter, api: ec2.NewFromConfig(cfg, func(o *ec2.Options) {
 		o.APIOptions = append(o.APIOptions, limiter.addTo)
 	})}, nil
 }
+
+func (c *sdkClient) Waiting(action string) int { return c.limiter.queue(action).length() }
 
 func (c *sdkClient) CreateNetworkInterface(ctx context.Context, input CreateInput) (NetworkInterface, error) {
 	call := &ec2.CreateNetworkInterfaceInput{

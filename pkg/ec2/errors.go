@@ -70,6 +70,8 @@ var classes = map[string]Class{
 	"InvalidNetworkInterface.InUse": ClassConflict,
 	"InvalidIPAddress.InUse":        ClassConflict,
 	"IncorrectState":                ClassConflict,
+	"IncorrectInstanceState":        ClassConflict,
+	"DependencyViolation":           ClassConflict,
 	CodeIdempotentParameterMismatch: ClassConflict,
 
 	"UnauthorizedOperation":       ClassUnauthorized,
@@ -79,7 +81,18 @@ var classes = map[string]Class{
 	"UnrecognizedClientException": ClassUnauthorized,
 	"InvalidClientTokenId":        ClassUnauthorized,
 	"ExpiredToken":                ClassUnauthorized,
-	"RequestExpired":              ClassRetryable,
+	"SignatureDoesNotMatch":       ClassUnauthorized,
+	"PendingVerification":         ClassUnauthorized,
+	// STS's, whom the SDK asks for credentials first.
+	"AccessDenied":          ClassUnauthorized,
+	"AccessDeniedException": ClassUnauthorized,
+	"ExpiredTokenException": ClassUnauthorized,
+	"InvalidIdentityToken":  ClassUnauthorized,
+
+	"RequestExpired":      ClassRetryable,
+	"ConcurrentTagAccess": ClassRetryable,
+	// The SDK's own name for an answer without a code, such as a proxy's.
+	"UnknownError": ClassRetryable,
 
 	CodeInvalidParameterValue:             ClassTerminal,
 	"InvalidParameterCombination":         ClassTerminal,

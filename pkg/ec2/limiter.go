@@ -8,10 +8,11 @@ package ec2
 
 import (
 	"context"
+	"sync"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go/middleware"
-	"golang.org/x/time/rate"
+	"k8s.io/utils/clock"
 )
 
 // Limit is a token bucket: so many calls at once, and so many a second for good.
@@ -52,30 +53,34 @@ func DefaultLimits() Limits {
 	}
 }
 
-// limiter makes each attempt of a call wait for its action's bucket, so that one
-// action's queue never slows another.
+// limiter makes each attempt of a call wait in its action's queue, so that one
+// action never slows another.
 type limiter struct {
-	byAction map[string]*rate.Limiter
-	other    *rate.Limiter
+	limits Limits
+	clock  clock.WithDelayedExecution
+
+	mu     sync.Mutex
+	queues map[string]*queue
 }
 
-func newLimiter(limits Limits) *limiter {
-	l := &limiter{byAction: make(map[string]*rate.Limiter, len(limits.ByAction)), other: newBucket(limits.Default)}
-	for action, limit := range limits.ByAction {
-		l.byAction[action] = newBucket(limit)
+func newLimiter(limits Limits, clk clock.WithDelayedExecution) *limiter {
+	return &limiter{limits: limits, clock: clk, queues: map[string]*queue{}}
+}
+
+// queue is the queue of an action; each action has one of its own (EC2).
+func (l *limiter) queue(action string) *queue {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q, ok := l.queues[action]
+	if !ok {
+		limit, listed := l.limits.ByAction[action]
+		if !listed {
+			limit = l.limits.Default
+		}
+		q = newQueue(limit, l.clock)
+		l.queues[action] = q
 	}
-	return l
-}
-
-func newBucket(limit Limit) *rate.Limiter {
-	return rate.NewLimiter(rate.Limit(limit.PerSecond), limit.Bucket)
-}
-
-func (l *limiter) bucket(action string) *rate.Limiter {
-	if bucket, ok := l.byAction[action]; ok {
-		return bucket
-	}
-	return l.other
+	return q
 }
 
 // addTo puts the limiter behind the SDK's retry step, so that no attempt can
@@ -85,9 +90,57 @@ func (l *limiter) addTo(stack *middleware.Stack) error {
 		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
 			middleware.FinalizeOutput, middleware.Metadata, error,
 		) {
-			if err := l.bucket(awsmiddleware.GetOperationName(ctx)).Wait(ctx); err != nil {
+			q := l.queue(awsmiddleware.GetOperationName(ctx))
+			if err := q.wait(ctx); err != nil {
 				return middleware.FinalizeOutput{}, middleware.Metadata{}, &notSentError{cause: err}
 			}
-			return next.HandleFinalize(ctx, in)
+			out, metadata, err := next.HandleFinalize(ctx, in)
+			if err != nil && Classify(err) == ClassThrottled {
+				q.throttled()
+			}
+			return out, metadata, err
 		}), "Retry", middleware.After)
+}
+
+// Priority orders the calls of one action that wait for its bucket.
+type Priority int
+
+const (
+	// PriorityNormal is what the pools' bounds ask for.
+	PriorityNormal Priority = iota
+	// PriorityUrgent is what a claim waits for.
+	PriorityUrgent
+	// PriorityBackground is what nobody waits for: attributes, clean-up.
+	PriorityBackground
+)
+
+// order of the priorities in a queue, the first served first.
+func (p Priority) order() int {
+	switch p {
+	case PriorityUrgent:
+		return 0
+	case PriorityNormal:
+		return 1
+	default:
+		return 2
+	}
+}
+
+type callKey struct{}
+
+// call is on whose behalf a call is made.
+type call struct {
+	priority Priority
+	node     string
+}
+
+// WithPriority says how urgent the calls made with a context are, and for which
+// node; calls of the same priority take turns by node.
+func WithPriority(ctx context.Context, priority Priority, node string) context.Context {
+	return context.WithValue(ctx, callKey{}, call{priority: priority, node: node})
+}
+
+func callOf(ctx context.Context) call {
+	c, _ := ctx.Value(callKey{}).(call)
+	return c
 }

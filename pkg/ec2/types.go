@@ -39,7 +39,13 @@ type Client interface {
 	// DescribeSecurityGroups returns the ids of the groups that fit.
 	DescribeSecurityGroups(ctx context.Context, filters ...Filter) ([]string, error)
 	DescribeInstanceTypes(ctx context.Context, names []string) ([]InstanceType, error)
+
+	// Waiting is the number of calls of an action that wait for its rate limit.
+	Waiting(action string) int
 }
+
+// ActionAttach is the API action whose queue a fleet's start waits for longest.
+const ActionAttach = "AttachNetworkInterface"
 
 // Filter is a Describe filter: the values are ORed, filters are ANDed. EC2 takes
 // at most 200 values.

@@ -20,13 +20,38 @@ type record struct {
 	eni ec2.NetworkInterface
 	// seen: a read has shown it, so that its absence means that it is gone.
 	seen bool
-	// addressesAt, attachmentAt and attributesAt are when a call of ours last
-	// changed them with a known outcome.
-	addressesAt  time.Time
+	// createdAt is when a call of ours created it, until EC2 casts doubt on that.
+	createdAt time.Time
+	// names are the addresses and prefixes that calls of ours added or removed.
+	names map[string]nameChange
+	// attachmentAt and attributesAt are when a call of ours last changed them with
+	// a known outcome.
 	attachmentAt time.Time
 	attributesAt time.Time
-	// unclear: a call's outcome is unknown; nothing is trusted before a look.
-	unclear bool
+	// unclear: a call's outcome is unknown; nothing is trusted before a look that
+	// begins after unclearAt.
+	unclear   bool
+	unclearAt time.Time
+	// unshown: the last sweep did not show it, and no read has since.
+	unshown bool
+}
+
+// nameChange is what a call of ours did to an address or a prefix, and when.
+type nameChange struct {
+	added bool
+	at    time.Time
+}
+
+// distrust has everything wait for a look; i.mu is held.
+func (r *record) distrust(now time.Time) {
+	r.unclear, r.unclearAt = true, now
+	r.createdAt = time.Time{}
+}
+
+// absence is since when EC2 does not show an ENI, and whether that made it gone.
+type absence struct {
+	since  time.Time
+	goneAt time.Time
 }
 
 // Presence is what is known of an ENI's existence.
@@ -71,7 +96,6 @@ func (i *Inventory) Look(ctx context.Context, id string) (ec2.NetworkInterface, 
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if known, ok := i.enis[id]; found && ok {
-		delete(i.missing, id)
 		return clone(known.eni), Present, nil
 	}
 	return i.notFound(id)
@@ -88,32 +112,48 @@ func (i *Inventory) own(eni ec2.NetworkInterface) {
 func (i *Inventory) notFound(id string) (ec2.NetworkInterface, Presence, error) {
 	now := i.clock.Now()
 	known, ok := i.enis[id]
-	if ok && !known.seen && now.Sub(known.addressesAt) < i.options.VisibilityWindow {
+	if ok && !known.seen && i.settling(known.createdAt, now) {
 		return clone(known.eni), Present, nil
 	}
-	first, missed := i.missing[id]
-	if !missed {
-		first = now
-		i.missing[id] = first
+	missed, again := i.missing[id]
+	if !again {
+		missed.since = now
 	}
-	if (ok && known.seen) || (missed && now.Sub(first) >= i.options.VisibilityWindow) {
-		i.forget(id)
-		return ec2.NetworkInterface{}, Gone, nil
+	if (ok && known.seen) || !missed.goneAt.IsZero() || (again && !i.settling(missed.since, now)) {
+		missed.goneAt = now
+		if ok && known.eni.Attachment != nil {
+			delete(i.instances[known.eni.Attachment.InstanceID].Interfaces, id)
+		}
+		i.drop(id)
 	}
-	return ec2.NetworkInterface{}, Unknown, nil
+	i.missing[id] = missed
+	if missed.goneAt.IsZero() {
+		return ec2.NetworkInterface{}, Unknown, nil
+	}
+	return ec2.NetworkInterface{}, Gone, nil
 }
 
-// forget drops an ENI; i.mu is held. The missing mark stays: asked again, the
-// answer is the same.
-func (i *Inventory) forget(id string) {
-	if known, ok := i.enis[id]; ok && known.eni.Attachment != nil {
-		i.removeInterface(known.eni.Attachment.InstanceID, id)
+// drop forgets what is known of an ENI; i.mu is held.
+func (i *Inventory) drop(id string) {
+	known, ok := i.enis[id]
+	if !ok {
+		return
 	}
-	if known, ok := i.enis[id]; ok && i.owners[known.eni.Tags[ec2.TagUID]] == id {
-		delete(i.owners, known.eni.Tags[ec2.TagUID])
+	if at := known.eni.Attachment; at != nil {
+		i.freeAttached(at.InstanceID, id)
+	}
+	if uid := known.eni.Tags[ec2.TagUID]; i.owners[uid] == id {
+		delete(i.owners, uid)
 	}
 	delete(i.enis, id)
-	i.missing[id] = i.clock.Now().Add(-i.options.VisibilityWindow)
+}
+
+// ForgetENI drops what is remembered of an ENI that is gone, once no resource
+// stands for it any more.
+func (i *Inventory) ForgetENI(id string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	delete(i.missing, id)
 }
 
 // LookByOwner reads the ENIs that carry the UID of an ElasticNetworkInterface.
@@ -154,30 +194,51 @@ func (i *Inventory) fetchByOwner(ctx context.Context, uids []string) (map[string
 }
 
 // merge takes a read that was asked for at a time, and says whether it showed
-// anything new.
-func (i *Inventory) merge(read ec2.NetworkInterface, asked time.Time) bool {
+// anything new, and what was known before.
+func (i *Inventory) merge(read ec2.NetworkInterface, asked time.Time) (before ec2.NetworkInterface, differs bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	known, ok := i.enis[read.ID]
+	if missed := i.missing[read.ID]; !ok && asked.Before(missed.goneAt) {
+		return before, false // Asked for before it went.
+	}
+	delete(i.missing, read.ID)
 	if !ok {
 		i.enis[read.ID] = &record{eni: clone(read), seen: true}
 		i.own(read)
-		return true
+		i.moveInterface(read.ID, nil, read.Attachment)
+		return before, true
 	}
-	before := known.eni
-	after := clone(read)
-	if i.settling(known.addressesAt, asked) {
-		after.Addresses, after.Prefixes = before.Addresses, before.Prefixes
+	before, known.seen = known.eni, true
+	if known.unclear && asked.Before(known.unclearAt) {
+		return before, false // It cannot tell what came of the call.
+	}
+	after := i.settle(known, clone(read), asked)
+	known.eni, known.unclear, known.unshown = after, false, false
+	i.moveInterface(read.ID, before.Attachment, after.Attachment)
+	return before, !same(before, after)
+}
+
+// settle keeps, of a read, what our own writes may not be visible in yet as they
+// left it; i.mu is held.
+func (i *Inventory) settle(known *record, read ec2.NetworkInterface, asked time.Time) ec2.NetworkInterface {
+	for name, change := range known.names {
+		switch {
+		case !i.settling(change.at, asked):
+			delete(known.names, name)
+		case change.added:
+			addName(&read, name)
+		default:
+			removeName(&read, name)
+		}
 	}
 	if i.settling(known.attributesAt, asked) {
-		after.SecurityGroups, after.Tags = before.SecurityGroups, before.Tags
+		read.SecurityGroups, read.Tags = known.eni.SecurityGroups, known.eni.Tags
 	}
 	if i.settling(known.attachmentAt, asked) {
-		after.Attachment = progress(before.Attachment, after.Attachment)
+		read.Attachment = progress(known.eni.Attachment, read.Attachment)
 	}
-	known.eni, known.seen, known.unclear = after, true, false
-	i.moveInterface(read.ID, before.Attachment, after.Attachment)
-	return !same(before, after)
+	return read
 }
 
 // settling says whether a read asked for at a time may still show what was
@@ -192,17 +253,19 @@ func progress(written, read *ec2.Attachment) *ec2.Attachment {
 	switch {
 	case written == nil:
 		return nil
-	case written.Status == ec2.AttachmentDetaching:
-		if read != nil && read.Status != ec2.AttachmentDetaching {
-			return written
-		}
-		return read
-	case read == nil || read.ID != written.ID:
+	case written.Status == ec2.AttachmentDetaching && read == nil:
+		return nil
+	case read == nil || read.ID != written.ID || steps[read.Status] < steps[written.Status]:
 		return written
 	default:
-		return read
+		next := *written
+		next.Status = read.Status
+		return &next
 	}
 }
+
+// steps are the statuses of an attachment in the order of its life.
+var steps = map[string]int{ec2.AttachmentAttaching: 1, ec2.AttachmentAttached: 2, ec2.AttachmentDetaching: 3}
 
 func same(a, b ec2.NetworkInterface) bool {
 	return slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.Prefixes, b.Prefixes) &&

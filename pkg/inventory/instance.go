@@ -41,7 +41,8 @@ func (i *Inventory) RefreshInstance(ctx context.Context, id string) (ec2.Instanc
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.clock.Since(i.missingInstances[id]) >= i.options.VisibilityWindow {
+	// The mark is not there if the instance was shown to somebody else meanwhile.
+	if since, missed := i.missingInstances[id]; missed && !i.settling(since, i.clock.Now()) {
 		delete(i.instances, id)
 		return ec2.Instance{}, Gone, nil
 	}
@@ -69,6 +70,7 @@ func (i *Inventory) fetchInstances(ctx context.Context, ids []string) (map[strin
 	var changes []Change
 	i.mu.Lock()
 	for _, instance := range instances {
+		instance.Interfaces = i.interfacesOf(instance)
 		found[instance.ID] = instance
 		if known, ok := i.instances[instance.ID]; ok && known.State != instance.State {
 			changes = append(changes, Change{InstanceID: instance.ID})
@@ -151,6 +153,9 @@ func (i *Inventory) ReserveSlot(instanceID, eniID string, candidates []ec2.Slot)
 	for _, slot := range i.instances[instanceID].Interfaces {
 		taken[slot] = true
 	}
+	for _, slot := range i.attached[instanceID] {
+		taken[slot] = true
+	}
 	for _, slot := range candidates {
 		if _, other := reserved[slot]; !other && !taken[slot] {
 			reserved[slot] = eniID
@@ -170,22 +175,42 @@ func (i *Inventory) FreeSlot(instanceID, eniID string) {
 	}
 }
 
+// interfacesOf is a read of an instance's attachments with those of our ENIs as we
+// know them to be; i.mu is held.
+func (i *Inventory) interfacesOf(read ec2.Instance) map[string]ec2.Slot {
+	ours := i.attached[read.ID]
+	interfaces := make(map[string]ec2.Slot, len(read.Interfaces)+len(ours))
+	for id, slot := range read.Interfaces {
+		if known, ok := i.enis[id]; !ok || known.unclear {
+			interfaces[id] = slot
+		}
+	}
+	maps.Copy(interfaces, ours)
+	return interfaces
+}
+
 // moveInterface keeps the instances' attachments in step with an ENI's; i.mu is
 // held.
 func (i *Inventory) moveInterface(eniID string, before, after *ec2.Attachment) {
 	if before != nil && (after == nil || after.InstanceID != before.InstanceID) {
-		i.removeInterface(before.InstanceID, eniID)
+		delete(i.instances[before.InstanceID].Interfaces, eniID)
+		i.freeAttached(before.InstanceID, eniID)
 	}
 	if after == nil {
 		return
 	}
+	if i.attached[after.InstanceID] == nil {
+		i.attached[after.InstanceID] = map[string]ec2.Slot{}
+	}
+	i.attached[after.InstanceID][eniID] = after.Slot
 	if instance, ok := i.instances[after.InstanceID]; ok {
 		instance.Interfaces[eniID] = after.Slot
 	}
 }
 
-func (i *Inventory) removeInterface(instanceID, eniID string) {
-	if instance, ok := i.instances[instanceID]; ok {
-		delete(instance.Interfaces, eniID)
+func (i *Inventory) freeAttached(instanceID, eniID string) {
+	delete(i.attached[instanceID], eniID)
+	if len(i.attached[instanceID]) == 0 {
+		delete(i.attached, instanceID)
 	}
 }

@@ -33,9 +33,15 @@ type Options struct {
 	VisibilityWindow time.Duration
 	// BatchWindow is how long a read waits for others to join its call.
 	BatchWindow time.Duration
+	// BusyBatchWindow is the same for ENIs while attachments wait for EC2's rate
+	// limit: then the whole fleet is not ready sooner by looking sooner.
+	BusyBatchWindow time.Duration
 	// NetworkTTL is how long subnets and security groups found by selector terms
 	// are trusted.
 	NetworkTTL time.Duration
+	// Elected is closed when this process becomes the leader; nil if it is from the
+	// start. What a standby has read, the leader before it may have changed since.
+	Elected <-chan struct{}
 	// Clock is the time; the real one if nil.
 	Clock clock.PassiveClock
 }
@@ -52,14 +58,19 @@ type Inventory struct {
 	typeReads     *ec2.Batcher[ec2.InstanceType]
 	subnetReads   *ec2.Batcher[ec2.Subnet]
 
-	swept     atomic.Bool
-	sweptOnce chan struct{}
+	swept atomic.Bool
+	// current is closed when a sweep has succeeded that began as the leader.
+	current     chan struct{}
+	currentOnce sync.Once
 
 	mu        sync.Mutex
 	enis      map[string]*record
 	owners    map[string]string // ENI ids by owner's UID
-	missing   map[string]time.Time
+	missing   map[string]absence
 	instances map[string]ec2.Instance
+	// attached are the slots of our ENIs, by instance and ENI id. It holds what our
+	// own calls did, which EC2 may not show yet.
+	attached map[string]map[string]ec2.Slot
 	// missingInstances are when EC2 first did not show an instance.
 	missingInstances map[string]time.Time
 	types            map[string]ec2.InstanceType
@@ -88,23 +99,33 @@ func New(client ec2.Client, options Options) *Inventory {
 		client:           client,
 		options:          options,
 		clock:            options.Clock,
-		sweptOnce:        make(chan struct{}),
+		current:          make(chan struct{}),
 		enis:             map[string]*record{},
 		owners:           map[string]string{},
-		missing:          map[string]time.Time{},
+		missing:          map[string]absence{},
 		instances:        map[string]ec2.Instance{},
+		attached:         map[string]map[string]ec2.Slot{},
 		missingInstances: map[string]time.Time{},
 		types:            map[string]ec2.InstanceType{},
 		subnets:          map[string]ec2.Subnet{},
 		networks:         map[string]networkAnswer{},
 		reservations:     map[string]map[ec2.Slot]string{},
 	}
-	i.eniReads = ec2.NewBatcher(options.BatchWindow, ec2.MaxBatch, i.fetchENIs)
-	i.ownerReads = ec2.NewBatcher(options.BatchWindow, ec2.MaxBatch, i.fetchByOwner)
-	i.instanceReads = ec2.NewBatcher(options.BatchWindow, ec2.MaxBatch, i.fetchInstances)
-	i.typeReads = ec2.NewBatcher(options.BatchWindow, ec2.MaxBatch, i.fetchTypes)
-	i.subnetReads = ec2.NewBatcher(options.BatchWindow, ec2.MaxBatch, i.fetchSubnets)
+	window := func() time.Duration { return options.BatchWindow }
+	i.eniReads = ec2.NewBatcher(i.eniWindow, ec2.MaxBatch, i.fetchENIs)
+	i.ownerReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchByOwner)
+	i.instanceReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchInstances)
+	i.typeReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchTypes)
+	i.subnetReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchSubnets)
 	return i
+}
+
+// eniWindow is how long a look at an ENI waits for others.
+func (i *Inventory) eniWindow() time.Duration {
+	if i.client.Waiting(ec2.ActionAttach) > 0 {
+		return max(i.options.BusyBatchWindow, i.options.BatchWindow)
+	}
+	return i.options.BatchWindow
 }
 
 // Subscribe calls notify for each change that a sweep finds. It must not block.
@@ -125,16 +146,39 @@ func (i *Inventory) notify(changes []Change) {
 	}
 }
 
-// Synced says whether a sweep has succeeded, so that what is missing here is
-// missing in EC2.
+// Synced says whether a sweep has succeeded, so that EC2 can be reached.
 func (i *Inventory) Synced() bool { return i.swept.Load() }
 
-// WaitForSync returns when a sweep has succeeded or ctx ends.
+// Current says whether a sweep has succeeded that began after the election, so
+// that what is known here is what EC2 has, and may be acted upon.
+func (i *Inventory) Current() bool {
+	select {
+	case <-i.current:
+		return true
+	default:
+		return false
+	}
+}
+
+// WaitForSync returns when the inventory is Current or ctx ends.
 func (i *Inventory) WaitForSync(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-i.sweptOnce:
+	case <-i.current:
 		return nil
+	}
+}
+
+// leads says whether this process is the leader.
+func (i *Inventory) leads() bool {
+	if i.options.Elected == nil {
+		return true
+	}
+	select {
+	case <-i.options.Elected:
+		return true
+	default:
+		return false
 	}
 }

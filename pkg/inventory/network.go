@@ -103,7 +103,7 @@ func (i *Inventory) SecurityGroups(ctx context.Context, vpcID string, terms []Te
 // network answers from memory while the answer is fresh. What was not found is
 // asked for again, so that it heals as soon as it is there.
 func (i *Inventory) network(kind, vpcID string, terms []Term, ask func(*networkAnswer, Term) error) (networkAnswer, error) {
-	key := fmt.Sprintf("%s %s %v", kind, vpcID, terms)
+	key := fmt.Sprintf("%s %s %q", kind, vpcID, terms)
 	now := i.clock.Now()
 	i.mu.Lock()
 	known, ok := i.networks[key]

@@ -7,9 +7,11 @@ SPDX-License-Identifier: Apache-2.0
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 )
@@ -18,7 +20,7 @@ import (
 // subscribers what differs from what we knew. An error changes nothing: what an
 // incomplete answer does not show is not gone.
 func (i *Inventory) Sweep(ctx context.Context) error {
-	asked := i.clock.Now()
+	asked, leads := i.clock.Now(), i.leads()
 	enis, err := i.client.DescribeNetworkInterfaces(ctx, ec2.OwnedFilter(i.options.ClusterUID))
 	if err != nil {
 		return err
@@ -30,13 +32,16 @@ func (i *Inventory) Sweep(ctx context.Context) error {
 	shown := make(map[string]bool, len(enis))
 	for _, eni := range enis {
 		shown[eni.ID] = true
-		if i.merge(eni, asked) {
-			changes = append(changes, Change{ENIID: eni.ID, OwnerName: eni.Tags[ec2.TagName]})
+		if before, differs := i.merge(eni, asked); differs {
+			// What was taken away may be the name itself.
+			name := cmp.Or(before.Tags[ec2.TagName], eni.Tags[ec2.TagName])
+			changes = append(changes, Change{ENIID: eni.ID, OwnerName: name})
 		}
 	}
-	changes = append(changes, i.distrustMissing(shown)...)
-	if i.swept.CompareAndSwap(false, true) {
-		close(i.sweptOnce)
+	changes = append(changes, i.distrustMissing(shown, asked)...)
+	i.swept.Store(true)
+	if leads {
+		i.currentOnce.Do(func() { close(i.current) })
 	}
 	i.notify(changes)
 	i.tell(asked, shown)
@@ -44,17 +49,22 @@ func (i *Inventory) Sweep(ctx context.Context) error {
 }
 
 // distrustMissing marks the ENIs that a sweep did not show, so that whoever needs
-// one looks at it by its id.
-func (i *Inventory) distrustMissing(shown map[string]bool) []Change {
+// one looks at it by its id. What nobody has looked at until the next sweep,
+// nobody needs: it is dropped.
+func (i *Inventory) distrustMissing(shown map[string]bool, asked time.Time) []Change {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	var changes []Change
 	for id, known := range i.enis {
-		if shown[id] || !known.seen {
-			continue
+		switch {
+		case shown[id], i.settling(known.createdAt, asked):
+		case known.unshown:
+			i.drop(id)
+		default:
+			known.distrust(i.clock.Now())
+			known.unshown = true
+			changes = append(changes, Change{ENIID: id, OwnerName: known.eni.Tags[ec2.TagName]})
 		}
-		known.unclear = true
-		changes = append(changes, Change{ENIID: id, OwnerName: known.eni.Tags[ec2.TagName]})
 	}
 	return changes
 }
@@ -71,12 +81,12 @@ func (i *Inventory) sweepInstances(ctx context.Context) error {
 	return nil
 }
 
-// ForgetInstance drops an instance that no pool stands for any more, so that
-// sweeps stop asking for it.
+// ForgetInstance drops what was read of an instance: it is read again when it is
+// needed, and sweeps stop asking for it. Our own ENIs on it stay known, and calls
+// that are on their way keep their slots.
 func (i *Inventory) ForgetInstance(id string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	delete(i.instances, id)
 	delete(i.missingInstances, id)
-	delete(i.reservations, id)
 }

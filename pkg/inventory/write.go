@@ -10,6 +10,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -28,7 +29,9 @@ func (i *Inventory) Create(ctx context.Context, input ec2.CreateInput) (ec2.Netw
 		return clone(known.eni), nil
 	}
 	now := i.clock.Now()
-	i.enis[eni.ID] = &record{eni: clone(eni), addressesAt: now, attributesAt: now}
+	created := &record{eni: clone(eni), createdAt: now, attributesAt: now}
+	created.changed(true, now, eni.Addresses, eni.Prefixes)
+	i.enis[eni.ID] = created
 	i.own(eni)
 	return eni, nil
 }
@@ -36,7 +39,7 @@ func (i *Inventory) Create(ctx context.Context, input ec2.CreateInput) (ec2.Netw
 // Attach attaches an ENI to a reserved slot of an instance.
 func (i *Inventory) Attach(ctx context.Context, eniID, instanceID string, slot ec2.Slot) error {
 	id, err := i.client.AttachNetworkInterface(ctx, eniID, instanceID, slot)
-	return i.wrote(eniID, err, func(known *record, now time.Time) {
+	return i.wrote(eniID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
 		before := known.eni.Attachment
 		known.eni.Attachment = &ec2.Attachment{
 			ID: id, InstanceID: instanceID, Slot: slot, Status: ec2.AttachmentAttaching,
@@ -49,7 +52,7 @@ func (i *Inventory) Attach(ctx context.Context, eniID, instanceID string, slot e
 // Detach begins to detach an ENI.
 func (i *Inventory) Detach(ctx context.Context, eniID, attachmentID string, force bool) error {
 	err := i.client.DetachNetworkInterface(ctx, attachmentID, force)
-	return i.wrote(eniID, err, func(known *record, now time.Time) {
+	return i.wrote(eniID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
 		if known.eni.Attachment != nil {
 			known.eni.Attachment.Status = ec2.AttachmentDetaching
 			known.attachmentAt = now
@@ -60,35 +63,36 @@ func (i *Inventory) Detach(ctx context.Context, eniID, attachmentID string, forc
 // Delete deletes a detached ENI. Whether it is gone, a Look tells.
 func (i *Inventory) Delete(ctx context.Context, eniID string) error {
 	err := i.client.DeleteNetworkInterface(ctx, eniID)
-	return i.wrote(eniID, err, func(known *record, _ time.Time) {
-		known.seen, known.unclear = true, true
+	return i.wrote(eniID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
+		known.seen = true
+		known.distrust(now)
 	})
 }
 
 // Assign adds addresses to an ENI.
 func (i *Inventory) Assign(ctx context.Context, eniID string, input ec2.AssignInput) error {
 	assigned, err := i.client.AssignPrivateAddresses(ctx, eniID, input)
-	return i.wrote(eniID, err, func(known *record, now time.Time) {
-		known.eni.Addresses = union(known.eni.Addresses, assigned.Addresses)
-		known.eni.Prefixes = union(known.eni.Prefixes, assigned.Prefixes)
-		known.addressesAt = now
+	return i.wrote(eniID, err, nothing, func(known *record, now time.Time) {
+		known.changed(true, now, assigned.Addresses, assigned.Prefixes)
 	})
 }
 
 // Unassign takes named addresses and prefixes from an ENI.
 func (i *Inventory) Unassign(ctx context.Context, eniID string, names ec2.Assigned) error {
 	err := i.client.UnassignPrivateAddresses(ctx, eniID, names)
-	return i.wrote(eniID, err, func(known *record, now time.Time) {
-		known.eni.Addresses = without(known.eni.Addresses, names.Addresses)
-		known.eni.Prefixes = without(known.eni.Prefixes, names.Prefixes)
-		known.addressesAt = now
+	return i.wrote(eniID, err, func(known *record) {
+		for _, name := range slices.Concat(names.Addresses, names.Prefixes) {
+			delete(known.names, name)
+		}
+	}, func(known *record, now time.Time) {
+		known.changed(false, now, names.Addresses, names.Prefixes)
 	})
 }
 
 // SetDeleteOnTermination has EC2 delete the ENI with its instance, or not.
 func (i *Inventory) SetDeleteOnTermination(ctx context.Context, eniID, attachmentID string, value bool) error {
 	err := i.client.SetDeleteOnTermination(ctx, eniID, attachmentID, value)
-	return i.wrote(eniID, err, func(known *record, now time.Time) {
+	return i.wrote(eniID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
 		if known.eni.Attachment != nil {
 			known.eni.Attachment.DeleteOnTermination = value
 			known.attachmentAt = now
@@ -99,7 +103,7 @@ func (i *Inventory) SetDeleteOnTermination(ctx context.Context, eniID, attachmen
 // SetSecurityGroups replaces an ENI's security groups.
 func (i *Inventory) SetSecurityGroups(ctx context.Context, eniID string, groups []string) error {
 	err := i.client.SetSecurityGroups(ctx, eniID, groups)
-	return i.wrote(eniID, err, func(known *record, now time.Time) {
+	return i.wrote(eniID, err, (*record).doubtAttributes, func(known *record, now time.Time) {
 		known.eni.SecurityGroups = slices.Clone(groups)
 		known.attributesAt = now
 	})
@@ -109,8 +113,11 @@ func (i *Inventory) SetSecurityGroups(ctx context.Context, eniID string, groups 
 func (i *Inventory) SetTags(ctx context.Context, eniID string, set map[string]string, remove []string) error {
 	if len(set) > 0 {
 		err := i.client.CreateTags(ctx, eniID, set)
-		if err := i.wrote(eniID, err, func(known *record, now time.Time) {
-			maps.Copy(known.eni.Tags, set)
+		if err := i.wrote(eniID, err, (*record).doubtAttributes, func(known *record, now time.Time) {
+			tags := map[string]string{}
+			maps.Copy(tags, known.eni.Tags)
+			maps.Copy(tags, set)
+			known.eni.Tags = tags
 			known.attributesAt = now
 		}); err != nil {
 			return err
@@ -120,7 +127,8 @@ func (i *Inventory) SetTags(ctx context.Context, eniID string, set map[string]st
 		return nil
 	}
 	err := i.client.DeleteTags(ctx, eniID, remove)
-	return i.wrote(eniID, err, func(known *record, now time.Time) {
+	return i.wrote(eniID, err, (*record).doubtAttributes, func(known *record, now time.Time) {
+		known.eni.Tags = maps.Clone(known.eni.Tags)
 		for _, key := range remove {
 			delete(known.eni.Tags, key)
 		}
@@ -129,8 +137,10 @@ func (i *Inventory) SetTags(ctx context.Context, eniID string, set map[string]st
 }
 
 // wrote records the outcome of a call about an ENI: its effect, or that what we
-// know can no longer be trusted.
-func (i *Inventory) wrote(eniID string, err error, apply func(known *record, now time.Time)) error {
+// know can no longer be trusted. In the latter case doubt says which earlier
+// writes the next read may undo: those that the call was about. All others stay
+// protected, or an address that is not visible yet would be asked for again.
+func (i *Inventory) wrote(eniID string, err error, doubt func(*record), apply func(known *record, now time.Time)) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	known, ok := i.enis[eniID]
@@ -142,10 +152,30 @@ func (i *Inventory) wrote(eniID string, err error, apply func(known *record, now
 		return nil
 	}
 	if distrust(err) {
-		known.unclear = true
-		known.addressesAt, known.attachmentAt, known.attributesAt = time.Time{}, time.Time{}, time.Time{}
+		known.distrust(i.clock.Now())
+		doubt(known)
 	}
 	return err
+}
+
+func nothing(*record) {}
+
+func (r *record) doubtAttachment() { r.attachmentAt = time.Time{} }
+func (r *record) doubtAttributes() { r.attributesAt = time.Time{} }
+
+// changed notes addresses and prefixes that were added or removed just now.
+func (r *record) changed(added bool, now time.Time, lists ...[]string) {
+	if r.names == nil {
+		r.names = map[string]nameChange{}
+	}
+	for _, name := range slices.Concat(lists...) {
+		r.names[name] = nameChange{added: added, at: now}
+		if added {
+			addName(&r.eni, name)
+		} else {
+			removeName(&r.eni, name)
+		}
+	}
 }
 
 // distrust says whether an error means that EC2 is not as we think it is.
@@ -158,12 +188,25 @@ func distrust(err error) bool {
 	}
 }
 
-func union(have, more []string) []string {
-	all := append(slices.Clone(have), more...)
-	slices.Sort(all)
-	return slices.Compact(all)
+// namesLike is the list of an ENI that a name belongs to.
+func namesLike(eni *ec2.NetworkInterface, name string) *[]string {
+	if strings.Contains(name, "/") {
+		return &eni.Prefixes
+	}
+	return &eni.Addresses
 }
 
-func without(have, remove []string) []string {
-	return slices.DeleteFunc(slices.Clone(have), func(value string) bool { return slices.Contains(remove, value) })
+// addName and removeName replace the list, which readers may hold.
+func addName(eni *ec2.NetworkInterface, name string) {
+	list := namesLike(eni, name)
+	if at, found := slices.BinarySearch(*list, name); !found {
+		*list = slices.Insert(slices.Clone(*list), at, name)
+	}
+}
+
+func removeName(eni *ec2.NetworkInterface, name string) {
+	list := namesLike(eni, name)
+	if at, found := slices.BinarySearch(*list, name); found {
+		*list = slices.Delete(slices.Clone(*list), at, at+1)
+	}
 }

@@ -46,6 +46,7 @@ type Options struct {
 	ForceDetachAfter   time.Duration
 	AuditInterval      time.Duration
 	BatchWindow        time.Duration
+	BusyBatchWindow    time.Duration
 	NetworkTTL         time.Duration
 	RetryBaseDelay     time.Duration
 	RetryMaxDelay      time.Duration
@@ -89,6 +90,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.ForceDetachAfter, "force-detach-after", 3*time.Minute, "How long a detach may take before it is forced.")
 	flags.DurationVar(&o.AuditInterval, "audit-interval", 10*time.Minute, "Time between two reads of all our ENIs, which find what others changed.")
 	flags.DurationVar(&o.BatchWindow, "batch-window", 50*time.Millisecond, "How long a read of EC2 waits for others to join its call.")
+	flags.DurationVar(&o.BusyBatchWindow, "busy-batch-window", 5*time.Second,
+		"The same for looks at ENIs while attachments wait for EC2's rate limit.")
 	flags.DurationVar(&o.NetworkTTL, "network-ttl", time.Minute, "How long subnets and security groups found by selector terms are trusted.")
 	flags.DurationVar(&o.RetryBaseDelay, "retry-base-delay", time.Second, "Delay after a first failure; each further one doubles it.")
 	flags.DurationVar(&o.RetryMaxDelay, "retry-max-delay", 2*time.Minute, "Longest delay between two tries.")
@@ -157,7 +160,7 @@ func (o *Options) validate() error {
 	require(o.LogFormat == "json" || o.LogFormat == "console", "--log-format: must be json or console, not %q", o.LogFormat)
 	for name, value := range map[string]time.Duration{
 		"node-gone-grace": o.NodeGoneGrace, "visibility-window": o.VisibilityWindow, "create-record-max-age": o.CreateRecordMaxAge, "force-detach-after": o.ForceDetachAfter,
-		"batch-window": o.BatchWindow, "network-ttl": o.NetworkTTL, "idle-release-after": o.IdleReleaseAfter,
+		"batch-window": o.BatchWindow, "busy-batch-window": o.BusyBatchWindow, "network-ttl": o.NetworkTTL, "idle-release-after": o.IdleReleaseAfter,
 	} {
 		require(value >= 0, "--%s: must not be negative", name)
 	}

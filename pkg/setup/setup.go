@@ -76,7 +76,8 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 		return nil, err
 	}
 	inv := inventory.New(api, inventory.Options{
-		ClusterUID: clusterUID, VisibilityWindow: o.VisibilityWindow, BatchWindow: o.BatchWindow, NetworkTTL: o.NetworkTTL,
+		ClusterUID: clusterUID, VisibilityWindow: o.VisibilityWindow, BatchWindow: o.BatchWindow,
+		BusyBatchWindow: o.BusyBatchWindow, NetworkTTL: o.NetworkTTL,
 	})
 	if err := mgr.Add(newAuditor(inv, o.AuditInterval, ctrl.Log.WithName("inventory"))); err != nil {
 		return nil, err
