@@ -8,10 +8,13 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"k8s.io/utils/clock"
 )
 
@@ -83,6 +86,15 @@ func (l *limiter) queue(action string) *queue {
 	return q
 }
 
+// callTimeout bounds one attempt from its sending to the end of its answer. The
+// SDK has no such bound, and a call that is never answered would hold a worker
+// for ever. EC2 takes seconds at most, also for a thousand ENIs.
+const callTimeout = 30 * time.Second
+
+// errEmptyAnswer is a success without a word, which EC2 never answers: something
+// on the way lost it, and what it would have listed is not gone.
+var errEmptyAnswer = errors.New("the answer is empty")
+
 // addTo puts the limiter behind the SDK's retry step, so that no attempt can
 // pass it by, and before signing, so that a signature does not age in the queue.
 func (l *limiter) addTo(stack *middleware.Stack) error {
@@ -94,7 +106,12 @@ func (l *limiter) addTo(stack *middleware.Stack) error {
 			if err := q.wait(ctx); err != nil {
 				return middleware.FinalizeOutput{}, middleware.Metadata{}, &notSentError{cause: err}
 			}
+			ctx, cancel := context.WithTimeout(ctx, callTimeout)
+			defer cancel()
 			out, metadata, err := next.HandleFinalize(ctx, in)
+			if response, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response); ok && err == nil && response.ContentLength == 0 {
+				err = errEmptyAnswer
+			}
 			if err != nil && Classify(err) == ClassThrottled {
 				q.throttled()
 			}

@@ -21,16 +21,18 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 )
 
-// auditor sweeps EC2 once at the start, until it succeeds, and then from time to
-// time. It runs on every replica, so that a standby knows EC2 when it takes over.
+// auditor sweeps EC2 at the start and on being elected, until it succeeds, and
+// then from time to time. It runs on every replica, so that a standby knows EC2
+// when it takes over, but for what the last leader did since its last sweep.
 type auditor struct {
 	inventory *inventory.Inventory
+	elected   <-chan struct{}
 	interval  time.Duration
 	log       logr.Logger
 }
 
-func newAuditor(inv *inventory.Inventory, interval time.Duration, log logr.Logger) *auditor {
-	return &auditor{inventory: inv, interval: interval, log: log}
+func newAuditor(inv *inventory.Inventory, elected <-chan struct{}, interval time.Duration, log logr.Logger) *auditor {
+	return &auditor{inventory: inv, elected: elected, interval: interval, log: log}
 }
 
 var _ manager.LeaderElectionRunnable = (*auditor)(nil)
@@ -46,18 +48,47 @@ const auditJitter = 0.1
 
 // Start sweeps until ctx ends.
 func (a *auditor) Start(ctx context.Context) error {
+	for a.insist(ctx) {
+		if !a.audit(ctx) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// insist sweeps until it succeeds, and says whether it did before ctx ended.
+func (a *auditor) insist(ctx context.Context) bool {
 	a.log.Info("Reading our ENIs from EC2")
 	backoff := firstSweep
 	for !a.sweep(ctx, "Waiting for EC2: nothing is done before our ENIs are known") {
 		if !pause(ctx, backoff.Step()) {
-			return nil
+			return false
 		}
 	}
 	a.log.Info("EC2 is reachable and our ENIs are known")
-	for pause(ctx, wait.Jitter(a.interval, auditJitter)) {
-		a.sweep(ctx, "Auditing failed; what is known stays")
+	return true
+}
+
+// audit sweeps from time to time, until this replica is elected or ctx ends, and
+// says which it was. An election that the inventory knows of is none any more.
+func (a *auditor) audit(ctx context.Context) (elected bool) {
+	election := a.elected
+	if a.inventory.Current() {
+		election = nil
 	}
-	return nil
+	for {
+		timer := time.NewTimer(wait.Jitter(a.interval, auditJitter))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		case <-election:
+			timer.Stop()
+			return true
+		case <-timer.C:
+			a.sweep(ctx, "Auditing failed; what is known stays")
+		}
+	}
 }
 
 // sweep says whether it succeeded, and logs why not.

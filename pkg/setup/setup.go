@@ -77,9 +77,9 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 	}
 	inv := inventory.New(api, inventory.Options{
 		ClusterUID: clusterUID, VisibilityWindow: o.VisibilityWindow, BatchWindow: o.BatchWindow,
-		BusyBatchWindow: o.BusyBatchWindow, NetworkTTL: o.NetworkTTL,
+		BusyBatchWindow: o.BusyBatchWindow, NetworkTTL: o.NetworkTTL, Elected: mgr.Elected(),
 	})
-	if err := mgr.Add(newAuditor(inv, o.AuditInterval, ctrl.Log.WithName("inventory"))); err != nil {
+	if err := mgr.Add(newAuditor(inv, mgr.Elected(), o.AuditInterval, ctrl.Log.WithName("inventory"))); err != nil {
 		return nil, err
 	}
 	if err := addControllers(mgr, inv, clusterUID, o); err != nil {
