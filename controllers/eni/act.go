@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -108,7 +109,8 @@ func (r *Reconciler) create(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 		eni.Status.NetworkInterfaceID = created.ID
 	case refused(err):
 		record.Refused = ec2.Code(err)
-		record.Unclear = record.Unclear || !first
+		// A token that is taken was taken by a call that the record does not know of.
+		record.Unclear = record.Unclear || !first || record.Refused == ec2.CodeIdempotentParameterMismatch
 		if record.SubnetFull = r.subnetFull(ctx, record, err); record.SubnetFull {
 			err = &subnetFullError{subnetID: string(record.SubnetID), cause: err}
 		}
@@ -157,8 +159,9 @@ func (r *Reconciler) find(ctx context.Context, eni *v1alpha1.ElasticNetworkInter
 		return err
 	}
 	if len(found) > 0 {
-		log.FromContext(ctx).Info("Adopting ENI", "eniID", found[0].ID)
-		eni.Status.NetworkInterfaceID = found[0].ID
+		chosen := slices.MinFunc(found, adoptFirst)
+		log.FromContext(ctx).Info("Adopting ENI", "eniID", chosen.ID, "found", len(found))
+		eni.Status.NetworkInterfaceID = chosen.ID
 		return nil
 	}
 	if eni.Status.Creation.MissedAt == nil {
@@ -166,6 +169,19 @@ func (r *Reconciler) find(ctx context.Context, eni *v1alpha1.ElasticNetworkInter
 		eni.Status.Creation.MissedAt = &now
 	}
 	return nil
+}
+
+// adoptFirst orders the ENIs that carry one UID: an attached one may be in use
+// already; the others are left to the collector.
+func adoptFirst(a, b ec2.NetworkInterface) int {
+	switch {
+	case a.Attachment != nil && b.Attachment == nil:
+		return -1
+	case a.Attachment == nil && b.Attachment != nil:
+		return 1
+	default:
+		return strings.Compare(a.ID, b.ID)
+	}
 }
 
 // noSlotError says that an instance has no free device index for an ENI.
@@ -236,13 +252,15 @@ func (r *Reconciler) setTags(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 	if record == nil {
 		return nil
 	}
-	record.Tags = maps.Clone(record.Tags)
+	tags := make(map[string]v1alpha1.TagValue, len(record.Tags)+len(d.tags))
+	maps.Copy(tags, record.Tags)
 	for key, value := range d.tags {
-		record.Tags[key] = v1alpha1.TagValue(value)
+		tags[key] = v1alpha1.TagValue(value)
 	}
 	for _, key := range d.untag {
-		delete(record.Tags, key)
+		delete(tags, key)
 	}
+	record.Tags = tags
 	return nil
 }
 

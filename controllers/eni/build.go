@@ -64,8 +64,8 @@ func build(identity Identity, eni *v1alpha1.ElasticNetworkInterface, instance ec
 	if d.description == "" {
 		d.description = fmt.Sprintf("ENI Operator: %s on %s", eni.Name, eni.Spec.NodeName)
 	}
-	if len(d.description) > maxDescription {
-		d.description = d.description[:maxDescription]
+	if runes := []rune(d.description); len(runes) > maxDescription {
+		d.description = string(runes[:maxDescription])
 	}
 	return d
 }

@@ -124,8 +124,11 @@ func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		}
 		decided := plan(observed)
 		if decided.action == actLetGo {
+			if err := store.RemoveFinalizer(ctx, r.client, eni); err != nil {
+				return ctrl.Result{}, err
+			}
 			r.forget(observed)
-			return ctrl.Result{}, store.RemoveFinalizer(ctx, r.client, eni)
+			return ctrl.Result{}, nil
 		}
 		acted := r.act(ctx, eni, observed, decided, done)
 		if err := r.report(ctx, eni, done, observed, decided, acted); err != nil {
@@ -200,6 +203,7 @@ func sameName(_ context.Context, object client.Object) []reconcile.Request {
 // forget drops what is kept in memory for an ENI that is let go.
 func (r *Reconciler) forget(o observation) {
 	r.inventory.FreeSlot(o.instanceID, o.eni.Status.NetworkInterfaceID)
+	r.inventory.ForgetENI(o.eni.Status.NetworkInterfaceID)
 }
 
 var _ reconcile.Reconciler = (*Reconciler)(nil)

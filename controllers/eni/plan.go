@@ -166,8 +166,7 @@ func plan(o observation) decision {
 // its outcome is open, another only after a definite refusal.
 func planCreation(o observation) decision {
 	if o.instance != instanceLive {
-		return decision{action: actNothing, reason: v1alpha1.ReasonNodeUnknown,
-			message: "Waiting for Node " + o.eni.Spec.NodeName + " to name a running EC2 instance in spec.providerID"}
+		return planNoInstance(o)
 	}
 	record := o.eni.Status.Creation
 	switch {
@@ -180,6 +179,17 @@ func planCreation(o observation) decision {
 	default:
 		return planSearch(o, recordAttempt(o, record.Attempt+1, nextSubnet(o.desired.subnetIDs, record)))
 	}
+}
+
+// planNoInstance waits for an instance. A Node that changes tells of it; an
+// instance that EC2 begins to show does not.
+func planNoInstance(o observation) decision {
+	if o.instance == instanceUnknown && o.instanceID != "" {
+		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonNodeUnknown,
+			message: "EC2 does not know instance " + o.instanceID + " of Node " + o.eni.Spec.NodeName + "; it is asked again"}
+	}
+	return decision{action: actNothing, reason: v1alpha1.ReasonNodeUnknown,
+		message: "Waiting for Node " + o.eni.Spec.NodeName + " to name a running EC2 instance in spec.providerID"}
 }
 
 // planSearch looks for an ENI that an earlier call may have made, twice, a
@@ -248,8 +258,7 @@ func planAttachment(o observation) decision {
 	case at == nil && o.instance == instanceLive:
 		return decision{action: actAttach, reason: v1alpha1.ReasonAttaching, message: "Attaching the ENI to " + o.instanceID}
 	case at == nil:
-		return decision{action: actNothing, reason: v1alpha1.ReasonNodeUnknown,
-			message: "Waiting for Node " + o.eni.Spec.NodeName + " to name a running EC2 instance in spec.providerID"}
+		return planNoInstance(o)
 	case at.changing && !o.looked:
 		return decision{action: actLook, reason: v1alpha1.ReasonAttaching, message: "Attaching the ENI to " + at.instanceID}
 	case at.changing:
@@ -356,8 +365,13 @@ func mayExist(record *v1alpha1.CreationRecord) bool {
 	return record != nil && (record.Refused == "" || record.Unclear)
 }
 
-// planRetain leaves the ENI where it is, marked, so that no collector takes it.
+// planRetain leaves the ENI where it is, marked, so that no collector takes it,
+// and so that EC2 does not delete it with its instance.
 func planRetain(o observation, letGo decision) decision {
+	at := o.actual.attachment
+	if at != nil && at.deleteOnTermination && o.instance != instanceGone {
+		return decision{action: actSetTermination, reason: v1alpha1.ReasonDeleting, message: "Keeping the ENI from ending with its instance"}
+	}
 	if o.actual.tags[deletionPolicyKey] == string(v1alpha1.DeletionPolicyRetain) {
 		letGo.message = "The ENI is retained in EC2"
 		return letGo

@@ -39,6 +39,9 @@ func (r *Reconciler) report(
 			acted = err
 		}
 	}
+	if o.presence == gone {
+		eni.Status.Attachment = nil
+	}
 	setConditions(eni, o, d, acted)
 	setState(eni, o, d)
 	eni.Status.ObservedGeneration = eni.Generation
@@ -169,20 +172,29 @@ func setState(eni *v1alpha1.ElasticNetworkInterface, o observation, d decision) 
 func stateOf(eni *v1alpha1.ElasticNetworkInterface, o observation, d decision) v1alpha1.ENIState {
 	status := &eni.Status
 	switch {
+	case d.action == "" && status.State != "":
+		return status.State // Nothing was learned, so nothing has changed.
 	case d.reason == v1alpha1.ReasonDeleting && o.actual.attachment != nil:
 		return v1alpha1.ENIDetaching
-	case d.reason == v1alpha1.ReasonDeleting:
+	case d.reason == v1alpha1.ReasonDeleting, o.presence == gone:
 		return v1alpha1.ENIDeleting
-	case status.NetworkInterfaceID != "" && status.Attachment != nil:
-		return v1alpha1.ENIAttached
-	case status.NetworkInterfaceID != "" && d.reason == v1alpha1.ReasonNodeUnknown:
-		return v1alpha1.ENIAvailable
 	case status.NetworkInterfaceID != "":
-		return v1alpha1.ENIAttaching
+		return stateOfPresent(status, d)
 	case status.Creation != nil:
 		return v1alpha1.ENICreating
 	default:
 		return v1alpha1.ENIPending
+	}
+}
+
+func stateOfPresent(status *v1alpha1.ElasticNetworkInterfaceStatus, d decision) v1alpha1.ENIState {
+	switch {
+	case status.Attachment != nil:
+		return v1alpha1.ENIAttached
+	case d.reason == v1alpha1.ReasonNodeUnknown:
+		return v1alpha1.ENIAvailable
+	default:
+		return v1alpha1.ENIAttaching
 	}
 }
 

@@ -15,9 +15,12 @@ import (
 // Explain returns the condition reason of a failed call, and a sentence that
 // says what failed and what to do.
 func Explain(err error) (reason, message string) {
-	what := fmt.Sprintf("EC2 %s: %s", Action(err), Message(err))
+	what := Message(err)
+	if action := Action(err); action != "" {
+		what = fmt.Sprintf("EC2 %s: %s", action, what)
+	}
 	if code := Code(err); code != "" {
-		what = fmt.Sprintf("EC2 %s: %s (%s)", Action(err), Message(err), code)
+		what = fmt.Sprintf("%s (%s)", what, code)
 	}
 	switch Classify(err) {
 	case ClassThrottled:

@@ -119,18 +119,24 @@ func (i *Inventory) notFound(id string) (ec2.NetworkInterface, Presence, error) 
 	if !again {
 		missed.since = now
 	}
-	if (ok && known.seen) || !missed.goneAt.IsZero() || (again && !i.settling(missed.since, now)) {
+	goes := (ok && known.seen) || !missed.goneAt.IsZero() || (again && !i.settling(missed.since, now))
+	if goes {
 		missed.goneAt = now
-		if ok && known.eni.Attachment != nil {
-			delete(i.instances[known.eni.Attachment.InstanceID].Interfaces, id)
-		}
-		i.drop(id)
 	}
 	i.missing[id] = missed
-	if missed.goneAt.IsZero() {
+	if !goes {
 		return ec2.NetworkInterface{}, Unknown, nil
 	}
+	i.leaveInstance(id)
+	i.drop(id)
 	return ec2.NetworkInterface{}, Gone, nil
+}
+
+// leaveInstance takes an ENI off its instance; i.mu is held.
+func (i *Inventory) leaveInstance(id string) {
+	if known, ok := i.enis[id]; ok {
+		i.moveInterface(id, known.eni.Attachment, nil)
+	}
 }
 
 // drop forgets what is known of an ENI; i.mu is held.
