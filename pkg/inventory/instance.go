@@ -72,7 +72,8 @@ func (i *Inventory) fetchInstances(ctx context.Context, ids []string) (map[strin
 	for _, instance := range instances {
 		instance.Interfaces = i.interfacesOf(instance)
 		found[instance.ID] = instance
-		if known, ok := i.instances[instance.ID]; ok && known.State != instance.State {
+		known, ok := i.instances[instance.ID]
+		if ok && (known.State != instance.State || !maps.Equal(known.Interfaces, instance.Interfaces)) {
 			changes = append(changes, Change{InstanceID: instance.ID})
 		}
 		kept := instance

@@ -8,6 +8,7 @@ package integration
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"testing"
@@ -69,3 +70,15 @@ func first(errs ...error) error {
 func key(object client.Object) client.ObjectKey { return client.ObjectKeyFromObject(object) }
 
 func contains(list []string, value string) bool { return slices.Contains(list, value) }
+
+func sorted(values ...string) []string {
+	slices.Sort(values)
+	return values
+}
+
+// inside says whether an address is in one of some networks.
+func inside(networks []string, address string) bool {
+	return slices.ContainsFunc(networks, func(network string) bool {
+		return netip.MustParsePrefix(network).Contains(netip.MustParseAddr(address))
+	})
+}
