@@ -75,6 +75,12 @@ test: controlplane build test-unit ## Run all tests.
 	@# One package at a time: each has a control plane of its own, and two on two cores miss deadlines.
 	go test -race -timeout 20m -p 1 $(CLUSTER_TESTS)
 
+.PHONY: bench
+bench: controlplane build ## Measure the operator against EC2's limits (NODES=50 ROWS=join,restart,rest).
+	@# Built, because go run does not pass on the signals that end it.
+	go build -o $(BUILD)/bin/scale ./test/scale
+	$(BUILD)/bin/scale $(if $(NODES),--nodes=$(NODES)) $(if $(ROWS),--rows=$(ROWS))
+
 ##@ A cluster on this machine
 
 .PHONY: controlplane

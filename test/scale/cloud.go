@@ -1,0 +1,138 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/eni-operator/eni-operator/test/emulator"
+)
+
+const (
+	region       = "us-east-1"
+	instanceType = types.InstanceTypeM5Large
+	// spares are instances beyond the fleet, for Nodes that come later.
+	spares = 1
+
+	// What EC2's answers take: the latencies of the floor.
+	readLatency   = 50 * time.Millisecond
+	writeLatency  = 200 * time.Millisecond
+	attachLatency = time.Second
+)
+
+var zones = []string{region + "a", region + "b", region + "c"}
+
+// cloud is EC2: the emulator on loopback, and a client of our own.
+type cloud struct {
+	*ec2.Client
+	endpoint string
+	emulator *emulator.Server
+	server   *http.Server
+	// fleet are the instances of the run's nodes; spare are further ones.
+	fleet, spare []types.Instance
+}
+
+// startCloud serves EC2, without throttling until throttle is called.
+func startCloud(nodes int) (*cloud, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	c := &cloud{
+		endpoint: "http://" + listener.Addr().String(),
+		emulator: emulator.New(emulator.Options{
+			Timings: emulator.Timings{Latency: emulator.Latency{
+				Reads:   emulator.Span{Min: readLatency, Max: readLatency},
+				Writes:  emulator.Span{Min: writeLatency, Max: writeLatency},
+				Actions: map[string]emulator.Span{"AttachNetworkInterface": {Min: attachLatency, Max: attachLatency}},
+			}},
+			Throttling:  emulator.Throttling{Off: true},
+			Limits:      emulator.Limits{ENIsPerZone: 4 * (nodes + 1000)},
+			CallLogSize: 20*nodes + 10_000,
+		}),
+	}
+	c.server = &http.Server{Handler: c.emulator, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = c.server.Serve(listener) }()
+	c.Client = ec2.New(ec2.Options{
+		Region: region, BaseEndpoint: &c.endpoint, Retryer: aws.NopRetryer{},
+		Credentials: credentials.NewStaticCredentialsProvider("AKIABENCH", "secret", ""),
+	})
+	return c, nil
+}
+
+func (c *cloud) stop() { _ = c.server.Close() }
+
+// throttle has EC2 enforce its buckets, and fills them.
+func (c *cloud) throttle() {
+	c.emulator.SetThrottling(true)
+	c.emulator.RefillBuckets()
+}
+
+// launchFleet starts the instances, spread evenly over the zones.
+func (c *cloud) launchFleet(ctx context.Context, nodes int) error {
+	for index, zone := range zones {
+		count := share(nodes, index)
+		extra := 0
+		if index == 0 {
+			extra = spares
+		}
+		if count+extra == 0 {
+			continue
+		}
+		instances, err := c.launch(ctx, zone, fmt.Sprintf("10.%d.0.0/16", index), count+extra)
+		if err != nil {
+			return err
+		}
+		c.fleet = append(c.fleet, instances[:count]...)
+		c.spare = append(c.spare, instances[count:]...)
+	}
+	c.throttle()
+	return nil
+}
+
+// share is how many of the nodes the zone gets.
+func share(nodes, zone int) int { return (nodes + len(zones) - 1 - zone) / len(zones) }
+
+// launch starts instances in a subnet of their own, as large as a VPC can be: so
+// each zone has its VPC.
+func (c *cloud) launch(ctx context.Context, zone, cidr string, count int) ([]types.Instance, error) {
+	vpc, err := c.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: &cidr})
+	if err != nil {
+		return nil, err
+	}
+	subnet, err := c.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: vpc.Vpc.VpcId, AvailabilityZone: &zone, CidrBlock: &cidr})
+	if err != nil {
+		return nil, err
+	}
+	group, err := c.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
+		VpcId: vpc.Vpc.VpcId, GroupName: aws.String("nodes"), Description: aws.String("Nodes of the fleet"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	reservation, err := c.RunInstances(ctx, &ec2.RunInstancesInput{
+		ImageId:          aws.String("ami-0123456789abcdef0"),
+		InstanceType:     instanceType,
+		SubnetId:         subnet.Subnet.SubnetId,
+		SecurityGroupIds: []string{aws.ToString(group.GroupId)},
+		MinCount:         aws.Int32(int32(count)), //nolint:gosec // bounded by maxNodes
+		MaxCount:         aws.Int32(int32(count)), //nolint:gosec // bounded by maxNodes
+	})
+	if err != nil {
+		return nil, err
+	}
+	return reservation.Instances, nil
+}

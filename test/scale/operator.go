@@ -1,0 +1,166 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eni-operator/eni-operator/test/controlplane"
+)
+
+// operator is the operator's process.
+type operator struct {
+	process *controlplane.Process
+	logFile string
+	health  string // host and port
+	// began is the moment before exec.
+	began time.Time
+	elect bool
+}
+
+// launchOperator starts the binary as it is shipped: further flags are what a row
+// needs to change.
+func launchOperator(b *bench, flags []string) (*operator, error) {
+	health, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	o := &operator{health: health, logFile: filepath.Join(b.folder, "operator.log"), elect: b.settings.leaderElect}
+	o.process = &controlplane.Process{
+		Path: b.settings.operator,
+		Args: append([]string{
+			"--kubeconfig=" + b.cluster.operator.KubeconfigPath,
+			"--cluster-name=" + clusterName,
+			fmt.Sprintf("--leader-elect=%t", o.elect),
+			"--leader-elect-namespace=" + namespace,
+			"--health-probe-bind-address=" + o.health,
+			"--metrics-bind-address=0",
+		}, flags...),
+		Env:         awsEnvironment(b.cloud.endpoint),
+		LogFile:     o.logFile,
+		StopTimeout: 30 * time.Second,
+	}
+	o.began = time.Now()
+	return o, o.process.Start()
+}
+
+// awsEnvironment points the operator at our EC2, and away from whatever AWS
+// account the user works with.
+func awsEnvironment(endpoint string) []string {
+	return []string{
+		"AWS_ENDPOINT_URL_EC2=" + endpoint,
+		"AWS_REGION=" + region,
+		"AWS_ACCESS_KEY_ID=AKIAOPERATOR",
+		"AWS_SECRET_ACCESS_KEY=secret",
+		"AWS_SESSION_TOKEN=",
+		"AWS_PROFILE=",
+		"AWS_CONFIG_FILE=" + os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
+		"AWS_EC2_METADATA_DISABLED=true",
+	}
+}
+
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// actTimeout bounds the operator's start.
+const actTimeout = 2 * time.Minute
+
+// awaitActing returns when the operator is ready and holds the leader lease.
+func (o *operator) awaitActing(ctx context.Context, c *cluster) error {
+	ctx, cancel := context.WithTimeout(ctx, actTimeout)
+	defer cancel()
+	for {
+		missing := errors.Join(o.ready(ctx), o.leads(ctx, c))
+		if missing == nil {
+			return nil
+		}
+		if err := o.alive(); err != nil {
+			return err
+		}
+		if !pause(ctx, glance) {
+			return fmt.Errorf("the operator does not begin to act: %w", missing)
+		}
+	}
+}
+
+// ready returns what /readyz has to say against the operator.
+func (o *operator) ready(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.health+"/readyz", http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("/readyz: %s", response.Status)
+	}
+	return nil
+}
+
+var errNotLeading = errors.New("it does not hold the leader lease")
+
+// leads returns an error while somebody who has stopped, or nobody, holds the
+// lease.
+func (o *operator) leads(ctx context.Context, c *cluster) error {
+	if !o.elect {
+		return nil
+	}
+	leases := &coordinationv1.LeaseList{}
+	if err := c.List(ctx, leases, client.InNamespace(namespace)); err != nil {
+		return err
+	}
+	for i := range leases.Items {
+		spec := &leases.Items[i].Spec
+		if ptr.Deref(spec.HolderIdentity, "") != "" && spec.AcquireTime != nil && spec.AcquireTime.After(o.began) {
+			return nil
+		}
+	}
+	return errNotLeading
+}
+
+// alive fails when the operator has ended by itself.
+func (o *operator) alive() error {
+	select {
+	case <-o.process.Done():
+		return fmt.Errorf("the operator ended: %w; its last words:\n%s", errors.Join(errEnded, o.process.Wait()), tail(o.logFile, 5))
+	default:
+		return nil
+	}
+}
+
+var errEnded = errors.New("nobody asked it to")
+
+// tail returns the last lines of a file, or why there are none.
+func tail(path string, lines int) string {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(content)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
