@@ -45,6 +45,9 @@ type Options struct {
 	CreateRecordMaxAge time.Duration
 	ForceDetachAfter   time.Duration
 	AuditInterval      time.Duration
+	GCInterval         time.Duration
+	GCGrace            time.Duration
+	GCDryRun           bool
 	BatchWindow        time.Duration
 	BusyBatchWindow    time.Duration
 	NetworkTTL         time.Duration
@@ -89,6 +92,10 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.CreateRecordMaxAge, "create-record-max-age", time.Hour, "Age from which a creation is looked for by tag instead of repeated.")
 	flags.DurationVar(&o.ForceDetachAfter, "force-detach-after", 3*time.Minute, "How long a detach may take before it is forced.")
 	flags.DurationVar(&o.AuditInterval, "audit-interval", 10*time.Minute, "Time between two reads of all our ENIs, which find what others changed.")
+	flags.DurationVar(&o.GCInterval, "gc-interval", 10*time.Minute,
+		"Shortest time between two collections of leaked ENIs, which use the audit's reads: below --audit-interval it changes nothing. 0: collect none.")
+	flags.DurationVar(&o.GCGrace, "gc-grace", 10*time.Minute, "How old an ENI that no resource stands for becomes before it counts as leaked.")
+	flags.BoolVar(&o.GCDryRun, "gc-dry-run", false, "Report leaked ENIs in the log and in the metrics, and delete none.")
 	flags.DurationVar(&o.BatchWindow, "batch-window", 50*time.Millisecond, "How long a read of EC2 waits for others to join its call.")
 	flags.DurationVar(&o.BusyBatchWindow, "busy-batch-window", 5*time.Second,
 		"The same for looks at ENIs while attachments wait for EC2's rate limit.")
@@ -155,12 +162,13 @@ func (o *Options) validate() error {
 	require(o.LeaderElectLeaseDuration > o.LeaderElectRenewDeadline, "--leader-elect-lease-duration must be above --leader-elect-renew-deadline")
 	require(o.LeaderElectRenewDeadline > o.LeaderElectRetryPeriod, "--leader-elect-renew-deadline must be above --leader-elect-retry-period")
 	require(o.AuditInterval >= time.Second, "--audit-interval: must be at least 1s")
+	require(o.GCInterval == 0 || o.GCInterval >= time.Second, "--gc-interval: must be at least 1s, or 0 to collect nothing")
 	require(o.RetryBaseDelay > 0 && o.RetryMaxDelay >= o.RetryBaseDelay, "--retry-max-delay must not be below --retry-base-delay, and both above 0")
 	require(o.ENIConcurrency > 0 && o.PoolConcurrency > 0 && o.NodeConcurrency > 0, "--*-concurrency: must be at least 1")
 	require(o.LogFormat == "json" || o.LogFormat == "console", "--log-format: must be json or console, not %q", o.LogFormat)
 	for name, value := range map[string]time.Duration{
 		"node-gone-grace": o.NodeGoneGrace, "visibility-window": o.VisibilityWindow, "create-record-max-age": o.CreateRecordMaxAge, "force-detach-after": o.ForceDetachAfter,
-		"batch-window": o.BatchWindow, "busy-batch-window": o.BusyBatchWindow, "network-ttl": o.NetworkTTL, "idle-release-after": o.IdleReleaseAfter,
+		"batch-window": o.BatchWindow, "busy-batch-window": o.BusyBatchWindow, "network-ttl": o.NetworkTTL, "idle-release-after": o.IdleReleaseAfter, "gc-grace": o.GCGrace,
 	} {
 		require(value >= 0, "--%s: must not be negative", name)
 	}

@@ -31,6 +31,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/controllers/eni"
+	"github.com/eni-operator/eni-operator/controllers/garbagecollection"
 	"github.com/eni-operator/eni-operator/controllers/policy"
 	"github.com/eni-operator/eni-operator/controllers/pool"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -83,6 +84,9 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 		return nil, err
 	}
 	if err := addControllers(mgr, inv, clusterUID, o); err != nil {
+		return nil, err
+	}
+	if err := addCollector(mgr, inv, clusterUID, o); err != nil {
 		return nil, err
 	}
 	return mgr, addProbes(mgr, inv)
@@ -154,6 +158,15 @@ func addControllers(mgr ctrl.Manager, inv *inventory.Inventory, clusterUID strin
 		MinDeviceIndex: o.MinDeviceIndex, CreateRecordMaxAge: o.CreateRecordMaxAge, VisibilityWindow: o.VisibilityWindow,
 		ForceDetachAfter: o.ForceDetachAfter,
 		Concurrency:      o.ENIConcurrency, Controller: settings(),
+	})
+}
+
+func addCollector(mgr ctrl.Manager, inv *inventory.Inventory, clusterUID string, o options.Options) error {
+	if o.GCInterval == 0 {
+		return nil
+	}
+	return garbagecollection.SetupWithManager(mgr, inv, garbagecollection.Options{
+		Cluster: o.ClusterName, ClusterUID: clusterUID, Interval: o.GCInterval, Grace: o.GCGrace, DryRun: o.GCDryRun,
 	})
 }
 
