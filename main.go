@@ -48,6 +48,9 @@ func run(ctx context.Context, o options.Options) error {
 	if err != nil {
 		return err
 	}
+	if o.Uninstall != "" {
+		return setup.Uninstall(ctx, config, client, o)
+	}
 	manager, err := setup.New(ctx, config, client, o)
 	if err != nil {
 		return err

@@ -31,6 +31,9 @@ const (
 	ConditionCreated = "Created"
 	// ConditionAttached, on an ENI: it is attached to its instance.
 	ConditionAttached = "Attached"
+	// ConditionUninstallBlocked, on an ENI: a CRD of the operator is being deleted,
+	// so the ENI is left alone in EC2. True is bad.
+	ConditionUninstallBlocked = "UninstallBlocked"
 	// ConditionAddressesAssigned, on an ENI: it carries as many addresses or
 	// prefixes as the spec asks for.
 	ConditionAddressesAssigned = "AddressesAssigned"
@@ -132,6 +135,9 @@ const (
 	ReasonDetached = "Detached"
 	// ReasonNoFreeDeviceIndex: every device index that may be used is taken.
 	ReasonNoFreeDeviceIndex = "NoFreeDeviceIndex"
+	// ReasonUninstallBlocked: a CRD of the operator is being deleted, so nothing is
+	// detached or deleted in EC2.
+	ReasonUninstallBlocked = "UninstallBlocked"
 	// ReasonWaitingForDrain: the ENI is deleted but addresses of it are in use.
 	ReasonWaitingForDrain = "WaitingForDrain"
 )

@@ -51,9 +51,17 @@ func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 		return o, err
 	}
 	if !eni.DeletionTimestamp.IsZero() {
-		o.drained, err = r.drained(ctx, eni)
+		err = r.observeDeletion(ctx, eni, &o)
 	}
 	return o, err
+}
+
+func (r *Reconciler) observeDeletion(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o *observation) (err error) {
+	if o.drained, err = r.drained(ctx, eni); err != nil {
+		return err
+	}
+	o.uninstalling, err = r.uninstalling(ctx)
+	return err
 }
 
 func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.Instance, error) {

@@ -121,10 +121,12 @@ type observation struct {
 	instanceID string
 	instance   instanceState
 	// drained: nobody holds anything of the ENI.
-	drained  bool
-	desired  desired
-	presence presence
-	actual   actual
+	drained bool
+	// uninstalling: a CRD of ours is being deleted.
+	uninstalling bool
+	desired      desired
+	presence     presence
+	actual       actual
 	// looked: EC2 was asked within this reconcile, after the last write.
 	looked bool
 	// stuck: the ENI has been detaching for too long. forced: it was detached by
@@ -348,6 +350,10 @@ func planDeletion(o observation) decision {
 		return letGo
 	case o.presence == presenceUnknown:
 		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonDeleting, message: "Making sure that the ENI is gone"}
+	case o.uninstalling:
+		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonUninstallBlocked,
+			message: "A CRD of the operator is being deleted: the ENI is left alone in EC2. " +
+				"To let go of it run the operator with --uninstall=abandon; to have it deleted, install the CRDs and delete the policies first."}
 	case !o.drained && o.instance != instanceGone:
 		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonWaitingForDrain,
 			message: "Claims hold addresses of the ENI; it is detached when they are released"}

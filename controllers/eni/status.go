@@ -117,11 +117,24 @@ func setConditions(eni *v1alpha1.ElasticNetworkInterface, o observation, d decis
 	created := status.NetworkInterfaceID != "" && o.presence != gone
 	attached := created && status.Attachment != nil
 	assigned := created && len(status.Addresses) >= int(eni.Spec.AddressCount) && len(status.Prefixes) >= int(eni.Spec.PrefixCount)
+	setUninstallBlocked(eni, o)
 	set(v1alpha1.ConditionCreated, created, v1alpha1.ReasonCreated)
 	set(v1alpha1.ConditionAttached, attached, v1alpha1.ReasonAttached)
 	set(v1alpha1.ConditionAddressesAssigned, assigned, v1alpha1.ReasonAssigned)
 
 	setReady(eni, attached && assigned, reason, message, acted == nil && reason != v1alpha1.ReasonPaused)
+}
+
+// setUninstallBlocked is there only while it is true.
+func setUninstallBlocked(eni *v1alpha1.ElasticNetworkInterface, o observation) {
+	if !o.uninstalling {
+		meta.RemoveStatusCondition(&eni.Status.Conditions, v1alpha1.ConditionUninstallBlocked)
+		return
+	}
+	meta.SetStatusCondition(&eni.Status.Conditions, metav1.Condition{
+		Type: v1alpha1.ConditionUninstallBlocked, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonUninstallBlocked,
+		Message: "A CRD of the operator is being deleted", ObservedGeneration: eni.Generation,
+	})
 }
 
 // setReady sums up. What is off the critical path may fail, or be paused, without

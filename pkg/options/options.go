@@ -25,6 +25,9 @@ type Options struct {
 	LogLevel    string
 	LogFormat   string
 
+	Uninstall        string
+	UninstallTimeout time.Duration
+
 	MetricsBindAddress     string
 	MetricsSecure          bool
 	HealthProbeBindAddress string
@@ -44,6 +47,7 @@ type Options struct {
 	VisibilityWindow   time.Duration
 	CreateRecordMaxAge time.Duration
 	ForceDetachAfter   time.Duration
+	SnapshotPath       string
 	AuditInterval      time.Duration
 	GCInterval         time.Duration
 	GCGrace            time.Duration
@@ -61,6 +65,12 @@ type Options struct {
 	KubeAPIBurst    int
 }
 
+// Values of --uninstall.
+const (
+	UninstallDelete  = "delete"
+	UninstallAbandon = "abandon"
+)
+
 // environmentPrefix begins the environment variable of every flag.
 const environmentPrefix = "ENI_OPERATOR_"
 
@@ -70,6 +80,10 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.ClusterName, "cluster-name", "", "Name of this cluster, for people; written into the tags of every ENI. Required.")
 	flags.StringVar(&o.LogLevel, "log-level", "info", "Level of the log: debug, info or error.")
 	flags.StringVar(&o.LogFormat, "log-format", "json", "Format of the log: json or console.")
+
+	flags.StringVar(&o.Uninstall, "uninstall", "", "End the operator's work in the cluster instead of doing it: "+
+		"delete (have all ENIs deleted by the running operator) or abandon (leave them in EC2, marked as retained; stop the operator first).")
+	flags.DurationVar(&o.UninstallTimeout, "uninstall-timeout", 15*time.Minute, "How long --uninstall=delete waits for the operator.")
 
 	flags.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8443", "Address of the metrics server; 0 turns it off.")
 	flags.BoolVar(&o.MetricsSecure, "metrics-secure", true, "Serve metrics over HTTPS, to those whom Kubernetes authorises.")
@@ -91,6 +105,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.VisibilityWindow, "visibility-window", 30*time.Second, "How long EC2 may answer reads with what was before a write.")
 	flags.DurationVar(&o.CreateRecordMaxAge, "create-record-max-age", time.Hour, "Age from which a creation is looked for by tag instead of repeated.")
 	flags.DurationVar(&o.ForceDetachAfter, "force-detach-after", 3*time.Minute, "How long a detach may take before it is forced.")
+	flags.StringVar(&o.SnapshotPath, "snapshot-path", "",
+		"File with what was last known of each ENI, for a restart to begin with; one for each replica. Unset: memory.")
 	flags.DurationVar(&o.AuditInterval, "audit-interval", 10*time.Minute, "Time between two reads of all our ENIs, which find what others changed.")
 	flags.DurationVar(&o.GCInterval, "gc-interval", 10*time.Minute,
 		"Shortest time between two collections of leaked ENIs, which use the audit's reads: below --audit-interval it changes nothing. 0: collect none.")
@@ -157,6 +173,8 @@ func (o *Options) validate() error {
 	}
 	require(o.ClusterName != "", "--cluster-name is required: it tells people in the EC2 console whose an ENI is")
 	require(len(o.ClusterName) <= maxTagValue, "--cluster-name: at most %d characters (an EC2 tag's value)", maxTagValue)
+	require(o.Uninstall == "" || o.Uninstall == UninstallDelete || o.Uninstall == UninstallAbandon,
+		"--uninstall: must be %s or %s, not %q", UninstallDelete, UninstallAbandon, o.Uninstall)
 	require(o.MinDeviceIndex >= 1, "--min-device-index: must be at least 1; this release does not use the primary ENI (0)")
 	require(!o.EnableWebhooks, "--enable-webhooks: this release has no webhooks; leave it false")
 	require(o.LeaderElectLeaseDuration > o.LeaderElectRenewDeadline, "--leader-elect-lease-duration must be above --leader-elect-renew-deadline")

@@ -80,6 +80,9 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 		ClusterUID: clusterUID, VisibilityWindow: o.VisibilityWindow, BatchWindow: o.BatchWindow,
 		BusyBatchWindow: o.BusyBatchWindow, NetworkTTL: o.NetworkTTL, Elected: mgr.Elected(),
 	})
+	if err := addSnapshotter(mgr, inv, clusterUID, o.SnapshotPath, ctrl.Log.WithName("snapshot")); err != nil {
+		return nil, err
+	}
 	if err := mgr.Add(newAuditor(inv, mgr.Elected(), o.AuditInterval, ctrl.Log.WithName("inventory"))); err != nil {
 		return nil, err
 	}

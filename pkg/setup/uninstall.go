@@ -1,0 +1,81 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package setup
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/options"
+	"github.com/eni-operator/eni-operator/pkg/uninstall"
+)
+
+// Uninstall ends the operator's work in the cluster, as --uninstall says.
+// Deleting needs the operator to run; letting go takes its lease, so that it must
+// have been stopped.
+func Uninstall(ctx context.Context, config *rest.Config, api ec2.Client, o options.Options) error {
+	scheme, err := Scheme()
+	if err != nil {
+		return err
+	}
+	direct, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return fmt.Errorf("connecting to Kubernetes: %w", err)
+	}
+	uid, err := clusterUID(ctx, direct)
+	if err != nil {
+		return err
+	}
+	u := &uninstall.Uninstaller{Client: direct, EC2: api, ClusterUID: uid, Log: ctrl.Log.WithName("uninstall")}
+	if o.Uninstall == options.UninstallAbandon {
+		return asLeader(ctx, config, o, u.Abandon)
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.UninstallTimeout)
+	defer cancel()
+	return u.Delete(ctx)
+}
+
+// asLeader does something once, while holding the operator's lease.
+func asLeader(ctx context.Context, config *rest.Config, o options.Options, do func(context.Context) error) error {
+	settings := managerOptions(nil, o)
+	settings.Scheme = nil
+	settings.Cache.ByObject = nil
+	settings.HealthProbeBindAddress = "0"
+	settings.Metrics = metricsserver.Options{BindAddress: "0"}
+	mgr, err := ctrl.NewManager(config, settings)
+	if err != nil {
+		return fmt.Errorf("connecting to Kubernetes: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	warning := time.AfterFunc(o.LeaderElectLeaseDuration, func() {
+		ctrl.Log.Info("Waiting for the operator's lease: stop the operator first (scale its Deployment to 0)")
+	})
+	defer warning.Stop()
+	var done error
+	err = mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		warning.Stop()
+		done = do(ctx)
+		cancel()
+		return nil
+	}))
+	if err != nil {
+		return err
+	}
+	if err := mgr.Start(ctx); err != nil {
+		return err
+	}
+	return done
+}

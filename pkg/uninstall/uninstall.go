@@ -1,0 +1,182 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package uninstall ends the operator's work in a cluster, before the operator and
+// its CRDs are removed: by having everything deleted, or by letting go of it.
+package uninstall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/store"
+)
+
+// Uninstaller ends the operator's work in a cluster.
+type Uninstaller struct {
+	Client     client.Client
+	EC2        ec2.Client
+	ClusterUID string
+	Log        logr.Logger
+}
+
+// poll is how often Delete looks whether everything is gone.
+const poll = time.Second
+
+// +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipolicies;eniclaims,verbs=delete
+
+// Delete asks for everything to be deleted, and waits until the running operator
+// has done it. When ctx ends before, the error says what is left.
+func (u *Uninstaller) Delete(ctx context.Context) error {
+	if err := u.each(ctx, &v1alpha1.ENIPolicyList{}, u.delete); err != nil {
+		return err
+	}
+	left := func(ctx context.Context) (int, error) {
+		// Claims and ENIs of people may still be made while the pools go.
+		if err := u.each(ctx, &v1alpha1.ENIClaimList{}, u.delete); err != nil {
+			return 0, err
+		}
+		if err := u.each(ctx, &v1alpha1.ElasticNetworkInterfaceList{}, u.deleteOwn); err != nil {
+			return 0, err
+		}
+		return u.count(ctx, &v1alpha1.ENIPoolList{}, &v1alpha1.ElasticNetworkInterfaceList{})
+	}
+	remaining := -1
+	err := wait.PollUntilContextCancel(ctx, poll, true, func(ctx context.Context) (bool, error) {
+		count, err := left(ctx)
+		if err == nil && count != remaining {
+			u.Log.Info("Waiting for the operator to delete pools and ENIs", "left", count)
+			remaining = count
+		}
+		return count == 0, err
+	})
+	if err != nil && remaining > 0 {
+		return fmt.Errorf("%d pools and ENIs are left; is the operator running? See kubectl get enipool,eni: %w", remaining, err)
+	}
+	return err
+}
+
+// Abandon tags every ENI as retained and lets go of all resources. The operator
+// must not run meanwhile: hold its lease.
+func (u *Uninstaller) Abandon(ctx context.Context) error {
+	return errors.Join(
+		u.each(ctx, &v1alpha1.ElasticNetworkInterfaceList{}, u.abandonENI),
+		u.each(ctx, &v1alpha1.ENIClaimList{}, u.letGo),
+		u.each(ctx, &v1alpha1.ENIPoolList{}, u.letGo),
+	)
+}
+
+// each calls act for every object of a list's kind, in all namespaces.
+func (u *Uninstaller) each(ctx context.Context, list client.ObjectList, act func(context.Context, client.Object) error) error {
+	if err := u.Client.List(ctx, list); err != nil {
+		return err
+	}
+	var failed []error
+	for _, object := range objectsOf(list) {
+		if err := client.IgnoreNotFound(act(ctx, object)); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", object.GetName(), err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func objectsOf(list client.ObjectList) []client.Object {
+	var objects []client.Object
+	switch list := list.(type) {
+	case *v1alpha1.ENIPolicyList:
+		for i := range list.Items {
+			objects = append(objects, &list.Items[i])
+		}
+	case *v1alpha1.ENIPoolList:
+		for i := range list.Items {
+			objects = append(objects, &list.Items[i])
+		}
+	case *v1alpha1.ElasticNetworkInterfaceList:
+		for i := range list.Items {
+			objects = append(objects, &list.Items[i])
+		}
+	case *v1alpha1.ENIClaimList:
+		for i := range list.Items {
+			objects = append(objects, &list.Items[i])
+		}
+	}
+	return objects
+}
+
+func (u *Uninstaller) count(ctx context.Context, lists ...client.ObjectList) (int, error) {
+	count := 0
+	for _, list := range lists {
+		if err := u.Client.List(ctx, list); err != nil {
+			return 0, err
+		}
+		count += len(objectsOf(list))
+	}
+	return count, nil
+}
+
+func (u *Uninstaller) delete(ctx context.Context, object client.Object) error {
+	if !object.GetDeletionTimestamp().IsZero() {
+		return nil
+	}
+	u.Log.Info("Deleting", "kind", fmt.Sprintf("%T", object), "namespace", object.GetNamespace(), "name", object.GetName())
+	return u.Client.Delete(ctx, object)
+}
+
+// deleteOwn deletes an ENI that a person made; those of pools go with them.
+func (u *Uninstaller) deleteOwn(ctx context.Context, object client.Object) error {
+	if eni, ok := object.(*v1alpha1.ElasticNetworkInterface); ok && eni.Spec.PoolName == "" {
+		return u.delete(ctx, eni)
+	}
+	return nil
+}
+
+func (u *Uninstaller) letGo(ctx context.Context, object client.Object) error {
+	return store.RemoveFinalizer(ctx, u.Client, object)
+}
+
+// abandonENI marks an ENI as retained before its resource is let go, so that
+// nobody takes it for leaked.
+func (u *Uninstaller) abandonENI(ctx context.Context, object client.Object) error {
+	eni, ok := object.(*v1alpha1.ElasticNetworkInterface)
+	if !ok {
+		return nil
+	}
+	ids, err := u.idsOf(ctx, eni)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		u.Log.Info("Retaining ENI", "eni", eni.Name, "eniID", id)
+		err := u.EC2.CreateTags(ctx, id, map[string]string{ec2.TagDeletionPolicy: string(v1alpha1.DeletionPolicyRetain)})
+		if err != nil && ec2.Classify(err) != ec2.ClassNotFound {
+			return err
+		}
+	}
+	return u.letGo(ctx, eni)
+}
+
+// idsOf are the ENIs of a resource in EC2: the one that it names, and any that a
+// creation made whose answer was lost.
+func (u *Uninstaller) idsOf(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) ([]string, error) {
+	if id := eni.Status.NetworkInterfaceID; id != "" {
+		return []string{id}, nil
+	}
+	found, err := u.EC2.DescribeNetworkInterfaces(ctx, ec2.OwnedFilter(u.ClusterUID),
+		ec2.Filter{Name: "tag:" + ec2.TagUID, Values: []string{string(eni.UID)}})
+	ids := make([]string, 0, len(found))
+	for _, one := range found {
+		ids = append(ids, one.ID)
+	}
+	return ids, err
+}
