@@ -23,9 +23,14 @@ import (
 )
 
 // end checks the scenario, takes it down through the operator, and checks that
-// nothing of it is left. It runs after the test's own context is over.
+// nothing of it is left. It runs after the test's own context is over, unless the
+// test calls it while it still has its operator.
 func (s *scenario) end() {
 	s.t.Helper()
+	if s.ended {
+		return
+	}
+	s.ended = true
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	if s.t.Failed() {

@@ -111,3 +111,6 @@ const patience = 90 * time.Second
 
 // glance is the pause between two looks.
 const glance = 50 * time.Millisecond
+
+// retryBaseDelay is the operators' shortest pause after a failure.
+const retryBaseDelay = 200 * time.Millisecond

@@ -37,7 +37,7 @@ func settings(more ...string) []string {
 		"--health-probe-bind-address=0",
 		"--log-format=console",
 		"--visibility-window=300ms",
-		"--retry-base-delay=200ms",
+		"--retry-base-delay=" + retryBaseDelay.String(),
 		"--retry-max-delay=2s",
 		"--audit-interval=1s",
 		"--batch-window=5ms",

@@ -43,6 +43,8 @@ type scenario struct {
 	nodes []string
 	// foreign are ENIs of others, as they were found.
 	foreign map[string]ec2types.NetworkInterface
+	// ended: it was checked and taken down.
+	ended bool
 }
 
 // subnet is a subnet, and how many addresses it had when it was made.
