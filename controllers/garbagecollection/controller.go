@@ -54,7 +54,7 @@ type Collector struct {
 var _ manager.LeaderElectionRunnable = (*Collector)(nil)
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces,verbs=get;list;watch
-// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=elasticnetworkinterfaces.networking.eni-operator.dev;eniclaims.networking.eni-operator.dev;enipolicies.networking.eni-operator.dev;enipools.networking.eni-operator.dev,verbs=get
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=enipolicies.networking.eni-operator.dev;enipools.networking.eni-operator.dev;elasticnetworkinterfaces.networking.eni-operator.dev;eniclaims.networking.eni-operator.dev,verbs=get
 
 // SetupWithManager adds the collector to a manager.
 func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, options Options) error {
