@@ -42,7 +42,9 @@ func (r *Reconciler) report(
 	if o.presence == gone {
 		eni.Status.Attachment = nil
 	}
-	setConditions(eni, o, d, acted)
+	if d.action != actRecord || len(eni.Status.Conditions) == 0 {
+		setConditions(eni, o, d, acted)
+	} // A further attempt does not make the last one's failure any better yet.
 	setState(eni, o, d)
 	eni.Status.ObservedGeneration = eni.Generation
 
