@@ -103,7 +103,8 @@ func (i *Inventory) Look(ctx context.Context, id string) (ec2.NetworkInterface, 
 
 // own notes whose an ENI is; i.mu is held. Foreign ENIs have no owner.
 func (i *Inventory) own(eni ec2.NetworkInterface) {
-	if uid := eni.Tags[ec2.TagUID]; uid != "" && eni.Tags[ec2.TagClusterUID] == i.options.ClusterUID {
+	uid := eni.Tags[ec2.TagUID]
+	if _, known := i.owners[uid]; uid != "" && !known && eni.Tags[ec2.TagClusterUID] == i.options.ClusterUID {
 		i.owners[uid] = eni.ID
 	}
 }
@@ -221,6 +222,7 @@ func (i *Inventory) merge(read ec2.NetworkInterface, asked time.Time) (before ec
 	}
 	after := i.settle(known, clone(read), asked)
 	known.eni, known.unclear, known.unshown = after, false, false
+	i.own(after)
 	i.moveInterface(read.ID, before.Attachment, after.Attachment)
 	return before, !same(before, after)
 }

@@ -41,8 +41,7 @@ func (i *Inventory) RefreshInstance(ctx context.Context, id string) (ec2.Instanc
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	// The mark is not there if the instance was shown to somebody else meanwhile.
-	if since, missed := i.missingInstances[id]; missed && !i.settling(since, i.clock.Now()) {
+	if i.absentInstance(id) == Gone {
 		delete(i.instances, id)
 		return ec2.Instance{}, Gone, nil
 	}
@@ -52,6 +51,15 @@ func (i *Inventory) RefreshInstance(ctx context.Context, id string) (ec2.Instanc
 	}
 	known.Interfaces = maps.Clone(known.Interfaces)
 	return known, presenceOf(known), nil
+}
+
+// absentInstance says what it means that EC2 does not show an instance; i.mu is
+// held. There is no mark if somebody forgot the instance, or was shown it, since.
+func (i *Inventory) absentInstance(id string) Presence {
+	if since, missed := i.missingInstances[id]; missed && !i.settling(since, i.clock.Now()) {
+		return Gone
+	}
+	return Unknown
 }
 
 func presenceOf(instance ec2.Instance) Presence {

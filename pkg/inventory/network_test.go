@@ -1,0 +1,135 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package inventory
+
+import (
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/test/emulator"
+)
+
+// network has three subnets: two of zone a (one of them small) and one of zone b.
+func network(t *testing.T) (w *world, small, other string) {
+	t.Helper()
+	w = newWorld(t, emulator.Options{})
+	small = first(t, w.ec2("CreateSubnet", "VpcId", w.vpc, "AvailabilityZone", region+"a", "CidrBlock", "10.0.1.0/28"), "subnetId")
+	other = first(t, w.ec2("CreateSubnet", "VpcId", w.vpc, "AvailabilityZone", region+"b", "CidrBlock", "10.0.2.0/24"), "subnetId")
+	for id, name := range map[string]string{w.subnet: "large", small: "small", other: "other"} {
+		w.ec2("CreateTags", "ResourceId.1", id, "Tag.1.Key", "role", "Tag.1.Value", "pods", "Tag.2.Key", "name", "Tag.2.Value", name)
+	}
+	w.server.ResetCalls()
+	return w, small, other
+}
+
+func ids(subnets []ec2.Subnet) []string {
+	out := []string{}
+	for _, subnet := range subnets {
+		out = append(out, subnet.ID)
+	}
+	return out
+}
+
+func TestSubnetsByTerms(t *testing.T) {
+	w, small, other := network(t)
+	for _, test := range []struct {
+		name  string
+		zone  string
+		terms []Term
+		want  []string
+	}{
+		{"by id", "a", []Term{{ID: small}}, []string{small}},
+		{"by tags, the emptiest first", "a", []Term{{Tags: map[string]string{"role": "pods"}}}, []string{w.subnet, small}},
+		{"by a tag's key", "a", []Term{{Tags: map[string]string{"role": "*"}}}, []string{w.subnet, small}},
+		{"only of the zone", "b", []Term{{Tags: map[string]string{"role": "pods"}}}, []string{other}},
+		{"fields of a term are ANDed", "a", []Term{{Tags: map[string]string{"role": "pods", "name": "small"}}}, []string{small}},
+		{"terms are ORed, and none counts twice", "a", []Term{{ID: small}, {Tags: map[string]string{"role": "pods"}}}, []string{w.subnet, small}},
+		{"no wildcards in values", "a", []Term{{Tags: map[string]string{"role": "po*"}}}, []string{}},
+		{"another VPC's", "a", []Term{{ID: "subnet-0123456789abcdef0"}}, []string{}},
+		{"no term, no subnet", "a", nil, []string{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			subnets, err := w.Subnets(w.ctx, w.vpc, region+test.zone, test.terms)
+			assert.NilError(t, err)
+			assert.DeepEqual(t, ids(subnets), test.want)
+		})
+	}
+}
+
+func TestSecurityGroupsByTerms(t *testing.T) {
+	w, _, _ := network(t)
+	group := first(t, w.ec2("CreateSecurityGroup", "VpcId", w.vpc, "GroupName", "pods", "GroupDescription", "x"), "groupId")
+	groups, err := w.SecurityGroups(w.ctx, w.vpc, []Term{{Name: "pods"}, {ID: group}})
+	assert.NilError(t, err)
+	assert.DeepEqual(t, groups, []string{group})
+	groups, err = w.SecurityGroups(w.ctx, w.vpc, []Term{{Name: "nodes"}})
+	assert.NilError(t, err)
+	assert.Equal(t, len(groups), 0)
+}
+
+func TestNetworkAnswersAge(t *testing.T) {
+	w, _, _ := network(t)
+	ask := func(role string) int {
+		subnets, err := w.Subnets(w.ctx, w.vpc, region+"a", []Term{{Tags: map[string]string{"role": role}}})
+		assert.NilError(t, err)
+		return len(subnets)
+	}
+	assert.Equal(t, ask("pods"), 2)
+	w.clk.Step(59 * time.Second)
+	assert.Equal(t, ask("pods"), 2)
+	assert.Equal(t, w.calls("DescribeSubnets"), 1)
+	w.clk.Step(time.Second)
+	assert.Equal(t, ask("pods"), 2)
+	assert.Equal(t, w.calls("DescribeSubnets"), 2)
+
+	assert.Equal(t, ask("new"), 0)
+	w.ec2("CreateTags", "ResourceId.1", w.subnet, "Tag.1.Key", "role", "Tag.1.Value", "new")
+	assert.Equal(t, ask("new"), 1, "what was not found is asked for again")
+}
+
+// TestTermsAreNotMixedUp: two terms that print alike are two questions.
+func TestTermsAreNotMixedUp(t *testing.T) {
+	w, _, _ := network(t)
+	w.ec2("CreateTags", "ResourceId.1", w.subnet, "Tag.1.Key", "x", "Tag.1.Value", "1 y:2")
+	subnets, err := w.Subnets(w.ctx, w.vpc, region+"a", []Term{{Tags: map[string]string{"x": "1 y:2"}}})
+	assert.NilError(t, err)
+	assert.Equal(t, len(subnets), 1)
+	subnets, err = w.Subnets(w.ctx, w.vpc, region+"a", []Term{{Tags: map[string]string{"x": "1", "y": "2"}}})
+	assert.NilError(t, err)
+	assert.Equal(t, len(subnets), 0)
+}
+
+func TestFailingNetworkReadIsNotRemembered(t *testing.T) {
+	w, _, _ := network(t)
+	terms := []Term{{ID: w.subnet}, {Tags: map[string]string{"role": "pods"}}}
+	w.server.AddFault(emulator.Fault{Action: "DescribeSubnets", Params: map[string]string{"Filter.1.Name": "tag:role"}, Code: "InternalError", Status: 500, Count: 1})
+	_, err := w.Subnets(w.ctx, w.vpc, region+"a", terms)
+	assert.Equal(t, ec2.Code(err), "InternalError")
+	subnets, err := w.Subnets(w.ctx, w.vpc, region+"a", terms)
+	assert.NilError(t, err)
+	assert.Equal(t, len(subnets), 2)
+}
+
+func TestSubnetIsReadOnce(t *testing.T) {
+	w, _, _ := network(t)
+	for range 2 {
+		subnet, found, err := w.Subnet(w.ctx, w.subnet)
+		assert.NilError(t, err)
+		assert.Assert(t, found)
+		assert.Equal(t, subnet.CIDR.String(), "10.0.0.0/24")
+	}
+	assert.Equal(t, w.calls("DescribeSubnets"), 1)
+	foreignENI(w)
+	fresh, _, err := w.RefreshSubnet(w.ctx, w.subnet)
+	assert.NilError(t, err)
+	assert.Equal(t, fresh.FreeAddresses, int32(250))
+	_, found, err := w.Subnet(w.ctx, "subnet-0123456789abcdef0")
+	assert.Assert(t, err == nil && !found)
+}

@@ -1,0 +1,131 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package inventory
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/test/emulator"
+)
+
+func TestSweepTellsWhatDiffers(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	a, b := w.create("a", 1), w.create("b", 1)
+	w.clk.Step(time.Minute)
+	assert.Equal(t, len(w.sweep()), 0, "nothing differs from what we wrote")
+	w.ec2("AssignPrivateIpAddresses", "NetworkInterfaceId", a.ID, "SecondaryPrivateIpAddressCount", "1")
+	assert.DeepEqual(t, w.sweep(), []Change{{ENIID: a.ID, OwnerName: "name-of-a"}})
+	assert.Equal(t, len(w.sweep()), 0)
+	assert.Equal(t, len(w.known(a.ID).Addresses), 2)
+
+	// The name's tag itself is taken away: its owner hears of it.
+	w.ec2("DeleteTags", "ResourceId.1", b.ID, "Tag.1.Key", ec2.TagName)
+	assert.DeepEqual(t, w.sweep(), []Change{{ENIID: b.ID, OwnerName: "name-of-b"}})
+}
+
+func TestSweepFindsWhatANewProcessDoesNotKnow(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	eni := w.create("a", 1)
+	w.ec2("CreateNetworkInterface", "SubnetId", w.subnet) // somebody else's
+	other := w.fresh(nil)
+	assert.Assert(t, !other.Synced())
+	assert.NilError(t, other.Sweep(w.ctx))
+	assert.Assert(t, other.Synced())
+	assert.DeepEqual(t, w.take(), []Change{{ENIID: eni.ID, OwnerName: "name-of-a"}})
+	assert.Equal(t, len(other.enis), 1)
+}
+
+// TestSweepDistrustsWhatIsMissing: it is not dropped, but looked at.
+func TestSweepDistrustsWhatIsMissing(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	gone, hidden := w.create("gone", 0), w.create("hidden", 0)
+	w.clk.Step(time.Minute)
+	w.sweep()
+	w.ec2("DeleteNetworkInterface", "NetworkInterfaceId", gone.ID)
+	w.ec2("DeleteTags", "ResourceId.1", hidden.ID, "Tag.1.Key", ec2.TagClusterUID)
+	changes := w.sweep()
+	assert.Equal(t, len(changes), 2)
+	for _, id := range []string{gone.ID, hidden.ID} {
+		_, trusted := w.ENI(id)
+		assert.Assert(t, !trusted)
+	}
+	_, presence := w.look(gone.ID)
+	assert.Equal(t, presence, Gone)
+	_, presence = w.look(hidden.ID)
+	assert.Equal(t, presence, Present)
+	w.known(hidden.ID)
+}
+
+// TestSweepMissesWhatNobodyEverSaw: created by us and deleted by somebody before a
+// read showed it.
+func TestSweepMissesWhatNobodyEverSaw(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	eni := w.create("a", 0)
+	w.ec2("DeleteNetworkInterface", "NetworkInterfaceId", eni.ID)
+	assert.Equal(t, len(w.sweep()), 0, "it may be not visible yet")
+	w.known(eni.ID)
+	w.clk.Step(window)
+	assert.DeepEqual(t, w.sweep(), []Change{{ENIID: eni.ID, OwnerName: "name-of-a"}})
+	_, trusted := w.ENI(eni.ID)
+	assert.Assert(t, !trusted)
+}
+
+// TestSweepForgetsWhatNobodyAsksFor keeps memory, and notices, from growing with
+// ENIs that no resource stands for.
+func TestSweepForgetsWhatNobodyAsksFor(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	eni := w.create("a", 0)
+	w.clk.Step(time.Minute)
+	w.sweep()
+	w.ec2("DeleteNetworkInterface", "NetworkInterfaceId", eni.ID)
+	assert.Equal(t, len(w.sweep()), 1)
+	assert.Equal(t, len(w.sweep()), 0)
+	assert.Equal(t, len(w.enis)+len(w.owners)+len(w.missing)+len(w.Inventory.attached), 0)
+}
+
+func TestFailingSweepChangesNothing(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	eni := w.create("a", 0)
+	instance := w.run("m5.large")
+	_, _, err := w.Instance(w.ctx, instance)
+	assert.NilError(t, err)
+	w.sweep()
+	w.ec2("AssignPrivateIpAddresses", "NetworkInterfaceId", eni.ID, "SecondaryPrivateIpAddressCount", "1")
+	for _, action := range []string{"DescribeNetworkInterfaces", "DescribeInstances"} {
+		w.server.AddFault(emulator.Fault{Action: action, Code: "InternalError", Status: 500, Count: 1})
+		assert.Equal(t, ec2.Code(w.Sweep(w.ctx)), "InternalError")
+		assert.Equal(t, len(w.take()), 0)
+		assert.Equal(t, len(w.known(eni.ID).Addresses), 0)
+	}
+	assert.Equal(t, len(w.sweep()), 1)
+}
+
+// TestALeaderReadsAnew: what a standby has read may have changed since.
+func TestALeaderReadsAnew(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	elected := make(chan struct{})
+	standby := w.fresh(elected)
+	assert.NilError(t, standby.Sweep(w.ctx))
+	assert.Assert(t, standby.Synced() && !standby.Current())
+	ended, end := context.WithCancel(w.ctx)
+	end()
+	assert.Assert(t, errors.Is(standby.WaitForSync(ended), context.Canceled))
+
+	// Elected while a sweep is on its way: that one began before.
+	w.api.answered = func() { close(elected) }
+	assert.NilError(t, standby.Sweep(w.ctx))
+	assert.Assert(t, !standby.Current())
+	assert.NilError(t, standby.Sweep(w.ctx))
+	assert.Assert(t, standby.Current())
+	assert.NilError(t, standby.WaitForSync(w.ctx))
+}
