@@ -224,11 +224,11 @@ func (r *Reconciler) announce(ctx context.Context, before, after *v1alpha1.Elast
 	switch {
 	case is.Status == metav1.ConditionTrue && (was == nil || was.Status != metav1.ConditionTrue):
 		logger.Info("ENI is ready", "primaryAddress", after.Status.PrimaryAddress, "addresses", after.Status.AddressCount)
-		r.recorder.Eventf(after, nil, corev1.EventTypeNormal, v1alpha1.ReasonReady, "Attach",
+		r.recorder.Eventf(store.Subject(after), nil, corev1.EventTypeNormal, v1alpha1.ReasonReady, "Attach",
 			"ENI %s is attached to %s with %d addresses", after.Status.NetworkInterfaceID, after.Spec.NodeName, after.Status.AddressCount)
 	case failure(is.Reason):
 		logger.Info("ENI is not ready", "reason", is.Reason, "message", is.Message)
-		r.recorder.Eventf(after, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
+		r.recorder.Eventf(store.Subject(after), nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
 	}
 }
 

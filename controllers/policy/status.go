@@ -186,7 +186,7 @@ func (r *StatusReconciler) announce(before, after *v1alpha1.ENIPolicy, f finding
 	if is.Status == metav1.ConditionTrue || (was != nil && was.Message == is.Message) {
 		return
 	}
-	r.recorder.Eventf(after, f.unusable[0], corev1.EventTypeWarning, is.Reason, "Select", "%s", is.Message)
+	r.recorder.Eventf(store.Subject(after), f.unusable[0], corev1.EventTypeWarning, is.Reason, "Select", "%s", is.Message)
 }
 
 func ready(pool *v1alpha1.ENIPool) bool {

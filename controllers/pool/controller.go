@@ -143,11 +143,11 @@ func (r *Reconciler) announce(ctx context.Context, before, after *v1alpha1.ENIPo
 	logger := log.FromContext(ctx)
 	if is.Status == metav1.ConditionTrue {
 		logger.Info("Pool is ready", "enis", after.Status.ENICount)
-		r.recorder.Eventf(after, nil, corev1.EventTypeNormal, is.Reason, "Fill", "The pool holds its minimum on %d ENIs", after.Status.ENICount)
+		r.recorder.Eventf(store.Subject(after), nil, corev1.EventTypeNormal, is.Reason, "Fill", "The pool holds its minimum on %d ENIs", after.Status.ENICount)
 		return
 	}
 	logger.Info("Pool is not ready", "reason", is.Reason, "message", is.Message)
 	if is.Reason != v1alpha1.ReasonENIsNotReady && !underway(is.Reason) {
-		r.recorder.Eventf(after, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
+		r.recorder.Eventf(store.Subject(after), nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
 	}
 }

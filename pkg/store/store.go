@@ -74,6 +74,15 @@ func patch(ctx context.Context, c client.Client, before, after client.Object) er
 	return c.Patch(ctx, after, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 }
 
+// Subject returns a copy of an object for an event to regard: without its
+// resource version, so that Kubernetes counts what happens again instead of
+// keeping an event for each time.
+func Subject(object client.Object) client.Object {
+	subject := object.DeepCopyObject().(client.Object) //nolint:forcetypeassert // a copy has the same type
+	subject.SetResourceVersion("")
+	return subject
+}
+
 // Settle turns a conflict into a counted requeue, and leaves every other outcome
 // as it is.
 func Settle(controller string, result ctrl.Result, err error) (ctrl.Result, error) {

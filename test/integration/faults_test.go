@@ -173,6 +173,8 @@ func TestExhaustedSubnetIsToldAndHeals(t *testing.T) {
 	eni := s.resources(t.Context())[0]
 	s.awaitEvent(eni.Name, v1alpha1.ReasonSubnetExhausted, tiny.id, "subnetSelectorTerms")
 	s.backsOff("CreateNetworkInterface", tiny.id)
+	told := s.events(eni.Name, v1alpha1.ReasonSubnetExhausted)
+	assert.Equal(t, len(told), 1, "the same thing again is counted, not told again: %v", told)
 
 	s.letGo(aws.ToString(hog.NetworkInterface.NetworkInterfaceId))
 	s.awaitReady(node)

@@ -199,24 +199,27 @@ func messageOf(conditions []metav1.Condition, kind string) string {
 	return conditions[at].Message
 }
 
+// events are the notes of the events about an object for a reason.
+func (s *scenario) events(object, reason string) []string {
+	s.t.Helper()
+	list := &eventsv1.EventList{}
+	assert.NilError(s.t, s.List(s.t.Context(), list))
+	var notes []string
+	for i := range list.Items {
+		if event := &list.Items[i]; event.Regarding.Name == object && event.Reason == reason {
+			notes = append(notes, event.Note)
+		}
+	}
+	return notes
+}
+
 // awaitEvent waits for an event about an object whose note has these words.
 func (s *scenario) awaitEvent(object, reason string, words ...string) {
 	s.t.Helper()
 	eventually(s.t, "an event "+reason+" tells about "+object, func() error {
-		list := &eventsv1.EventList{}
-		if err := s.List(s.t.Context(), list); err != nil {
-			return err
-		}
-		var notes []string
-		for i := range list.Items {
-			event := &list.Items[i]
-			if event.Regarding.Name != object || event.Reason != reason {
-				continue
-			}
-			if lacking(event.Note, words) == "" {
-				return nil
-			}
-			notes = append(notes, event.Note)
+		notes := s.events(object, reason)
+		if slices.ContainsFunc(notes, func(note string) bool { return lacking(note, words) == "" }) {
+			return nil
 		}
 		return fmt.Errorf("there are only %q", notes)
 	})
