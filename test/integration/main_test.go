@@ -47,6 +47,9 @@ func run(m *testing.M) int {
 			return refuse(err)
 		}
 	}
+	if err := logTo(filepath.Join(scratch, "operator.log")); err != nil {
+		return refuse(err)
+	}
 	stop, err := startSharedWorld()
 	defer stop()
 	if err != nil {
@@ -87,7 +90,7 @@ func startSharedWorld() (stop func(), err error) {
 		return stop, err
 	}
 	stops = append(stops, shared.stop)
-	stopOperator, err := startInProcess(shared, filepath.Join(scratch, "operator.log"))
+	stopOperator, err := startInProcess(shared)
 	if err == nil {
 		stops = append(stops, stopOperator)
 	}

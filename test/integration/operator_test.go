@@ -46,17 +46,24 @@ func settings(more ...string) []string {
 	}, more...)
 }
 
-// startInProcess starts the operator as main.go does, in this process.
-func startInProcess(w *world, logFile string) (stop func(), err error) {
+// logTo sends what this process logs, its operator included, to a file. It comes
+// before anything that logs.
+func logTo(file string) error {
 	o, err := options.Parse(settings(), nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	log, err := os.Create(logFile)
+	log, err := os.Create(file)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := setup.Logging(log, o); err != nil {
+	return setup.Logging(log, o)
+}
+
+// startInProcess starts the operator as main.go does, in this process.
+func startInProcess(w *world) (stop func(), err error) {
+	o, err := options.Parse(settings(), nil)
+	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -81,7 +88,7 @@ func startInProcess(w *world, logFile string) (stop func(), err error) {
 			fmt.Fprintln(os.Stderr, "the operator ended:", err)
 		}
 	}()
-	return func() { cancel(); <-ended; _ = log.Close() }, nil
+	return func() { cancel(); <-ended }, nil
 }
 
 // noLimits let a process with many scenarios write faster than one cluster may.

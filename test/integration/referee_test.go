@@ -11,8 +11,12 @@ import (
 	"fmt"
 	"sync"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -27,7 +31,16 @@ type referee struct {
 }
 
 func newReferee(ctx context.Context, w *world) (*referee, error) {
-	watcher, err := w.Watch(ctx, &v1alpha1.ENIClaimList{})
+	list := &v1alpha1.ENIClaimList{}
+	if err := w.List(ctx, list); err != nil {
+		return nil, err
+	}
+	// The API server may end a watch at any time; this one goes on where it ended.
+	watcher, err := watchtools.NewRetryWatcherWithContext(ctx, list.ResourceVersion, &cache.ListWatch{
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return w.Watch(ctx, &v1alpha1.ENIClaimList{}, &client.ListOptions{Raw: &options})
+		},
+	})
 	if err != nil {
 		return nil, err
 	}

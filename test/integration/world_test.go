@@ -47,7 +47,7 @@ func newCloud(timings emulator.Timings) *cloud {
 	c := &cloud{server: emulator.New(emulator.Options{Timings: timings, Throttling: emulator.Throttling{Off: true}})}
 	c.http = httptest.NewServer(c.server)
 	c.Client = ec2.New(ec2.Options{
-		Region: region, BaseEndpoint: aws.String(c.http.URL), Retryer: aws.NopRetryer{},
+		Region: region, BaseEndpoint: aws.String(c.http.URL),
 		Credentials: credentials.NewStaticCredentialsProvider(testKey, "secret", ""),
 	})
 	return c
