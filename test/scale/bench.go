@@ -40,7 +40,7 @@ func start(ctx context.Context, s settings) (*bench, error) {
 	if err := b.keepOperator(); err != nil {
 		return b, err
 	}
-	say("Launching %d instances; machine: %s", s.nodes, machineLoad())
+	say("Launching %d instances; leader election is %s; machine: %s", s.nodes, onOff(s.leaderElect), machineLoad())
 	if b.cloud, err = startCloud(s.nodes); err != nil {
 		return b, err
 	}
@@ -55,6 +55,13 @@ func start(ctx context.Context, s settings) (*bench, error) {
 	b.audit = &auditLog{path: auditFile, user: operatorUser, counts: writes{}}
 	b.pools = watchPools(ctx, b.cluster)
 	return b, b.cluster.createPolicy(ctx)
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
 }
 
 // keepOperator copies the binary, so that a build meanwhile changes nothing.

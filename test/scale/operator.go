@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -147,13 +148,16 @@ func (o *operator) leads(ctx context.Context, c *cluster) error {
 func (o *operator) alive() error {
 	select {
 	case <-o.process.Done():
-		return fmt.Errorf("the operator ended: %w; its last words:\n%s", errors.Join(errEnded, o.process.Wait()), tail(o.logFile, 5))
+		return fmt.Errorf("the operator ended by itself (%w); its last words:\n%s", cmp.Or(o.process.Wait(), errEnded), tail(o.logFile, lastWords))
 	default:
 		return nil
 	}
 }
 
-var errEnded = errors.New("nobody asked it to")
+var errEnded = errors.New("exit status 0")
+
+// lastWords is how many lines of the log explain an end.
+const lastWords = 5
 
 // tail returns the last lines of a file, or why there are none.
 func tail(path string, lines int) string {
