@@ -261,13 +261,25 @@ func (h *holders) idle(o observation, shared, exclusive int32) bool {
 	for name, entry := range h.enis {
 		switch {
 		case entry.State != v1alpha1.PoolENIActive:
-		case entry.Mode == v1alpha1.ModeExclusive && exclusive > 0 && entry.Claim == nil:
+		case entry.Mode == v1alpha1.ModeExclusive && exclusive > 0 && entry.Claim == nil && entry.CoolingSince == nil:
 			return true
-		case entry.Mode == v1alpha1.ModeShared && shared >= o.unit() && len(h.free(name)) > 0:
+		case entry.Mode == v1alpha1.ModeShared && shared >= o.unit() && len(h.free(name)) > 0 && h.divisible(name, shared):
 			return true
 		}
 	}
 	return false
+}
+
+// divisible says whether a shared ENI can give back part of what it holds, or is
+// to be given back as a whole. One that holds prefixes has no other part.
+func (h *holders) divisible(name string, surplus int32) bool {
+	eni := h.resources[name]
+	return eni.Spec.PrefixCount == 0 || h.whole(name, eni, surplus)
+}
+
+// whole says whether a surplus covers a shared ENI of which nothing is held.
+func (h *holders) whole(name string, eni *v1alpha1.ElasticNetworkInterface, surplus int32) bool {
+	return sizeInAddresses(eni)-h.outgoing(eni) <= surplus && h.held(name)+h.resting(name) == 0
 }
 
 // dropExclusive gives free exclusive ENIs back, and says how many.
@@ -291,9 +303,9 @@ func (h *holders) dropShared(o observation, surplus int32) int32 {
 	for _, name := range h.leastUsed() {
 		eni, entry := h.resources[name], h.enis[name]
 		left := surplus - dropped
-		if size := sizeInAddresses(eni) - h.outgoing(eni); size <= left && h.held(name)+h.resting(name) == 0 {
+		if h.whole(name, eni, left) {
+			dropped += sizeInAddresses(eni) - h.outgoing(eni)
 			entry.State = v1alpha1.PoolENIReleasing
-			dropped += size
 			continue
 		}
 		for _, address := range slices.Backward(h.free(name)) {
