@@ -12,8 +12,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 )
@@ -146,6 +148,13 @@ func Parse(arguments, environment []string) (Options, error) {
 	return o, err
 }
 
+// serviceLink is a variable that Kubernetes gives to every pod for each Service of
+// its namespace. A Service whose name begins with eni-operator, such as that of
+// our metrics, looks like a setting.
+// https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+var serviceLink = regexp.MustCompile(
+	`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|_PORT=[a-z]+://`)
+
 func fromEnvironment(flags *pflag.FlagSet, environment []string) error {
 	for _, entry := range environment {
 		key, value, _ := strings.Cut(entry, "=")
@@ -155,6 +164,9 @@ func fromEnvironment(flags *pflag.FlagSet, environment []string) error {
 		}
 		flag := strings.ReplaceAll(strings.ToLower(name), "_", "-")
 		if flags.Lookup(flag) == nil {
+			if serviceLink.MatchString(entry) {
+				continue
+			}
 			return fmt.Errorf("environment variable %s: there is no flag --%s", key, flag)
 		}
 		if err := flags.Set(flag, value); err != nil {
@@ -172,13 +184,15 @@ func (o *Options) validate() error {
 		}
 	}
 	require(o.ClusterName != "", "--cluster-name is required: it tells people in the EC2 console whose an ENI is")
-	require(len(o.ClusterName) <= maxTagValue, "--cluster-name: at most %d characters (an EC2 tag's value)", maxTagValue)
+	require(utf8.RuneCountInString(o.ClusterName) <= maxTagValue, "--cluster-name: at most %d characters (an EC2 tag's value)", maxTagValue)
 	require(o.Uninstall == "" || o.Uninstall == UninstallDelete || o.Uninstall == UninstallAbandon,
 		"--uninstall: must be %s or %s, not %q", UninstallDelete, UninstallAbandon, o.Uninstall)
 	require(o.MinDeviceIndex >= 1, "--min-device-index: must be at least 1; this release does not use the primary ENI (0)")
 	require(!o.EnableWebhooks, "--enable-webhooks: this release has no webhooks; leave it false")
 	require(o.LeaderElectLeaseDuration > o.LeaderElectRenewDeadline, "--leader-elect-lease-duration must be above --leader-elect-renew-deadline")
-	require(o.LeaderElectRenewDeadline > o.LeaderElectRetryPeriod, "--leader-elect-renew-deadline must be above --leader-elect-retry-period")
+	require(o.LeaderElectRetryPeriod > 0, "--leader-elect-retry-period: must be above 0")
+	require(o.LeaderElectRenewDeadline > o.LeaderElectRetryPeriod*6/5, // client-go adds that much jitter
+		"--leader-elect-renew-deadline must be above 1.2 times --leader-elect-retry-period")
 	require(o.AuditInterval >= time.Second, "--audit-interval: must be at least 1s")
 	require(o.GCInterval == 0 || o.GCInterval >= time.Second, "--gc-interval: must be at least 1s, or 0 to collect nothing")
 	require(o.RetryBaseDelay > 0 && o.RetryMaxDelay >= o.RetryBaseDelay, "--retry-max-delay must not be below --retry-base-delay, and both above 0")
