@@ -81,6 +81,12 @@ bench: controlplane build ## Measure the operator against EC2's limits (NODES=50
 	go build -o $(BUILD)/bin/scale ./test/scale
 	$(BUILD)/bin/scale $(if $(NODES),--nodes=$(NODES)) $(if $(ROWS),--rows=$(ROWS))
 
+.PHONY: test-crash
+test-crash: controlplane ## Kill the operator at every call that it makes, and look what heals (about 15 minutes on two cores).
+	@# Built, because go run does not pass on the signals that end it.
+	go build -o $(BUILD)/bin/crash-matrix ./test/crash/cmd/crash-matrix
+	$(BUILD)/bin/crash-matrix
+
 ##@ A cluster on this machine
 
 .PHONY: controlplane

@@ -23,7 +23,7 @@ import (
 )
 
 // machines are the ENIs of ours that each instance should carry, by the number of
-// their secondary addresses, sorted.
+// addresses that they offer, in secondary addresses and prefixes, sorted.
 type machines [][]int
 
 // state is what there should be in the end, in EC2 and in Kubernetes.
@@ -104,7 +104,7 @@ func (s *stage) placed(seen view, want machines) error {
 		if at < 0 {
 			return fmt.Errorf("%s in EC2 is ours and %s: %s", id, eni.Status, asJSON(eni.Attachment))
 		}
-		carried[at] = append(carried[at], len(secondaries(eni)))
+		carried[at] = append(carried[at], len(secondaries(eni))+addressesPerPrefix*len(eni.Ipv4Prefixes))
 	}
 	for i := range carried {
 		slices.Sort(carried[i])
@@ -146,7 +146,11 @@ func agree(resource *v1alpha1.ElasticNetworkInterface, actual types.NetworkInter
 		differ("macAddress", status.MACAddress, aws.ToString(actual.MacAddress)),
 		differ("primaryAddress", status.PrimaryAddress, aws.ToString(actual.PrivateIpAddress)),
 		differ("addresses", texts(status.Addresses), secondaries(actual)),
+		differ("prefixes", texts(status.Prefixes), prefixesOf(actual)),
 		differ("addressCount", int(resource.Spec.AddressCount), len(secondaries(actual))),
+		differ("prefixCount", int(resource.Spec.PrefixCount), len(actual.Ipv4Prefixes)),
+		differ("security groups", texts(status.SecurityGroupIDs), groupsOf(actual)),
+		differ("tags of the user", strangeTags(tags), userTags(resource)),
 		differ("names to release", len(resource.Spec.Release), 0),
 		differ("attached", status.Attachment != nil, actual.Attachment != nil),
 		differ("ready", meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionReady), true),
@@ -292,36 +296,6 @@ func differ(what string, got, want any) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %v, not %v", what, got, want)
-}
-
-func tagsOf(eni types.NetworkInterface) map[string]string {
-	tags := make(map[string]string, len(eni.TagSet))
-	for _, tag := range eni.TagSet {
-		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-	}
-	return tags
-}
-
-// secondaries are an ENI's secondary addresses, sorted.
-func secondaries(eni types.NetworkInterface) []string {
-	addresses := []string{}
-	for _, address := range eni.PrivateIpAddresses {
-		if !aws.ToBool(address.Primary) {
-			addresses = append(addresses, aws.ToString(address.PrivateIpAddress))
-		}
-	}
-	slices.Sort(addresses)
-	return addresses
-}
-
-// texts are addresses of the API as plain sorted strings.
-func texts(addresses []v1alpha1.Address) []string {
-	list := make([]string, 0, len(addresses))
-	for _, address := range addresses {
-		list = append(list, string(address))
-	}
-	slices.Sort(list)
-	return list
 }
 
 // asJSON writes something of EC2's down for comparing.

@@ -66,7 +66,7 @@ func newCloud(ctx context.Context, clusterUID string, options emulator.Options) 
 	c := &cloud{emulator: emulator.New(options), foreign: map[string]types.NetworkInterface{}}
 	c.direct = httptest.NewServer(c.emulator)
 	c.Client = ec2.New(ec2.Options{
-		Region: region, BaseEndpoint: aws.String(c.direct.URL), Retryer: aws.NopRetryer{},
+		Region: region, BaseEndpoint: aws.String(c.direct.URL),
 		Credentials: credentials.NewStaticCredentialsProvider(ownKey, "secret", ""),
 	})
 	if err := c.furnish(ctx, clusterUID); err != nil {
@@ -90,6 +90,13 @@ func (c *cloud) furnish(ctx context.Context, clusterUID string) error {
 		return err
 	}
 	c.subnet = aws.ToString(subnet.Subnet.SubnetId)
+	for _, name := range []string{"old", "new"} {
+		if _, err := c.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
+			VpcId: vpc.Vpc.VpcId, GroupName: &name, Description: &name,
+		}); err != nil {
+			return err
+		}
+	}
 	made, err := c.RunInstances(ctx, &ec2.RunInstancesInput{
 		ImageId: aws.String("ami-0123456789abcdef0"), InstanceType: machineType, SubnetId: &c.subnet,
 		MinCount: aws.Int32(2), MaxCount: aws.Int32(2),

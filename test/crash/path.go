@@ -38,8 +38,8 @@ type path struct {
 // step is something that a user does.
 type step func(context.Context, *stage) error
 
-// paths are all paths, in the order in which an ENI lives through them. ENIs are
-// told by the number of their secondary addresses: an exclusive one has none.
+// paths are all paths. ENIs are told by the number of addresses that they offer:
+// an exclusive one offers none.
 var paths = []path{
 	{
 		name: "create and attach", from: []step{policy(3, 1)},
@@ -66,6 +66,35 @@ var paths = []path{
 		act: deletePolicy,
 	},
 	{
+		name: "grow by an ENI", from: []step{policy(3, 0)}, before: &state{enis: machines{{3}}, pools: 1, policies: 1},
+		act:   minimum(20),
+		after: state{enis: machines{{6, 14}}, pools: 1, policies: 1},
+	},
+	{
+		name: "shrink by an ENI", from: []step{policy(20, 0)}, before: &state{enis: machines{{6, 14}}, pools: 1, policies: 1},
+		act:   minimum(3),
+		after: state{enis: machines{{3}}, pools: 1, policies: 1},
+	},
+	{
+		name: "assign prefixes", from: []step{policy(16, 0, inPrefixes)}, before: &state{enis: machines{{16}}, pools: 1, policies: 1},
+		act:   minimum(32),
+		after: state{enis: machines{{32}}, pools: 1, policies: 1},
+	},
+	{
+		name: "retag and regroup", from: []step{policy(3, 0), retag("old")}, before: &state{enis: machines{{3}}, pools: 1, policies: 1},
+		act:   retag("new"),
+		after: state{enis: machines{{3}}, pools: 1, policies: 1},
+	},
+	{
+		name: "create own", before: &state{},
+		act:   ownENI(2),
+		after: state{enis: machines{{2}}},
+	},
+	{
+		name: "delete own", from: []step{ownENI(2)}, before: &state{enis: machines{{2}}},
+		act: deleteOwnENI,
+	},
+	{
 		name: "bind", from: []step{policy(3, 1)}, before: &state{enis: machines{{0, 3}}, pools: 1, policies: 1},
 		act:   claim,
 		after: state{enis: machines{{0, 3}}, pools: 1, policies: 1, claims: 2},
@@ -80,7 +109,7 @@ var paths = []path{
 
 // policy makes a policy for the first Node. Released addresses rest shortly, and
 // surplus goes soon.
-func policy(minimumIPs, exclusive int32) step {
+func policy(minimumIPs, exclusive int32, adjust ...func(*v1alpha1.ENIPolicySpec)) step {
 	return func(ctx context.Context, s *stage) error {
 		spec := v1alpha1.ENIPolicySpec{NodeSelector: metav1.LabelSelector{MatchLabels: map[string]string{poolLabel: "true"}}}
 		spec.StartupTaint = startupTaint
@@ -91,15 +120,38 @@ func policy(minimumIPs, exclusive int32) step {
 		if exclusive > 0 {
 			spec.Exclusive = &v1alpha1.ExclusiveBounds{Minimum: exclusive, Maximum: exclusive}
 		}
+		for _, change := range adjust {
+			change(&spec)
+		}
 		return s.kube.Create(ctx, &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: policyName}, Spec: spec})
 	}
+}
+
+// inPrefixes has the pool take its addresses in prefixes of 16.
+func inPrefixes(spec *v1alpha1.ENIPolicySpec) {
+	spec.Shared.AddressType, spec.Shared.MaximumIPs = v1alpha1.AddressTypeIPv4Prefix, 64
+}
+
+// retag has the policy's ENIs carry a tag of this key, and a security group of
+// this name.
+func retag(name string) step {
+	return func(ctx context.Context, s *stage) error {
+		return s.updatePolicy(ctx, func(spec *v1alpha1.ENIPolicySpec) {
+			spec.Tags = map[string]v1alpha1.TagValue{name: "true"}
+			spec.SecurityGroupSelectorTerms = []v1alpha1.SecurityGroupSelectorTerm{{Name: name}}
+		})
+	}
+}
+
+func (s *stage) updatePolicy(ctx context.Context, change func(*v1alpha1.ENIPolicySpec)) error {
+	changed := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: policyName}}
+	return s.update(ctx, changed, func() { change(&changed.Spec) })
 }
 
 // minimum changes how many addresses the policy asks for.
 func minimum(addresses int32) step {
 	return func(ctx context.Context, s *stage) error {
-		changed := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: policyName}}
-		return s.update(ctx, changed, func() { changed.Spec.Shared.MinimumIPs = addresses })
+		return s.updatePolicy(ctx, func(spec *v1alpha1.ENIPolicySpec) { spec.Shared.MinimumIPs = addresses })
 	}
 }
 
@@ -124,6 +176,10 @@ func ownENI(addresses int32) step {
 func moveENI(ctx context.Context, s *stage) error {
 	moved := &v1alpha1.ElasticNetworkInterface{ObjectMeta: metav1.ObjectMeta{Name: ownName}}
 	return s.update(ctx, moved, func() { moved.Spec.NodeName = s.nodes[1] })
+}
+
+func deleteOwnENI(ctx context.Context, s *stage) error {
+	return s.kube.Delete(ctx, &v1alpha1.ElasticNetworkInterface{ObjectMeta: metav1.ObjectMeta{Name: ownName}})
 }
 
 // claim asks for an address and for a whole ENI.

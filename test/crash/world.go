@@ -13,11 +13,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/eni-operator/eni-operator/pkg/setup"
 	"github.com/eni-operator/eni-operator/test/controlplane"
@@ -34,6 +37,22 @@ type Options struct {
 	EC2 emulator.Options
 }
 
+// SlowEC2 behaves as EC2 does: creating, attaching and detaching take a while,
+// and what was just changed does not show at once. All of it stays within the
+// visibility window that the operator is started with.
+func SlowEC2() emulator.Options {
+	return emulator.Options{
+		Timings: emulator.Timings{
+			CreateENI: emulator.Span{Max: 500 * time.Millisecond},
+			Attach:    emulator.Span{Min: time.Second, Max: 2 * time.Second},
+			Detach:    emulator.Span{Min: time.Second, Max: 2 * time.Second},
+		},
+		Stale: emulator.StaleReads{
+			NewENIs: 1500 * time.Millisecond, NewAddresses: 1500 * time.Millisecond, Detachments: 500 * time.Millisecond,
+		},
+	}
+}
+
 // World is a control plane on which paths are run one after the other. Each run
 // has an EC2, an operator and Nodes of its own.
 type World struct {
@@ -47,6 +66,7 @@ type World struct {
 
 // NewWorld starts a control plane. Stop it in the end.
 func NewWorld(ctx context.Context, options Options) (*World, error) {
+	log.SetLogger(logr.Discard()) // The control plane's start is told to controller-runtime's log.
 	plane, err := controlplane.Start(ctx, controlplane.Options{WithoutControllerManager: true})
 	if err != nil {
 		return nil, err

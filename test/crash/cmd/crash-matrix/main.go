@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -33,62 +34,72 @@ func main() {
 	}
 }
 
-// selection says which points are wanted.
-type selection struct {
-	paths []string
-	calls string
-	list  bool
+// wishes are the command's flags.
+type wishes struct {
+	paths   []string
+	points  string
+	list    bool
+	worlds  int
+	slowEC2 bool
+	folder  string
+}
+
+func parse() wishes {
+	var w wishes
+	pflag.StringSliceVar(&w.paths, "path", crash.Paths(), "Paths to run.")
+	pflag.StringVar(&w.points, "point", "", `Run only points whose text contains this, as in "after EC2 Attach".`)
+	pflag.BoolVar(&w.list, "list", false, "Record the points and list them, without a crash.")
+	pflag.IntVar(&w.worlds, "worlds", 2, "Control planes to run points on at the same time.")
+	pflag.BoolVar(&w.slowEC2, "slow-ec2", false, "Give EC2 its delays and stale reads.")
+	pflag.StringVar(&w.folder, "logs", filepath.Join("build", "crash"), "Folder for the operator's logs; it is emptied first.")
+	pflag.Parse()
+	return w
 }
 
 func run(ctx context.Context) (err error) {
-	var chosen selection
-	pflag.StringSliceVar(&chosen.paths, "path", crash.Paths(), "Paths to run.")
-	pflag.StringVar(&chosen.calls, "point", "", `Run only points whose text contains this, as in "after EC2 Attach".`)
-	pflag.BoolVar(&chosen.list, "list", false, "Record the points and list them, without a crash.")
-	folder := pflag.String("logs", filepath.Join("build", "crash"), "Folder for the operator's logs; it is emptied first.")
-	pflag.Parse()
-
-	if err := os.RemoveAll(*folder); err != nil {
+	w := parse()
+	if err := os.RemoveAll(w.folder); err != nil {
 		return err
 	}
-	binary, err := crash.BuildOperator(ctx, *folder)
+	options := crash.Options{Folder: w.folder}
+	if w.slowEC2 {
+		options.EC2 = crash.SlowEC2()
+	}
+	if options.Operator, err = crash.BuildOperator(ctx, w.folder); err != nil {
+		return err
+	}
+	matrix, err := crash.NewMatrix(ctx, options, w.worlds)
 	if err != nil {
 		return err
 	}
-	world, err := crash.NewWorld(ctx, crash.Options{Operator: binary, Folder: *folder})
-	if err != nil {
+	defer func() { err = errors.Join(err, matrix.Stop()) }()
+
+	points, err := record(ctx, matrix, w)
+	if err != nil || w.list {
 		return err
 	}
-	defer func() { err = errors.Join(err, world.Stop()) }()
-	return matrix(ctx, world, chosen)
-}
-
-func matrix(ctx context.Context, world *crash.World, chosen selection) error {
 	crash.WriteHeader(os.Stdout)
-	var results []crash.Result
-	for _, path := range chosen.paths {
-		points, err := world.Record(ctx, path)
-		if err != nil {
-			return err
-		}
-		for _, point := range points {
-			if !strings.Contains(point.String(), chosen.calls) {
-				continue
-			}
-			if chosen.list {
-				fmt.Println(point)
-				continue
-			}
-			result := world.Crash(ctx, point)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			crash.WriteRow(os.Stdout, result)
-			results = append(results, result)
-		}
+	results := matrix.Run(ctx, points, func(result crash.Result) { crash.WriteRow(os.Stdout, result) })
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if failed := crash.WriteSummary(os.Stdout, results); failed > 0 {
-		return fmt.Errorf("%d points failed", failed)
+		return fmt.Errorf("%d points failed; the operator's logs are in %s", failed, w.folder)
 	}
 	return nil
+}
+
+// record returns the points that are wanted, and prints them if that is all.
+func record(ctx context.Context, matrix *crash.Matrix, w wishes) ([]crash.Point, error) {
+	points, err := matrix.Record(ctx, w.paths)
+	if err != nil {
+		return nil, err
+	}
+	points = slices.DeleteFunc(points, func(p crash.Point) bool { return !strings.Contains(p.String(), w.points) })
+	if w.list {
+		for _, point := range points {
+			fmt.Println(point)
+		}
+	}
+	return points, nil
 }
