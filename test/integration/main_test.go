@@ -8,9 +8,12 @@ package integration
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -34,8 +37,16 @@ var operatorBinary = sync.OnceValues(buildOperator)
 var scratch string
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", strconv.Itoa(max(scenariosAtOnce, runtime.GOMAXPROCS(0)))); err != nil {
+		os.Exit(refuse(err))
+	}
 	os.Exit(run(m))
 }
+
+// scenariosAtOnce is more than there are processors on a small machine: scenarios
+// wait most of the time.
+const scenariosAtOnce = 4
 
 func run(m *testing.M) int {
 	var err error

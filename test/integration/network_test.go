@@ -123,7 +123,9 @@ func TestDeviceIndexesBelowTheMinimumAndOfOthersStayFree(t *testing.T) {
 	})
 	s.disown(aws.ToString(id))
 
-	s.create(s.policy(exclusive(1, 4), func(spec *v1alpha1.ENIPolicySpec) { spec.MinDeviceIndex = ptr.To[int32](2) }))
+	s.create(s.policy(sharing(0, 1), exclusive(1, 4), func(spec *v1alpha1.ENIPolicySpec) { // with sharing only for its short cooldown
+		spec.MinDeviceIndex = ptr.To[int32](2)
+	}))
 	s.awaitReady(node)
 	claim := s.bind(node, v1alpha1.ModeExclusive, "router")[0]
 	assert.Equal(t, *claim.Status.DeviceIndex, int32(2))
