@@ -366,6 +366,24 @@ func TestRetainedENIStays(t *testing.T) {
 	assert.Equal(t, w.only().ID, kept.ID)
 }
 
+func TestUninstallingLeavesTheENIAlone(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{})
+	w.mustSettle()
+	before := w.story()
+	now := metav1.NewTime(w.clock.Now())
+	w.crdsGoing = &now
+	w.delete()
+	result, err := w.once()
+	assert.NilError(t, err)
+	assert.Assert(t, result.RequeueAfter > 0 && w.exists())
+	assert.Equal(t, condition(w.eni(), v1alpha1.ConditionUninstallBlocked), "True UninstallBlocked")
+	assert.DeepEqual(t, w.story(), before)
+	w.crdsGoing = nil
+	w.mustSettle()
+	assert.Assert(t, !w.exists())
+}
+
 func TestInUseIsNotDetached(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{})
 	assert.NilError(t, w.kube.Create(context.Background(), &v1alpha1.ENIPool{ObjectMeta: metav1.ObjectMeta{Name: "pool"}}))

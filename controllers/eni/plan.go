@@ -148,8 +148,10 @@ type decision struct {
 	count    int32
 	prefixes int32
 	force    bool
-	tags     map[string]string
-	untag    []string
+	// detaching: the ENI is on its way off its instance.
+	detaching bool
+	tags      map[string]string
+	untag     []string
 }
 
 // plan decides the next action for an ENI.
@@ -261,12 +263,14 @@ func planAttachment(o observation) decision {
 		return decision{action: actAttach, reason: v1alpha1.ReasonAttaching, message: "Attaching the ENI to " + o.instanceID}
 	case at == nil:
 		return planNoInstance(o)
+	case at.instanceID != o.instanceID && o.instance == instanceLive:
+		d := planDetach(o, "Moving the ENI to "+o.instanceID)
+		d.reason = v1alpha1.ReasonInProgress
+		return d
 	case at.changing && !o.looked:
 		return decision{action: actLook, reason: v1alpha1.ReasonAttaching, message: "Attaching the ENI to " + at.instanceID}
 	case at.changing:
 		return decision{action: actWait, wait: attachPoll, reason: v1alpha1.ReasonAttaching, message: "Attaching the ENI to " + at.instanceID}
-	case at.instanceID != o.instanceID && o.instance == instanceLive:
-		return planDetach(o, "Moving the ENI to "+o.instanceID)
 	default:
 		return decision{action: actNothing}
 	}
@@ -390,7 +394,7 @@ func planRetain(o observation, letGo decision) decision {
 // may look attached long after its instance is gone (EC2). What EC2 deletes with
 // its instance is only watched.
 func planDetach(o observation, message string) decision {
-	d := decision{action: actDetach, reason: v1alpha1.ReasonDeleting, message: message}
+	d := decision{action: actDetach, detaching: true, reason: v1alpha1.ReasonDeleting, message: message}
 	at := o.actual.attachment
 	leaving := at.changing || (o.instance == instanceGone && at.deleteOnTermination)
 	switch {

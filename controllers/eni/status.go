@@ -189,9 +189,9 @@ func stateOf(eni *v1alpha1.ElasticNetworkInterface, o observation, d decision) v
 	switch {
 	case d.action == "" && status.State != "":
 		return status.State // Nothing was learned, so nothing has changed.
-	case d.reason == v1alpha1.ReasonDeleting && o.actual.attachment != nil:
+	case d.detaching:
 		return v1alpha1.ENIDetaching
-	case d.reason == v1alpha1.ReasonDeleting, o.presence == gone:
+	case d.reason == v1alpha1.ReasonDeleting && o.actual.attachment == nil, o.presence == gone:
 		return v1alpha1.ENIDeleting
 	case status.NetworkInterfaceID != "":
 		return stateOfPresent(status, d)

@@ -151,6 +151,9 @@ type world struct {
 	recorder   *events.FakeRecorder
 	reconciler *Reconciler
 
+	// crdsGoing is since when our CRDs are being deleted.
+	crdsGoing *metav1.Time
+
 	subnets  []string
 	group    string
 	instance string
@@ -198,6 +201,13 @@ func (w *world) connect() {
 	assert.NilError(w.t, v1alpha1.AddToScheme(scheme))
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.ElasticNetworkInterface{}).
 		WithInterceptorFuncs(interceptor.Funcs{
+			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
+				if crd, ok := o.(*metav1.PartialObjectMetadata); ok {
+					crd.DeletionTimestamp = w.crdsGoing
+					return nil
+				}
+				return c.Get(ctx, key, o, options...)
+			},
 			SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, options ...client.SubResourceUpdateOption) error {
 				return w.write("write status", func() error { return c.SubResource(sub).Update(ctx, o, options...) })
 			},

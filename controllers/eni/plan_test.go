@@ -1,0 +1,464 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package eni
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	"gotest.tools/v3/golden"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+const (
+	instanceA = "i-0123456789abcdef0"
+	instanceB = "i-0123456789abcdef1"
+)
+
+// settled is an ENI that is as it should be.
+func settled() observation {
+	tags := map[string]string{"networking.eni-operator.dev/uid": "u", "team": "a"}
+	recorded := map[string]v1alpha1.TagValue{createdAtKey: "2026-01-02T03:04:05Z", "networking.eni-operator.dev/uid": "u", "team": "a"}
+	return observation{
+		eni: &v1alpha1.ElasticNetworkInterface{
+			ObjectMeta: metav1.ObjectMeta{Name: eniName, UID: eniUID},
+			Spec:       v1alpha1.ElasticNetworkInterfaceSpec{NodeName: nodeName, DeletionPolicy: v1alpha1.DeletionPolicyDelete},
+			Status: v1alpha1.ElasticNetworkInterfaceStatus{
+				NetworkInterfaceID: "eni-1",
+				Creation:           &v1alpha1.CreationRecord{Attempt: 1, SubnetID: "subnet-a", StartedAt: metav1.NewTime(start), Tags: recorded},
+			},
+		},
+		now: start, instanceID: instanceA, instance: instanceLive, presence: present, drained: true,
+		recordMaxAge: time.Hour, visibility: 30 * time.Second,
+		desired: desired{
+			subnetIDs: []string{"subnet-a", "subnet-b"}, securityGroups: []string{"sg-1"}, addressCount: 2, description: "text", tags: tags,
+		},
+		actual: actual{
+			addresses: []string{"10.0.0.5", "10.0.0.6"}, securityGroups: []string{"sg-1"},
+			tags:       map[string]string{"networking.eni-operator.dev/uid": "u", "team": "a", createdAtKey: "2026-01-02T03:04:05Z"},
+			attachment: &attachment{id: "eni-attach-1", instanceID: instanceA, deleteOnTermination: true},
+		},
+	}
+}
+
+// unborn is a resource without an ENI.
+func unborn() observation {
+	o := settled()
+	o.eni.Status = v1alpha1.ElasticNetworkInterfaceStatus{}
+	o.presence, o.actual = presenceUnknown, actual{}
+	return o
+}
+
+// dying is a settled ENI whose resource is deleted.
+func dying() observation {
+	o := settled()
+	now := metav1.NewTime(start)
+	o.eni.DeletionTimestamp = &now
+	return o
+}
+
+// line is a decision in words.
+func line(d decision) string {
+	var with []string
+	add := func(ok bool, format string, arguments ...any) {
+		if ok {
+			with = append(with, fmt.Sprintf(format, arguments...))
+		}
+	}
+	add(d.action == actRecord, "attempt %d in %s", d.record.Attempt, d.record.SubnetID)
+	add(d.wait > 0, "%s", d.wait)
+	add(len(d.names) > 0, "%s", strings.Join(d.names, " "))
+	add(d.count > 0, "%d addresses", d.count)
+	add(d.prefixes > 0, "%d prefixes", d.prefixes)
+	add(d.force, "by force")
+	add(len(d.tags) > 0, "set %v", d.tags)
+	add(len(d.untag) > 0, "remove %v", d.untag)
+	return strings.TrimSpace(string(d.action) + " " + strings.Join(with, ", "))
+}
+
+func ago(d time.Duration) *metav1.Time {
+	at := metav1.NewTime(start.Add(-d))
+	return &at
+}
+
+// TestPlan has one rule in each row.
+func TestPlan(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		from   func() observation
+		change func(o *observation)
+		want   string
+		reason string
+	}{
+		// Creation (protocol 5).
+		{"the record comes before the call", unborn, nil, "Record attempt 1 in subnet-a", v1alpha1.ReasonCreating},
+		{"no instance, no record", unborn, func(o *observation) { o.instance, o.instanceID = instanceUnknown, "" }, "Nothing", v1alpha1.ReasonNodeUnknown},
+		{"an instance that EC2 does not show", unborn, func(o *observation) { o.instance = instanceUnknown }, "Wait 1m0s", v1alpha1.ReasonNodeUnknown},
+		{"an instance that is gone", unborn, func(o *observation) { o.instance = instanceGone }, "Nothing", v1alpha1.ReasonNodeUnknown},
+		{"a fresh record is called", unborn, record(v1alpha1.CreationRecord{StartedAt: *ago(59 * time.Minute)}), "Create", v1alpha1.ReasonCreating},
+		{"an old record is looked for", unborn, record(v1alpha1.CreationRecord{StartedAt: *ago(time.Hour)}), "Find", v1alpha1.ReasonCreating},
+		{
+			"a clear refusal permits another attempt, in the same subnet", unborn,
+			record(v1alpha1.CreationRecord{Attempt: 3, Refused: "InvalidParameterValue", SubnetID: "subnet-b"}),
+			"Record attempt 4 in subnet-b", v1alpha1.ReasonCreating,
+		},
+		{
+			"a full subnet gives way to the next", unborn,
+			record(v1alpha1.CreationRecord{Attempt: 1, Refused: "x", SubnetFull: true, SubnetID: "subnet-a"}),
+			"Record attempt 2 in subnet-b", v1alpha1.ReasonCreating,
+		},
+		{
+			"and the last to the first", unborn,
+			record(v1alpha1.CreationRecord{Attempt: 2, Refused: "x", SubnetFull: true, SubnetID: "subnet-b"}),
+			"Record attempt 3 in subnet-a", v1alpha1.ReasonCreating,
+		},
+		{
+			"a subnet that is no candidate any more gives way to the best", unborn,
+			record(v1alpha1.CreationRecord{Attempt: 2, Refused: "x", SubnetFull: true, SubnetID: "subnet-z"}),
+			"Record attempt 3 in subnet-a", v1alpha1.ReasonCreating,
+		},
+		{
+			"a refusal after an unclear call is looked into", unborn,
+			record(v1alpha1.CreationRecord{Attempt: 1, Refused: "x", Unclear: true}), "Find", v1alpha1.ReasonCreating,
+		},
+		{
+			"the second look comes a window later", unborn,
+			record(v1alpha1.CreationRecord{Attempt: 1, Refused: "x", Unclear: true, MissedAt: ago(10 * time.Second)}), "Wait 20s", v1alpha1.ReasonCreating,
+		},
+		{
+			"the second look", unborn,
+			record(v1alpha1.CreationRecord{Attempt: 1, Refused: "x", Unclear: true, MissedAt: ago(30 * time.Second)}), "Find", v1alpha1.ReasonCreating,
+		},
+		{
+			"found nothing twice", unborn, both(looked,
+				record(v1alpha1.CreationRecord{Attempt: 1, Refused: "x", SubnetID: "subnet-a", Unclear: true, MissedAt: ago(30 * time.Second)})),
+			"Record attempt 2 in subnet-a", v1alpha1.ReasonCreating,
+		},
+
+		// Life.
+		{"as it should be", settled, nil, "Nothing", v1alpha1.ReasonReady},
+		{"deleted by others", settled, func(o *observation) { o.presence = gone }, "Nothing", v1alpha1.ReasonNotFound},
+		{"not visible yet", settled, func(o *observation) { o.presence = presenceUnknown }, "Wait 5s", v1alpha1.ReasonInProgress},
+		{"not attached", settled, func(o *observation) { o.actual.attachment = nil }, "Attach", v1alpha1.ReasonAttaching},
+		{"nothing to attach to", settled, func(o *observation) { o.actual.attachment, o.instance = nil, instanceGone }, "Nothing", v1alpha1.ReasonNodeUnknown},
+		{"attaching is looked at", settled, func(o *observation) { o.actual.attachment.changing = true }, "Look", v1alpha1.ReasonAttaching},
+		{"and waited for", settled, both(looked, func(o *observation) { o.actual.attachment.changing = true }), "Wait 1s", v1alpha1.ReasonAttaching},
+		{"attached elsewhere: moved (protocol 9)", settled, func(o *observation) { o.actual.attachment.instanceID = instanceB }, "Detach", v1alpha1.ReasonInProgress},
+		{
+			"and forced off, where it is stuck", settled,
+			both(looked, func(o *observation) {
+				o.actual.attachment.instanceID, o.actual.attachment.changing, o.stuck = instanceB, true, true
+			}), "Detach by force", v1alpha1.ReasonInProgress,
+		},
+		{
+			"attached elsewhere, and nowhere to go", settled,
+			func(o *observation) { o.actual.attachment.instanceID, o.instance = instanceB, instanceUnknown }, "Nothing", v1alpha1.ReasonReady,
+		},
+		{"an instance that is gone changes nothing by itself", settled, func(o *observation) { o.instance = instanceGone }, "Nothing", v1alpha1.ReasonReady},
+		{"attachment comes before addresses", settled, func(o *observation) { o.actual.attachment, o.actual.addresses = nil, nil }, "Attach", v1alpha1.ReasonAttaching},
+		{"too few addresses", settled, func(o *observation) { o.desired.addressCount = 5 }, "Assign 3 addresses", v1alpha1.ReasonAssigning},
+		{"too many addresses stay: counts only grow", settled, func(o *observation) { o.desired.addressCount = 1 }, "Nothing", v1alpha1.ReasonReady},
+		{
+			"too few prefixes", settled,
+			func(o *observation) { o.desired.addressCount, o.desired.prefixCount, o.actual.addresses = 0, 2, nil }, "Assign 2 prefixes", v1alpha1.ReasonAssigning,
+		},
+		{"what is named is given back", settled, release("10.0.0.6", "10.0.0.5"), "Unassign 10.0.0.5 10.0.0.6", v1alpha1.ReasonAssigning},
+		{"what is named and gone is not asked for", settled, release("10.0.0.99", "10.0.1.0/28"), "Nothing", v1alpha1.ReasonReady},
+		{"giving comes before taking", settled, both(release("10.0.0.5"), func(o *observation) { o.desired.addressCount = 9 }), "Unassign 10.0.0.5", v1alpha1.ReasonAssigning},
+		{"other security groups", settled, func(o *observation) { o.desired.securityGroups = []string{"sg-2"} }, "SetSecurityGroups", v1alpha1.ReasonReady},
+		{
+			"the spec names no groups: those of the creation stay", settled,
+			func(o *observation) { o.desired.securityGroups, o.desired.keepGroups = []string{"sg-2"}, true }, "Nothing", v1alpha1.ReasonReady,
+		},
+		{"a tag changed", settled, func(o *observation) { o.actual.tags["team"] = "b" }, "SetTags set map[team:a]", v1alpha1.ReasonReady},
+		{"a tag was taken away", settled, func(o *observation) { delete(o.actual.tags, "team") }, "SetTags set map[team:a]", v1alpha1.ReasonReady},
+		{"a tag of ours is no longer asked for", settled, func(o *observation) { delete(o.desired.tags, "team") }, "SetTags remove [team]", v1alpha1.ReasonReady},
+		{"a tag of others stays", settled, func(o *observation) { o.actual.tags["cost"] = "1" }, "Nothing", v1alpha1.ReasonReady},
+		{"created-at stays", settled, func(o *observation) { o.actual.tags[createdAtKey] = "other" }, "Nothing", v1alpha1.ReasonReady},
+		{"it ends with its instance", settled, func(o *observation) { o.actual.attachment.deleteOnTermination = false }, "SetTermination", v1alpha1.ReasonReady},
+		{"unless it is retained", settled, retain, "SetTermination", v1alpha1.ReasonReady},
+
+		// Deletion (promise 9, protocols 4, 5 and 12).
+		{"never created", dying, unmade(nil), "LetGo", v1alpha1.ReasonDeleting},
+		{"clearly refused", dying, unmade(&v1alpha1.CreationRecord{Refused: "x"}), "LetGo", v1alpha1.ReasonDeleting},
+		{"perhaps created", dying, unmade(&v1alpha1.CreationRecord{}), "Find", v1alpha1.ReasonCreating},
+		{"refused after an unclear call", dying, unmade(&v1alpha1.CreationRecord{Refused: "x", Unclear: true}), "Find", v1alpha1.ReasonCreating},
+		{"found nothing yet", dying, both(looked, unmade(&v1alpha1.CreationRecord{MissedAt: ago(29 * time.Second)})), "Wait 1s", v1alpha1.ReasonCreating},
+		{"found nothing twice", dying, both(looked, unmade(&v1alpha1.CreationRecord{MissedAt: ago(30 * time.Second)})), "LetGo", v1alpha1.ReasonDeleting},
+		{"gone", dying, func(o *observation) { o.presence = gone }, "LetGo", v1alpha1.ReasonDeleting},
+		{"gone, though in use", dying, func(o *observation) { o.presence, o.drained = gone, false }, "LetGo", v1alpha1.ReasonDeleting},
+		{"perhaps gone", dying, func(o *observation) { o.presence = presenceUnknown }, "Wait 5s", v1alpha1.ReasonDeleting},
+		{"uninstalling (protocol 14)", dying, func(o *observation) { o.uninstalling = true }, "Wait 1m0s", v1alpha1.ReasonUninstallBlocked},
+		{"in use", dying, func(o *observation) { o.drained = false }, "Wait 1m0s", v1alpha1.ReasonWaitingForDrain},
+		{"in use, and the instance may only be hidden", dying, func(o *observation) { o.drained, o.instance = false, instanceUnknown }, "Wait 1m0s", v1alpha1.ReasonWaitingForDrain},
+		{
+			"in use on an instance that is gone", dying,
+			func(o *observation) { o.drained, o.instance, o.actual.attachment = false, instanceGone, nil }, "Delete", v1alpha1.ReasonDeleting,
+		},
+		{"detached first", dying, nil, "Detach", v1alpha1.ReasonDeleting},
+		{"detaching is looked at", dying, func(o *observation) { o.actual.attachment.changing = true }, "Look", v1alpha1.ReasonDeleting},
+		{"and waited for", dying, both(looked, func(o *observation) { o.actual.attachment.changing = true }), "Wait 1s", v1alpha1.ReasonDeleting},
+		{"not for ever", dying, both(looked, func(o *observation) { o.actual.attachment.changing, o.stuck = true, true }), "Detach by force", v1alpha1.ReasonDeleting},
+		{
+			"forced once is enough for now", dying,
+			both(looked, func(o *observation) { o.actual.attachment.changing, o.stuck, o.forced = true, true, true }), "Wait 1s", v1alpha1.ReasonDeleting,
+		},
+		{"stuck before, and attached still: not forced", dying, func(o *observation) { o.stuck = true }, "Detach", v1alpha1.ReasonDeleting},
+		{"EC2 deletes it with its instance", dying, both(looked, func(o *observation) { o.instance = instanceGone }), "Wait 1s", v1alpha1.ReasonDeleting},
+		{
+			"unless it was told not to", dying,
+			func(o *observation) { o.instance, o.actual.attachment.deleteOnTermination = instanceGone, false }, "Detach", v1alpha1.ReasonDeleting,
+		},
+		{"then deleted", dying, func(o *observation) { o.actual.attachment = nil }, "Delete", v1alpha1.ReasonDeleting},
+		{"retained: it outlives its instance", dying, retain, "SetTermination", v1alpha1.ReasonDeleting},
+		{
+			"retained: marked", dying, both(retain, func(o *observation) { o.actual.attachment = nil }),
+			"SetTags set map[networking.eni-operator.dev/deletion-policy:Retain]", v1alpha1.ReasonDeleting,
+		},
+		{
+			"retained: left where it is", dying, both(retain, func(o *observation) {
+				o.actual.attachment.deleteOnTermination = false
+				o.actual.tags[deletionPolicyKey] = "Retain"
+			}), "LetGo", v1alpha1.ReasonDeleting,
+		},
+		{"retained, but in use", dying, both(retain, func(o *observation) { o.drained = false }), "Wait 1m0s", v1alpha1.ReasonWaitingForDrain},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			o := test.from()
+			if test.change != nil {
+				test.change(&o)
+			}
+			decided := plan(o)
+			assert.Equal(t, line(decided), test.want)
+			assert.Equal(t, decided.reason, test.reason)
+			assert.Assert(t, decided.message != "")
+		})
+	}
+}
+
+func record(r v1alpha1.CreationRecord) func(o *observation) {
+	return func(o *observation) { o.eni.Status.Creation = &r }
+}
+
+func unmade(r *v1alpha1.CreationRecord) func(o *observation) {
+	return func(o *observation) {
+		o.eni.Status.NetworkInterfaceID, o.eni.Status.Creation = "", r
+		o.presence, o.actual = presenceUnknown, actual{}
+	}
+}
+
+func both(changes ...func(*observation)) func(*observation) {
+	return func(o *observation) {
+		for _, change := range changes {
+			change(o)
+		}
+	}
+}
+
+func looked(o *observation) { o.looked = true }
+
+func retain(o *observation) { o.eni.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain }
+
+func release(names ...v1alpha1.AddressOrPrefix) func(*observation) {
+	return func(o *observation) { o.eni.Spec.Release = names }
+}
+
+// story follows plan, and does what it decides in an EC2 that always answers.
+type story struct {
+	o    observation
+	text strings.Builder
+	// answers, if set, takes the place of the effect; it says whether it did.
+	answers func(s *story, d decision) bool
+	ended   bool
+}
+
+// tell goes on until there is nothing left to do.
+func (s *story) tell(title string) {
+	fmt.Fprintf(&s.text, "%s\n", title)
+	for range 40 {
+		d := plan(s.o)
+		fmt.Fprintf(&s.text, "  %-60s %s: %s\n", line(d), d.reason, d.message)
+		if d.action == actNothing || d.action == actLetGo {
+			s.ended = d.action == actLetGo
+			return
+		}
+		s.o.looked = d.action == actLook || d.action == actFind
+		if s.answers == nil || !s.answers(s, d) {
+			s.effect(d)
+		}
+	}
+	s.text.WriteString("  … and so on for ever\n")
+}
+
+func (s *story) effect(d decision) {
+	status, actual := &s.o.eni.Status, &s.o.actual
+	switch d.action {
+	case actRecord:
+		status.Creation = &d.record
+	case actCreate:
+		status.NetworkInterfaceID, s.o.presence = "eni-1", present
+		s.take(status.Creation.AddressCount)
+		actual.securityGroups, actual.tags = stringsOf(status.Creation.SecurityGroupIDs), map[string]string{}
+		for key, value := range status.Creation.Tags {
+			actual.tags[key] = string(value)
+		}
+	case actAttach:
+		actual.attachment = &attachment{id: "eni-attach-1", instanceID: s.o.instanceID, changing: true}
+	case actDetach:
+		actual.attachment.changing = true
+	case actWait:
+		s.o.now = s.o.now.Add(d.wait)
+		s.pass()
+	case actAssign:
+		s.take(d.count)
+	case actUnassign:
+		actual.addresses = slices.DeleteFunc(actual.addresses, func(name string) bool { return slices.Contains(d.names, name) })
+	case actDelete:
+		s.o.presence, s.o.actual = gone, (observation{}).actual
+	case actFind:
+		if status.Creation.MissedAt == nil {
+			missed := metav1.NewTime(s.o.now)
+			status.Creation.MissedAt = &missed
+		}
+	case actSetSecurityGroups, actSetTags, actSetTermination:
+		s.amend(d)
+	case actNothing, actLook, actLetGo:
+	}
+}
+
+// pass is what a wait brings about.
+func (s *story) pass() {
+	if at := s.o.actual.attachment; at != nil && at.changing {
+		if s.o.eni.DeletionTimestamp.IsZero() && at.instanceID == s.o.instanceID {
+			at.changing = false
+		} else {
+			s.o.actual.attachment = nil
+		}
+	}
+}
+
+func (s *story) take(n int32) {
+	for range n {
+		s.o.actual.addresses = append(s.o.actual.addresses, fmt.Sprintf("10.0.0.%d", len(s.o.actual.addresses)+5))
+	}
+}
+
+func (s *story) amend(d decision) {
+	switch d.action {
+	case actSetSecurityGroups:
+		s.o.actual.securityGroups = s.o.desired.securityGroups
+	case actSetTermination:
+		s.o.actual.attachment.deleteOnTermination = !s.o.actual.attachment.deleteOnTermination
+	default:
+		for key, value := range d.tags {
+			s.o.actual.tags[key] = value
+		}
+		for _, key := range d.untag {
+			delete(s.o.actual.tags, key)
+		}
+	}
+}
+
+func TestStories(t *testing.T) {
+	begin := func() *story {
+		o := unborn()
+		return &story{o: o}
+	}
+	t.Run("life", func(t *testing.T) {
+		s := begin()
+		s.tell("The resource is made.")
+		s.o.desired.addressCount, s.o.desired.securityGroups = 4, []string{"sg-1", "sg-2"}
+		s.o.desired.tags = map[string]string{"networking.eni-operator.dev/uid": "u", "team": "b"}
+		s.tell("The pool grows, and the policy changes groups and tags.")
+		s.o.desired.addressCount, s.o.eni.Spec.Release = 3, []v1alpha1.AddressOrPrefix{"10.0.0.6"}
+		s.tell("The pool shrinks.")
+		s.o.instanceID = instanceB
+		s.tell("The ENI moves.")
+		s.o.eni.DeletionTimestamp = ago(0)
+		s.tell("The resource is deleted.")
+		assert.Assert(t, s.ended)
+		golden.Assert(t, s.text.String(), "life.golden")
+	})
+	t.Run("full subnets", func(t *testing.T) {
+		s := begin()
+		s.answers = func(s *story, d decision) bool {
+			full := d.action == actCreate && s.o.eni.Status.Creation.Attempt < 4
+			if full {
+				s.o.eni.Status.Creation.Refused, s.o.eni.Status.Creation.SubnetFull = "InsufficientFreeAddressesInSubnet", true
+			}
+			return full
+		}
+		s.tell("Both subnets are full; then the second has room.")
+		golden.Assert(t, s.text.String(), "full-subnets.golden")
+	})
+	t.Run("unclear creation", func(t *testing.T) {
+		s := begin()
+		calls := 0
+		s.answers = func(s *story, d decision) bool {
+			if d.action != actCreate || s.o.eni.Status.Creation.Attempt > 1 {
+				return false
+			}
+			calls++
+			if calls == 2 {
+				s.o.eni.Status.Creation.Refused, s.o.eni.Status.Creation.Unclear = "UnauthorizedOperation", true
+			}
+			return true
+		}
+		s.tell("The first answer is lost, the second is a refusal; nothing was made.")
+		golden.Assert(t, s.text.String(), "unclear-creation.golden")
+	})
+	t.Run("deletion in doubt", func(t *testing.T) {
+		s := begin()
+		s.answers = func(_ *story, d decision) bool { return d.action == actCreate }
+		open := plan(s.o).record
+		s.o.eni.Status.Creation = &open
+		s.o.eni.DeletionTimestamp = ago(0)
+		s.tell("The resource is deleted while its creation is open.")
+		assert.Assert(t, s.ended)
+		golden.Assert(t, s.text.String(), "deletion-in-doubt.golden")
+	})
+	t.Run("stuck detach", func(t *testing.T) {
+		s := &story{o: dying()}
+		s.answers = func(s *story, d decision) bool {
+			s.o.stuck = s.o.now.Sub(start) >= 3*time.Second
+			s.o.forced = s.o.forced || d.force
+			if d.action == actWait && !s.o.forced {
+				s.o.now = s.o.now.Add(d.wait) // and nothing happens
+				return true
+			}
+			return false
+		}
+		s.tell("The instance is sick.")
+		assert.Assert(t, s.ended)
+		golden.Assert(t, s.text.String(), "stuck-detach.golden")
+	})
+	t.Run("retained", func(t *testing.T) {
+		s := &story{o: dying()}
+		retain(&s.o)
+		s.tell("The resource is deleted, and the ENI is to stay.")
+		assert.Assert(t, s.ended)
+		golden.Assert(t, s.text.String(), "retained.golden")
+	})
+}
+
+// TestPlanIsPure: the same observation is the same decision, and is not changed.
+func TestPlanIsPure(t *testing.T) {
+	for _, from := range []func() observation{unborn, settled, dying} {
+		o := from()
+		o.desired.tags["a"], o.desired.tags["b"] = "1", "2"
+		first := line(plan(o))
+		for range 20 {
+			assert.Equal(t, line(plan(o)), first)
+		}
+	}
+}
