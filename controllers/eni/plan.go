@@ -354,19 +354,32 @@ func planDeletion(o observation) decision {
 		return letGo
 	case o.presence == presenceUnknown:
 		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonDeleting, message: "Making sure that the ENI is gone"}
-	case o.uninstalling:
-		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonUninstallBlocked,
-			message: "A CRD of the operator is being deleted: the ENI is left alone in EC2. " +
-				"To let go of it run the operator with --uninstall=abandon; to have it deleted, install the CRDs and delete the policies first."}
-	case !o.drained && o.instance != instanceGone:
-		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonWaitingForDrain,
-			message: "Claims hold addresses of the ENI; it is detached when they are released"}
+	}
+	if d := planProtection(o); d.action != actNothing {
+		return d
+	}
+	switch {
 	case o.eni.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain:
 		return planRetain(o, letGo)
 	case o.actual.attachment != nil:
 		return planDetach(o, "Detaching the ENI")
 	default:
 		return decision{action: actDelete, reason: v1alpha1.ReasonDeleting, message: "Deleting the ENI"}
+	}
+}
+
+// planProtection waits while an ENI must not be taken from its instance.
+func planProtection(o observation) decision {
+	switch {
+	case o.uninstalling:
+		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonUninstallBlocked,
+			message: "A CRD of the operator is being deleted, so the ENI is left alone in EC2. " +
+				"To let go of it, stop the operator and run it once with --uninstall=abandon."}
+	case !o.drained && o.instance != instanceGone:
+		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonWaitingForDrain,
+			message: "Claims hold addresses of the ENI; it is detached when they are released"}
+	default:
+		return decision{action: actNothing}
 	}
 }
 

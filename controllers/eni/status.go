@@ -120,6 +120,9 @@ func setConditions(eni *v1alpha1.ElasticNetworkInterface, o observation, d decis
 	attached := created && status.Attachment != nil
 	assigned := created && len(status.Addresses) >= int(eni.Spec.AddressCount) && len(status.Prefixes) >= int(eni.Spec.PrefixCount)
 	setUninstallBlocked(eni, o)
+	if d.action == actRecord && d.record.Attempt > 1 {
+		return // Why the last attempt failed stands until the next one is through.
+	}
 	set(v1alpha1.ConditionCreated, created, v1alpha1.ReasonCreated)
 	set(v1alpha1.ConditionAttached, attached, v1alpha1.ReasonAttached)
 	set(v1alpha1.ConditionAddressesAssigned, assigned, v1alpha1.ReasonAssigned)

@@ -35,8 +35,8 @@ func (r *Reconciler) uninstalling(ctx context.Context) (bool, error) {
 		if client.IgnoreNotFound(err) != nil {
 			return false, err
 		}
-		if err != nil || !crd.DeletionTimestamp.IsZero() {
-			return true, nil
+		if gone := err != nil; gone || !crd.DeletionTimestamp.IsZero() {
+			return true, nil //nolint:nilerr // NotFound is the answer
 		}
 	}
 	return false, nil

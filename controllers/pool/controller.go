@@ -37,6 +37,8 @@ type Options struct {
 	MinDeviceIndex int32
 	// NodeGoneGrace is how long a missing Node is waited for.
 	NodeGoneGrace time.Duration
+	// Cooldown is for pools whose policy has no shared mode.
+	Cooldown time.Duration
 	// IdleReleaseAfter is for pools whose policy has no shared mode.
 	IdleReleaseAfter time.Duration
 	// Concurrency is how many pools are worked on at once.

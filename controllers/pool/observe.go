@@ -30,7 +30,7 @@ import (
 // trouble, and an error to try again by, but never stops what does not need it.
 // Only when Kubernetes fails is there no observation.
 func (r *Reconciler) observe(ctx context.Context, pool *v1alpha1.ENIPool) (observation, error) {
-	o := observation{now: r.clock.Now(), idleAfter: r.options.IdleReleaseAfter, lowestSlot: r.lowestSlot(pool)}
+	o := observation{now: r.clock.Now(), idleAfter: r.options.IdleReleaseAfter, restFor: r.options.Cooldown, lowestSlot: r.lowestSlot(pool)}
 	if err := r.observeENIs(ctx, pool, &o); err != nil {
 		return observation{}, err
 	}

@@ -36,16 +36,17 @@ type observation struct {
 	pool *v1alpha1.ENIPool
 	now  time.Time
 	// enis of the pool by name, and how many other ENI resources sit on the instance.
-	enis       []v1alpha1.ElasticNetworkInterface
-	otherENIs  int32
-	claims     []v1alpha1.ENIClaim
-	vanished   map[string]bool // UIDs of claims that a live read did not find
-	allowed    map[string]bool // namespaces that may claim
-	nodeGone   bool
-	limits     limits
-	network    network
-	idleAfter  time.Duration // for pools whose policy has no shared mode
-	lowestSlot int32
+	enis      []v1alpha1.ElasticNetworkInterface
+	otherENIs int32
+	claims    []v1alpha1.ENIClaim
+	vanished  map[string]bool // UIDs of claims that a live read did not find
+	allowed   map[string]bool // namespaces that may claim
+	nodeGone  bool
+	limits    limits
+	network   network
+	// idleAfter and restFor are for pools whose policy has no shared mode.
+	idleAfter, restFor time.Duration
+	lowestSlot         int32
 	// troubles are conditions that reading brought up, such as an unknown instance.
 	troubles []trouble
 }
@@ -128,12 +129,8 @@ func (o observation) cooldown() time.Duration {
 	if o.pool.Spec.Shared != nil && o.pool.Spec.Shared.Cooldown != nil {
 		return o.pool.Spec.Shared.Cooldown.Duration
 	}
-	return defaultCooldown
+	return o.restFor
 }
-
-// defaultCooldown is the API's default, for pools without shared mode: VPCs go on
-// sending to an address for up to 30 s after it was released.
-const defaultCooldown = 30 * time.Second
 
 func (o observation) idleReleaseAfter() time.Duration {
 	if o.pool.Spec.Shared != nil && o.pool.Spec.Shared.IdleReleaseAfter != nil {

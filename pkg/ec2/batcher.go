@@ -38,8 +38,8 @@ const MaxBatch = 200
 const batchTimeout = time.Minute
 
 // NewBatcher returns a batcher that calls fetch with at most max keys at a time,
-// window() after the first of them was asked for or when max is reached. What
-// fetch does not return is not found.
+// window() after the first of them was asked for or when max is reached; window
+// is asked again meanwhile. What fetch does not return is not found.
 func NewBatcher[V any](window func() time.Duration, max int, fetch func(context.Context, []string) (map[string]V, error)) *Batcher[V] {
 	return &Batcher[V]{window: window, max: max, fetch: fetch}
 }
@@ -74,12 +74,7 @@ func (b *Batcher[V]) join(key string) *batch[V] {
 
 func (b *Batcher[V]) run(batch *batch[V]) {
 	defer close(batch.done)
-	timer := time.NewTimer(b.window())
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-batch.full:
-	}
+	b.gather(batch)
 
 	b.mu.Lock()
 	if b.open == batch {
@@ -94,4 +89,22 @@ func (b *Batcher[V]) run(batch *batch[V]) {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
 	batch.found, batch.err = b.fetch(ctx, sorted(keys))
+}
+
+// windowStep is how often a batch looks whether its window became shorter.
+const windowStep = 50 * time.Millisecond
+
+// gather waits for more keys. The window is looked at again and again: once what
+// made it long is over, nobody should wait for its end.
+func (b *Batcher[V]) gather(batch *batch[V]) {
+	waited := time.Duration(0)
+	for left := b.window(); left > 0; left = b.window() - waited {
+		step := min(left, windowStep)
+		select {
+		case <-time.After(step):
+			waited += step
+		case <-batch.full:
+			return
+		}
+	}
 }

@@ -43,6 +43,7 @@ type Options struct {
 
 	MinDeviceIndex   int32
 	VPCCNINoManage   bool
+	Cooldown         time.Duration
 	IdleReleaseAfter time.Duration
 
 	NodeGoneGrace      time.Duration
@@ -100,6 +101,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 
 	flags.Int32Var(&o.MinDeviceIndex, "min-device-index", 1, "Lowest device index for ENIs, where a policy or ENI names none.")
 	flags.BoolVar(&o.VPCCNINoManage, "vpc-cni-no-manage", true, "Tag ENIs node.k8s.amazonaws.com/no_manage=true, so that the VPC CNI leaves them alone.")
+	flags.DurationVar(&o.Cooldown, "cooldown", 30*time.Second,
+		"How long a released exclusive ENI rests on nodes whose policy has no shared mode (which has a setting of its own).")
 	flags.DurationVar(&o.IdleReleaseAfter, "idle-release-after", 10*time.Minute,
 		"How long surplus exclusive ENIs are kept on nodes whose policy has no shared mode (which has a setting of its own).")
 
@@ -200,7 +203,7 @@ func (o *Options) validate() error {
 	require(o.LogFormat == "json" || o.LogFormat == "console", "--log-format: must be json or console, not %q", o.LogFormat)
 	for name, value := range map[string]time.Duration{
 		"node-gone-grace": o.NodeGoneGrace, "visibility-window": o.VisibilityWindow, "create-record-max-age": o.CreateRecordMaxAge, "force-detach-after": o.ForceDetachAfter,
-		"batch-window": o.BatchWindow, "busy-batch-window": o.BusyBatchWindow, "network-ttl": o.NetworkTTL, "idle-release-after": o.IdleReleaseAfter, "gc-grace": o.GCGrace,
+		"batch-window": o.BatchWindow, "busy-batch-window": o.BusyBatchWindow, "network-ttl": o.NetworkTTL, "idle-release-after": o.IdleReleaseAfter, "cooldown": o.Cooldown, "gc-grace": o.GCGrace,
 	} {
 		require(value >= 0, "--%s: must not be negative", name)
 	}

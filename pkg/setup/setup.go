@@ -151,6 +151,7 @@ func addControllers(mgr ctrl.Manager, inv *inventory.Inventory, clusterUID strin
 	}
 	err = pool.SetupWithManager(mgr, inv, clk, pool.Options{
 		MinDeviceIndex: o.MinDeviceIndex, NodeGoneGrace: o.NodeGoneGrace, IdleReleaseAfter: o.IdleReleaseAfter,
+		Cooldown:    o.Cooldown,
 		Concurrency: o.PoolConcurrency, Controller: settings(),
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package snapshot
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/go-logr/logr"
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // The layout of the file. A change of Record that old readers cannot take gets a
@@ -54,7 +56,7 @@ func OpenFile(path, clusterUID string, log logr.Logger) (Store, error) {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
 	store, err := open(path, clusterUID)
-	if err == nil || errors.Is(err, bolt.ErrTimeout) || errors.Is(err, os.ErrPermission) {
+	if err == nil || errors.Is(err, bolterrors.ErrTimeout) || errors.Is(err, os.ErrPermission) {
 		return store, explain(path, err)
 	}
 	aside := fmt.Sprintf("%s.set-aside-%d", path, time.Now().UnixNano())
@@ -67,7 +69,7 @@ func OpenFile(path, clusterUID string, log logr.Logger) (Store, error) {
 }
 
 func explain(path string, err error) error {
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return fmt.Errorf("snapshot: another process holds %s: give each replica a --snapshot-path of its own", path)
 	}
 	if err != nil {
@@ -108,7 +110,7 @@ func check(tx *bolt.Tx, clusterUID string) error {
 	}
 	meta := tx.Bucket(metaBucket)
 	if meta == nil || tx.Bucket(recordsBucket) == nil ||
-		string(meta.Get(clusterKey)) != clusterUID || string(meta.Get(versionKey)) != string(version) {
+		string(meta.Get(clusterKey)) != clusterUID || !bytes.Equal(meta.Get(versionKey), version) {
 		return errForeign
 	}
 	return nil
