@@ -55,6 +55,9 @@ const (
 	// attachPoll is how long a change of an attachment is given before it is looked
 	// at: EC2 takes 1 to 5 s to attach and 2 to 3 s to detach.
 	attachPoll = time.Second
+	// terminationPoll is how often an ENI is looked at that EC2 deletes with its
+	// instance; that takes as long as the instance takes to shut down.
+	terminationPoll = 5 * time.Second
 	// absencePoll is how long an ENI that EC2 does not show is given to appear.
 	absencePoll = 5 * time.Second
 	// settledPoll re-reads what an outsider may change without telling: whether a
@@ -409,12 +412,15 @@ func planRetain(o observation, letGo decision) decision {
 func planDetach(o observation, message string) decision {
 	d := decision{action: actDetach, detaching: true, reason: v1alpha1.ReasonDeleting, message: message}
 	at := o.actual.attachment
-	leaving := at.changing || (o.instance == instanceGone && at.deleteOnTermination)
+	goesWithInstance := o.instance == instanceGone && at.deleteOnTermination
+	leaving := at.changing || goesWithInstance
 	switch {
 	case leaving && !o.looked:
 		d.action = actLook
 	case leaving && o.stuck && !o.forced:
 		d.force = true
+	case goesWithInstance:
+		d.action, d.wait = actWait, terminationPoll
 	case leaving:
 		d.action, d.wait = actWait, attachPoll
 	}

@@ -214,7 +214,7 @@ func TestPlan(t *testing.T) {
 			both(looked, func(o *observation) { o.actual.attachment.changing, o.stuck, o.forced = true, true, true }), "Wait 1s", v1alpha1.ReasonDeleting,
 		},
 		{"stuck before, and attached still: not forced", dying, func(o *observation) { o.stuck = true }, "Detach", v1alpha1.ReasonDeleting},
-		{"EC2 deletes it with its instance", dying, both(looked, func(o *observation) { o.instance = instanceGone }), "Wait 1s", v1alpha1.ReasonDeleting},
+		{"EC2 deletes it with its instance", dying, both(looked, func(o *observation) { o.instance = instanceGone }), "Wait 5s", v1alpha1.ReasonDeleting},
 		{
 			"unless it was told not to", dying,
 			func(o *observation) { o.instance, o.actual.attachment.deleteOnTermination = instanceGone, false }, "Detach", v1alpha1.ReasonDeleting,
