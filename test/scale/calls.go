@@ -73,3 +73,15 @@ func (c *cloud) firstWrite(after time.Time) (time.Time, bool) {
 	}
 	return time.Time{}, false
 }
+
+// audits is how many sweeps over all our ENIs began after a moment: each page
+// beyond the first carries a token.
+func (c *cloud) audits(after time.Time) int {
+	audits := 0
+	for _, call := range c.emulator.Calls() {
+		if call.Action == auditAction && !call.Params.Has("NextToken") && call.Time.After(after) {
+			audits++
+		}
+	}
+	return audits
+}
