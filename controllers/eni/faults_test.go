@@ -544,6 +544,30 @@ func TestInstances(t *testing.T) {
 	})
 }
 
+func TestCandidates(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	n := func(value int32) *int32 { return &value }
+	for _, test := range []struct {
+		name string
+		spec v1alpha1.ElasticNetworkInterfaceSpec
+		want []ec2.Slot
+	}{
+		{"the operator's lowest index", v1alpha1.ElasticNetworkInterfaceSpec{}, []ec2.Slot{{DeviceIndex: 1}, {DeviceIndex: 2}}},
+		{"its own lowest index", v1alpha1.ElasticNetworkInterfaceSpec{MinDeviceIndex: n(2)}, []ec2.Slot{{DeviceIndex: 2}}},
+		{"above the limit", v1alpha1.ElasticNetworkInterfaceSpec{MinDeviceIndex: n(3)}, nil},
+		{"a card that is not there", v1alpha1.ElasticNetworkInterfaceSpec{NetworkCardIndex: n(1)}, nil},
+		{"the first card", v1alpha1.ElasticNetworkInterfaceSpec{NetworkCardIndex: n(0)}, []ec2.Slot{{DeviceIndex: 1}, {DeviceIndex: 2}}},
+		{"a fixed index", v1alpha1.ElasticNetworkInterfaceSpec{DeviceIndex: n(2), MinDeviceIndex: n(9)}, []ec2.Slot{{DeviceIndex: 2}}},
+		{"a fixed index on a card", v1alpha1.ElasticNetworkInterfaceSpec{DeviceIndex: n(2), NetworkCardIndex: n(1)}, []ec2.Slot{{NetworkCardIndex: 1, DeviceIndex: 2}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			slots, err := w.reconciler.candidates(t.Context(), &v1alpha1.ElasticNetworkInterface{Spec: test.spec}, w.instance)
+			assert.NilError(t, err)
+			assert.DeepEqual(t, slots, test.want)
+		})
+	}
+}
+
 // TestNothingIsRemembered: what was known of an ENI goes with its resource.
 func TestNothingIsRemembered(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{})

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 
@@ -122,6 +123,17 @@ func TestAnswersThatAreNone(t *testing.T) {
 			assert.Assert(t, strings.Contains(message, "DescribeNetworkInterfaces"), message)
 		})
 	}
+}
+
+// TestACallThatIsNeverAnsweredEnds, and frees the worker that waits for it.
+func TestACallThatIsNeverAnsweredEnds(t *testing.T) {
+	hold := make(chan struct{})
+	client := connect(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }), plenty)
+	defer close(hold)
+	client.limiter.callTimeout = time.Millisecond
+	err := client.DeleteNetworkInterface(t.Context(), "eni-0123456789abcdef0")
+	assert.Assert(t, errors.Is(err, context.DeadlineExceeded) && !Cancelled(err))
+	assert.Assert(t, Unclear(err), "it may have had its effect")
 }
 
 func TestWhatWasNotSentIsClear(t *testing.T) {

@@ -59,15 +59,16 @@ func DefaultLimits() Limits {
 // limiter makes each attempt of a call wait in its action's queue, so that one
 // action never slows another.
 type limiter struct {
-	limits Limits
-	clock  clock.WithDelayedExecution
+	limits      Limits
+	clock       clock.WithDelayedExecution
+	callTimeout time.Duration
 
 	mu     sync.Mutex
 	queues map[string]*queue
 }
 
 func newLimiter(limits Limits, clk clock.WithDelayedExecution) *limiter {
-	return &limiter{limits: limits, clock: clk, queues: map[string]*queue{}}
+	return &limiter{limits: limits, clock: clk, callTimeout: callTimeout, queues: map[string]*queue{}}
 }
 
 // queue is the queue of an action; each action has one of its own (EC2).
@@ -106,7 +107,7 @@ func (l *limiter) addTo(stack *middleware.Stack) error {
 			if err := q.wait(ctx); err != nil {
 				return middleware.FinalizeOutput{}, middleware.Metadata{}, &notSentError{cause: err}
 			}
-			ctx, cancel := context.WithTimeout(ctx, callTimeout)
+			ctx, cancel := context.WithTimeout(ctx, l.callTimeout)
 			defer cancel()
 			out, metadata, err := next.HandleFinalize(ctx, in)
 			if response, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response); ok && err == nil && response.ContentLength == 0 {
