@@ -3,6 +3,7 @@ Copyright The ENI Operator Authors.
 
 SPDX-License-Identifier: Apache-2.0
 */
+
 package garbagecollection
 
 import (
@@ -303,6 +304,27 @@ func TestFailedDeletions(t *testing.T) {
 			assert.Equal(t, metric(t, "eni_operator_leaked_enis_deleted_total")-deletedBefore, test.deleted)
 		})
 	}
+}
+
+// ENIs that EC2 never lets go of do not take all deletions of a sweep for ever.
+func TestStuckENIsDoNotStopOthers(t *testing.T) {
+	cluster := kubernetes(t, eniResource("other", "eni-other"))
+	w := newWorld(t, options(), cluster, cluster)
+	var leaks []string
+	for range minDeletions + 1 {
+		leaks = append(leaks, w.eni(leakedTags("leaked")))
+	}
+	slices.Sort(leaks)
+	for _, stuck := range leaks[:minDeletions] {
+		w.server.AddFault(emulator.Fault{
+			Action: "DeleteNetworkInterface", Params: map[string]string{"NetworkInterfaceId": stuck}, Code: "InvalidParameterValue",
+		})
+	}
+	last := leaks[minDeletions]
+	w.sweeps(2)
+	assert.Assert(t, w.exists(last), "ten others were tried first")
+	w.sweeps(1)
+	assert.Assert(t, !w.exists(last))
 }
 
 // The collector of a manager hears of the sweeps by itself, until it is stopped.

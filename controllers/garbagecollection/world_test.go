@@ -3,6 +3,7 @@ Copyright The ENI Operator Authors.
 
 SPDX-License-Identifier: Apache-2.0
 */
+
 package garbagecollection
 
 import (
