@@ -109,6 +109,9 @@ func TestBadValues(t *testing.T) {
 		{name: "deadline below period and jitter", arguments: []string{"--leader-elect-retry-period=9s"}, want: []string{"--leader-elect-renew-deadline", "--leader-elect-retry-period"}},
 		{name: "no period", arguments: []string{"--leader-elect-retry-period=0s"}, want: []string{"--leader-elect-retry-period"}},
 		{name: "audits without a pause", arguments: []string{"--audit-interval=0s"}, want: []string{"--audit-interval"}},
+		{name: "collections without a pause", arguments: []string{"--gc-interval=999ms"}, want: []string{"--gc-interval", "1s", "0"}},
+		{name: "negative collections", arguments: []string{"--gc-interval=-1s"}, want: []string{"--gc-interval"}},
+		{name: "negative grace", arguments: []string{"--gc-grace=-1s"}, want: []string{"--gc-grace"}},
 		{name: "no base delay", arguments: []string{"--retry-base-delay=0s"}, want: []string{"--retry-base-delay"}},
 		{name: "max below base", arguments: []string{"--retry-max-delay=1ms"}, want: []string{"--retry-max-delay"}},
 		{name: "no ENI worker", arguments: []string{"--eni-concurrency=0"}, want: []string{"-concurrency"}},
@@ -141,4 +144,12 @@ func TestHelpIsNoFailure(t *testing.T) {
 func TestLongestClusterName(t *testing.T) {
 	_, err := Parse([]string{"--cluster-name=" + strings.Repeat("é", 256)}, nil)
 	assert.NilError(t, err)
+}
+
+func TestCollectorCanBeTurnedOff(t *testing.T) {
+	o, err := Parse([]string{"--cluster-name=test", "--gc-interval=0", "--gc-grace=0"}, []string{"ENI_OPERATOR_GC_DRY_RUN=true"})
+	assert.NilError(t, err)
+	assert.Equal(t, o.GCInterval, time.Duration(0))
+	assert.Equal(t, o.GCGrace, time.Duration(0))
+	assert.Assert(t, o.GCDryRun)
 }
