@@ -9,6 +9,7 @@ package eni
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,7 +81,7 @@ func timings() emulator.Timings {
 
 // live goes through a life: its first chapters up to one, and its end. The process
 // ends at each error if it is mortal.
-func live(w *world, upTo int, cuts []func(int) cut, mortal bool) (points []int) {
+func live(w *world, upTo int, cuts []func(int) cut, mortal bool) (points [][]string) {
 	for i, chapter := range life {
 		if i > upTo && i < len(life)-1 {
 			continue
@@ -97,7 +98,7 @@ func live(w *world, upTo int, cuts []func(int) cut, mortal bool) (points []int) 
 				w.restart()
 			}
 		}
-		points = append(points, len(w.wire.reset(nil)))
+		points = append(points, w.wire.reset(nil))
 		chapter.end(w)
 	}
 	return points
@@ -109,21 +110,21 @@ func undisturbed() []func(int) cut { return []func(int) cut{never, never, never,
 
 // TestCrashMatrix cuts every call to EC2 and every write to Kubernetes of a life
 // once, before and after its effect, with a new process after it. A process that
-// goes on is another story only where the call had its effect.
+// goes on is another story only where EC2's answer was lost.
 func TestCrashMatrix(t *testing.T) {
 	e := newEndpoint(t)
 	w := newWorld(t, e, emulator.Options{Timings: timings()})
 	points := live(w, len(life), undisturbed(), false)
 	runs := 0
 	for c := range life {
-		for point := range points[c] {
+		for point, call := range points[c] {
 			for _, how := range []cut{before, after} {
 				for _, mortal := range []bool{false, true} {
-					if !mortal && how == before {
+					if !mortal && (how == before || strings.HasPrefix(call, "write")) {
 						continue
 					}
 					runs++
-					t.Run(fmt.Sprintf("%s/%d/%s/mortal=%t", life[c].name, point, how, mortal), func(t *testing.T) {
+					t.Run(fmt.Sprintf("%s/%d %s/%s/mortal=%t", life[c].name, point, call, how, mortal), func(t *testing.T) {
 						cuts := undisturbed()
 						cuts[c] = func(p int) cut {
 							if p == point {
@@ -137,11 +138,11 @@ func TestCrashMatrix(t *testing.T) {
 			}
 		}
 	}
-	assert.Assert(t, runs >= 80, "only %d runs", runs)
+	assert.Assert(t, runs >= 60, "only %d runs", runs)
 }
 
 // lives is how many lives full of trouble are tried.
-const lives = 20
+const lives = 12
 
 // TestTroubledLives cuts calls at random, many in one life.
 func TestTroubledLives(t *testing.T) {

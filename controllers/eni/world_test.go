@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"gotest.tools/v3/assert"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -32,6 +33,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -352,7 +354,8 @@ func (w *world) delete() {
 
 // once reconciles once.
 func (w *world) once() (reconcile.Result, error) {
-	return w.reconciler.Reconcile(context.Background(), reconcile.Request{NamespacedName: types.NamespacedName{Name: eniName}})
+	ctx := log.IntoContext(context.Background(), logr.Discard())
+	return w.reconciler.Reconcile(ctx, reconcile.Request{NamespacedName: types.NamespacedName{Name: eniName}})
 }
 
 // settleSteps is more than any story takes.
