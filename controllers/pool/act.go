@@ -48,6 +48,13 @@ func (r *Reconciler) prepareClaims(ctx context.Context, o observation) error {
 // errStaleRecord says that the record in the cache is not the latest.
 var errStaleRecord = errors.New("the pool's record in the cache is not the latest")
 
+// errStaleENIs says that the ENIs in the cache are not the latest.
+var errStaleENIs = errors.New("the pool's ENIs in the cache are not the latest")
+
+func staleENIs(name string) error {
+	return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("elasticnetworkinterfaces").GroupResource(), name, errStaleENIs)
+}
+
 // tellClaims writes to each claim what the stored record means for it, and lets
 // go of those that are deleted and hold nothing.
 func (r *Reconciler) tellClaims(ctx context.Context, o observation) error {
@@ -102,7 +109,10 @@ func (r *Reconciler) changeENIs(ctx context.Context, o observation, d decision) 
 	for _, n := range d.creates {
 		eni := buildENI(o, n)
 		log.FromContext(ctx).Info("Adding ENI to the pool", "eni", eni.Name, "mode", n.mode, "count", n.count)
-		if err := r.client.Create(ctx, eni); err != nil && !apierrors.IsAlreadyExists(err) {
+		if err := r.client.Create(ctx, eni); apierrors.IsAlreadyExists(err) {
+			// Made before, and not in the cache yet: whatever comes next was decided without it.
+			return staleENIs(eni.Name)
+		} else if err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -37,6 +38,9 @@ func (r *Reconciler) observe(ctx context.Context, pool *v1alpha1.ENIPool) (obser
 	if err := r.observeClaims(ctx, pool, &o); err != nil {
 		return observation{}, err
 	}
+	if err := r.confirmENIs(ctx, pool, &o); err != nil {
+		return observation{}, err
+	}
 	o.pool = pool
 	if since := pool.Spec.NodeGoneSince; since != nil && o.now.Sub(since.Time) >= r.options.NodeGoneGrace {
 		o.nodeGone = true
@@ -57,24 +61,72 @@ func (r *Reconciler) observeENIs(ctx context.Context, pool *v1alpha1.ENIPool, o 
 	if err := r.client.List(ctx, list, client.MatchingFields{index.NodeName: pool.Spec.NodeName}); err != nil {
 		return err
 	}
+	o.otherNames = map[string]bool{}
 	for i := range list.Items {
 		eni := &list.Items[i]
 		switch {
-		case eni.Spec.PoolName == pool.Name && eni.Spec.InstanceID == pool.Spec.InstanceID:
+		case ownedBy(pool, eni):
 			o.enis = append(o.enis, *eni.DeepCopy())
+			continue
 		case eni.Spec.InstanceID == "" || eni.Spec.InstanceID == pool.Spec.InstanceID:
 			o.otherENIs++
 		}
+		o.otherNames[eni.Name] = true
 	}
 	slices.SortFunc(o.enis, func(a, b v1alpha1.ElasticNetworkInterface) int { return strings.Compare(a.Name, b.Name) })
 	return nil
+}
+
+func ownedBy(pool *v1alpha1.ENIPool, eni *v1alpha1.ElasticNetworkInterface) bool {
+	return eni.Spec.NodeName == pool.Spec.NodeName && eni.Spec.PoolName == pool.Name && eni.Spec.InstanceID == pool.Spec.InstanceID
+}
+
+// confirmENIs asks Kubernetes itself about ENIs that the record or a bound claim
+// names and the cache does not show, or shows as it was before: what it holds is
+// forgotten only when the ENI is truly gone.
+func (r *Reconciler) confirmENIs(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
+	expected := expectedENIs(pool, o.claims)
+	for _, name := range slices.Sorted(maps.Keys(expected)) {
+		cached := o.eni(name)
+		if cached != nil && (expected[name] == "" || expected[name] == cached.Status.NetworkInterfaceID) {
+			continue
+		}
+		latest := &v1alpha1.ElasticNetworkInterface{}
+		err := r.live.Get(ctx, types.NamespacedName{Name: name}, latest)
+		if client.IgnoreNotFound(err) != nil {
+			return err
+		}
+		exists := err == nil && ownedBy(pool, latest)
+		if exists != (cached != nil) || (exists && cached.ResourceVersion != latest.ResourceVersion) {
+			return staleENIs(name)
+		}
+	}
+	return nil
+}
+
+// expectedENIs are the names of ENIs that must not be missed, with their ids where
+// they are known: those of the record or, where it is lost, of bound claims.
+func expectedENIs(pool *v1alpha1.ENIPool, claims []v1alpha1.ENIClaim) map[string]string {
+	expected := map[string]string{}
+	if pool.Status.PoolUID == pool.UID {
+		for i := range pool.Status.ENIs {
+			expected[pool.Status.ENIs[i].Name] = pool.Status.ENIs[i].NetworkInterfaceID
+		}
+		return expected
+	}
+	for i := range claims {
+		if status := &claims[i].Status; status.Phase == v1alpha1.ClaimBound && status.ENIName != "" {
+			expected[status.ENIName] = status.NetworkInterfaceID
+		}
+	}
+	return expected
 }
 
 // observeClaims reads the node's claims: from the cache, or live where the record
 // is lost and only they know who holds what.
 func (r *Reconciler) observeClaims(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
 	reader := client.Reader(r.client)
-	if pool.Status.PoolUID != pool.UID && len(o.enis) > 0 {
+	if pool.Status.PoolUID != pool.UID {
 		reader = r.live
 	}
 	list := &v1alpha1.ENIClaimList{}

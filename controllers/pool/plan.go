@@ -35,15 +35,17 @@ type network struct {
 type observation struct {
 	pool *v1alpha1.ENIPool
 	now  time.Time
-	// enis of the pool by name, and how many other ENI resources sit on the instance.
-	enis      []v1alpha1.ElasticNetworkInterface
-	otherENIs int32
-	claims    []v1alpha1.ENIClaim
-	vanished  map[string]bool // UIDs of claims that a live read did not find
-	allowed   map[string]bool // namespaces that may claim
-	nodeGone  bool
-	limits    limits
-	network   network
+	// enis of the pool by name, how many other ENI resources sit on the instance,
+	// and the names of others on the Node.
+	enis       []v1alpha1.ElasticNetworkInterface
+	otherENIs  int32
+	otherNames map[string]bool
+	claims     []v1alpha1.ENIClaim
+	vanished   map[string]bool // UIDs of claims that a live read did not find
+	allowed    map[string]bool // namespaces that may claim
+	nodeGone   bool
+	limits     limits
+	network    network
 	// idleAfter and restFor are for pools whose policy has no shared mode.
 	idleAfter, restFor time.Duration
 	lowestSlot         int32

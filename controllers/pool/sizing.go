@@ -230,7 +230,7 @@ func (g *growth) freeName() string {
 	for slot := g.o.lowestSlot; ; slot++ {
 		name := fmt.Sprintf("%s-%d", g.o.pool.Spec.InstanceID, slot)
 		taken := slices.ContainsFunc(g.d.creates, func(n newENI) bool { return n.name == name })
-		if g.h.enis[name] == nil && g.h.resources[name] == nil && !taken {
+		if g.h.enis[name] == nil && g.h.resources[name] == nil && !g.o.otherNames[name] && !taken {
 			return name
 		}
 	}
