@@ -61,27 +61,28 @@ func follow(o observation, eni *v1alpha1.ElasticNetworkInterface) {
 func reshape(o observation, eni *v1alpha1.ElasticNetworkInterface, d decision) {
 	follow(o, eni)
 	eni.Spec.Release = slices.DeleteFunc(eni.Spec.Release, func(name v1alpha1.AddressOrPrefix) bool {
-		return !slices.Contains(eni.Status.Addresses, v1alpha1.Address(name)) &&
-			!slices.ContainsFunc(o.pool.Status.Addresses, func(entry v1alpha1.PoolAddress) bool {
-				return string(entry.Address) == string(name)
-			})
+		return !carries(eni, name) && !o.releasing(eni.Name, name)
 	})
-	releases := d.releases[eni.Name]
-	for _, name := range releases {
-		eni.Spec.Release = append(eni.Spec.Release, v1alpha1.AddressOrPrefix(name))
-	}
-	count, grown := d.counts[eni.Name]
-	switch {
-	case grown && eni.Spec.PrefixCount > 0:
-		eni.Spec.PrefixCount = count
-	case grown:
-		eni.Spec.AddressCount = count
-	default:
-		eni.Spec.AddressCount = max(eni.Spec.AddressCount-int32(len(releases)), 0) //nolint:gosec // bounded by EC2
-	}
+	eni.Spec.Release = append(eni.Spec.Release, d.releases[eni.Name]...)
 	if len(eni.Spec.Release) == 0 {
 		eni.Spec.Release = nil
 	}
+	count, changes := d.counts[eni.Name]
+	switch {
+	case !changes:
+	case inPrefixes(eni) || (specSize(eni) == 0 && o.unit() > 1):
+		eni.Spec.PrefixCount = count
+	default:
+		eni.Spec.AddressCount = count
+	}
+}
+
+// releasing says whether the stored record has anything that a name stands for on
+// its way back from an ENI.
+func (o observation) releasing(eni string, name v1alpha1.AddressOrPrefix) bool {
+	return slices.ContainsFunc(o.pool.Status.Addresses, func(entry v1alpha1.PoolAddress) bool {
+		return entry.ENIName == eni && entry.State == v1alpha1.HolderReleasing && covers(name, entry.Address)
+	})
 }
 
 func as[T ~string](values []string) []T {

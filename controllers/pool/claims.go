@@ -81,7 +81,7 @@ func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.E
 	}
 	switch {
 	case claim.Spec.Address != nil:
-		return whyNotThat(stored, *claim.Spec.Address)
+		return whyNotThat(o, stored, *claim.Spec.Address)
 	case len(o.troubles) > 0:
 		return o.troubles[0].reason, o.troubles[0].message
 	case atMaximum(o, stored, claim.Spec.Mode):
@@ -123,10 +123,10 @@ func troubledENI(o observation) (reason, message string) {
 }
 
 // whyNotThat says why a chosen address is not to be had.
-func whyNotThat(stored *v1alpha1.ENIPoolStatus, address v1alpha1.Address) (reason, message string) {
+func whyNotThat(o observation, stored *v1alpha1.ENIPoolStatus, address v1alpha1.Address) (reason, message string) {
 	at := slices.IndexFunc(stored.Addresses, func(entry v1alpha1.PoolAddress) bool { return entry.Address == address })
 	if at < 0 {
-		return v1alpha1.ReasonAddressNotInPool, fmt.Sprintf("None of the node's shared ENIs carries %s", address)
+		return whyNotFree(o, stored, address)
 	}
 	entry := stored.Addresses[at]
 	if entry.State == v1alpha1.HolderAllocated && entry.Claim != nil {
@@ -138,22 +138,50 @@ func whyNotThat(stored *v1alpha1.ENIPoolStatus, address v1alpha1.Address) (reaso
 	return v1alpha1.ReasonAddressNotInPool, fmt.Sprintf("%s is on its way back to the subnet", address)
 }
 
-func atMaximum(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mode) bool {
-	if mode == v1alpha1.ModeExclusive {
-		return stored.Exclusive != nil && stored.Exclusive.Allocated >= o.pool.Spec.Exclusive.Maximum
+// whyNotFree says why an address that nobody holds is not to be had: no ENI
+// carries it, or one that cannot serve it.
+func whyNotFree(o observation, stored *v1alpha1.ENIPoolStatus, address v1alpha1.Address) (reason, message string) {
+	for i := range stored.ENIs {
+		entry, eni := &stored.ENIs[i], o.eni(stored.ENIs[i].Name)
+		switch {
+		case eni == nil || entry.Mode != v1alpha1.ModeShared || !slices.Contains(offered(eni), address):
+		case entry.State == v1alpha1.PoolENIActive:
+			return v1alpha1.ReasonPoolGrowing, fmt.Sprintf("ENI %s, which carries %s, is not ready", entry.Name, address)
+		default:
+			return v1alpha1.ReasonAddressNotInPool, fmt.Sprintf("ENI %s, which carries %s, is being given up", entry.Name, address)
+		}
 	}
-	return stored.Shared != nil && stored.Shared.Allocated+stored.Shared.Cooling >= o.pool.Spec.Shared.MaximumIPs/o.unit()*o.unit()
+	return v1alpha1.ReasonAddressNotInPool, fmt.Sprintf("None of the node's shared ENIs carries %s", address)
 }
 
-// instanceFull says that all the ENIs that the pool may have are there and ready.
+// atMaximum says that what is held, or rests, leaves no room for another address,
+// prefix or ENI within the policy's maximum.
+func atMaximum(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mode) bool {
+	if shared := stored.Shared; mode == v1alpha1.ModeShared {
+		return shared != nil && shared.Free == 0 && shared.Allocated+shared.Cooling > o.highest()-o.unit()
+	}
+	taken := int32(0)
+	for i := range stored.ENIs {
+		if entry := &stored.ENIs[i]; entry.Claim != nil || entry.CoolingSince != nil {
+			taken++
+		}
+	}
+	return taken >= o.pool.Spec.Exclusive.Maximum
+}
+
+// instanceFull says that all the ENIs that the pool may have are there, and those
+// that take claims are ready and as large as they get.
 func instanceFull(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mode) bool {
 	if !o.limits.known || o.limits.slots > o.otherENIs+int32(len(o.enis)) { //nolint:gosec // bounded by EC2
 		return false
 	}
-	if mode == v1alpha1.ModeExclusive {
-		return stored.Exclusive != nil && stored.Exclusive.Free == 0
-	}
-	return stored.Shared != nil && stored.Shared.Free == 0 && stored.Shared.Capacity < stored.Shared.Desired
+	return !slices.ContainsFunc(stored.ENIs, func(entry v1alpha1.PoolENI) bool {
+		eni := o.eni(entry.Name)
+		if eni == nil || entry.Mode != mode || entry.State != v1alpha1.PoolENIActive {
+			return false
+		}
+		return !entry.Ready || (mode == v1alpha1.ModeShared && specSize(eni) < o.limits.addressSlots)
+	})
 }
 
 // applyVerdict is the only place that builds a claim's status.

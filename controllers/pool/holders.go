@@ -9,7 +9,6 @@ package pool
 import (
 	"cmp"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -40,21 +39,26 @@ func holdersOf(o observation) *holders {
 	for i := range o.claims {
 		h.claims[string(o.claims[i].UID)] = &o.claims[i]
 	}
-	for i := range o.pool.Status.ENIs {
-		entry := o.pool.Status.ENIs[i]
-		h.enis[entry.Name] = &entry
-	}
-	for i := range o.pool.Status.Addresses {
-		entry := o.pool.Status.Addresses[i]
-		h.addresses[entry.Address] = &entry
+	lost := o.pool.Status.PoolUID != o.pool.UID
+	if !lost {
+		h.load(&o.pool.Status)
 	}
 	for i := range o.enis {
 		h.addResource(o, &o.enis[i])
 	}
-	if o.pool.Status.PoolUID != o.pool.UID {
+	if lost {
 		h.rebuild(o)
 	}
 	return h
+}
+
+func (h *holders) load(stored *v1alpha1.ENIPoolStatus) {
+	for _, entry := range stored.ENIs {
+		h.enis[entry.Name] = &entry
+	}
+	for _, entry := range stored.Addresses {
+		h.addresses[entry.Address] = &entry
+	}
 }
 
 func (h *holders) addResource(o observation, eni *v1alpha1.ElasticNetworkInterface) {
@@ -94,44 +98,6 @@ func (h *holders) outOfPlace(o observation, eni *v1alpha1.ElasticNetworkInterfac
 		!slices.Contains(o.network.subnetIDs, eni.Status.SubnetID)
 }
 
-// rebuild makes the record anew from the claims' own status after it was lost
-// (protocol 3). What no claim says to hold has an owner that nobody can name.
-func (h *holders) rebuild(o observation) {
-	for _, claim := range h.claims {
-		if claim.Status.Phase != v1alpha1.ClaimBound {
-			continue
-		}
-		entry := h.enis[claim.Status.ENIName]
-		switch {
-		case entry == nil:
-		case entry.Mode == v1alpha1.ModeExclusive:
-			entry.Claim = referenceTo(claim)
-		default:
-			h.put(v1alpha1.Address(claim.Status.Address), entry.Name, v1alpha1.HolderAllocated, referenceTo(claim), o.now)
-		}
-	}
-	for name, eni := range h.resources {
-		h.distrust(name, eni, o.now)
-	}
-}
-
-// distrust sets everything of an ENI aside that no claim says to hold: a whole
-// exclusive ENI, or the addresses of a shared one.
-func (h *holders) distrust(name string, eni *v1alpha1.ElasticNetworkInterface, now time.Time) {
-	entry := h.enis[name]
-	if entry.Mode == v1alpha1.ModeExclusive {
-		if entry.Claim == nil && eni.Status.NetworkInterfaceID != "" {
-			entry.State = v1alpha1.PoolENIReleasing
-		}
-		return
-	}
-	for _, address := range offered(eni) {
-		if h.addresses[address] == nil {
-			h.put(address, name, v1alpha1.HolderQuarantined, nil, now)
-		}
-	}
-}
-
 // forgetLost drops what a gone node held, and ENIs that are gone and held nothing.
 func (h *holders) forgetLost(o observation) {
 	if o.nodeGone {
@@ -140,57 +106,41 @@ func (h *holders) forgetLost(o observation) {
 			entry.Claim, entry.CoolingSince = nil, nil
 		}
 	}
-	for name, entry := range h.enis {
-		if h.resources[name] != nil || entry.Claim != nil || h.held(name) > 0 {
-			continue
-		}
-		delete(h.enis, name)
-		maps.DeleteFunc(h.addresses, func(_ v1alpha1.Address, a *v1alpha1.PoolAddress) bool { return a.ENIName == name })
-	}
+	uses := h.uses()
+	maps.DeleteFunc(h.enis, func(name string, entry *v1alpha1.PoolENI) bool {
+		return h.resources[name] == nil && entry.Claim == nil && uses[name].held == 0
+	})
+	maps.DeleteFunc(h.addresses, func(_ v1alpha1.Address, entry *v1alpha1.PoolAddress) bool {
+		return h.enis[entry.ENIName] == nil && entry.State != v1alpha1.HolderAllocated
+	})
 }
 
-// held counts the addresses of an ENI that claims hold.
-func (h *holders) held(eni string) int {
-	count := 0
+// use is how much of an ENI is taken: addresses that claims hold, that cool down,
+// and that are set aside while their prefix is in use.
+type use struct{ held, resting, aside int32 }
+
+// uses counts what is taken, by ENI.
+func (h *holders) uses() map[string]use {
+	uses := make(map[string]use, len(h.enis))
 	for _, entry := range h.addresses {
-		if entry.ENIName == eni && entry.State == v1alpha1.HolderAllocated {
-			count++
+		u := uses[entry.ENIName]
+		switch entry.State {
+		case v1alpha1.HolderAllocated:
+			u.held++
+		case v1alpha1.HolderCooling:
+			u.resting++
+		case v1alpha1.HolderQuarantined:
+			u.aside++
+		case v1alpha1.HolderReleasing:
 		}
+		uses[entry.ENIName] = u
 	}
-	return count
-}
-
-// resting counts the addresses of an ENI that cool down.
-func (h *holders) resting(eni string) int {
-	count := 0
-	for _, entry := range h.addresses {
-		if entry.ENIName == eni && entry.State == v1alpha1.HolderCooling {
-			count++
-		}
-	}
-	return count
-}
-
-// settleReleases drops addresses that went back to the subnet: the ENI was told
-// to release them, and does not carry them any more. From then on older copies of
-// the ENI, which still show them, count for nothing.
-func (h *holders) settleReleases(_ observation) {
-	for address, entry := range h.addresses {
-		eni := h.resources[entry.ENIName]
-		if entry.State != v1alpha1.HolderReleasing || eni == nil {
-			continue
-		}
-		if slices.Contains(eni.Spec.Release, v1alpha1.AddressOrPrefix(address)) && !slices.Contains(eni.Status.Addresses, address) {
-			record := h.enis[entry.ENIName]
-			record.Generation = max(record.Generation, eni.Generation)
-			delete(h.addresses, address)
-		}
-	}
+	return uses
 }
 
 // cool moves released addresses to rest, and rested ones back to the free.
 func (h *holders) cool(o observation) {
-	now := metav1.NewTime(o.now)
+	now := restingFrom(o.now)
 	for address, entry := range h.addresses {
 		switch entry.State {
 		case v1alpha1.HolderAllocated:
@@ -218,6 +168,12 @@ func (h *holders) coolENIs(o observation, now metav1.Time) {
 	}
 }
 
+// restingFrom is when a rest begins: the next full second, since the record keeps
+// no fractions and a rest must not be cut short.
+func restingFrom(now time.Time) metav1.Time {
+	return metav1.NewTime(now.Add(time.Second - time.Nanosecond).Truncate(time.Second))
+}
+
 func rested(o observation, since metav1.Time) bool {
 	return o.now.Sub(since.Time) >= o.cooldown()
 }
@@ -232,44 +188,14 @@ func (h *holders) released(o observation, reference *v1alpha1.ClaimReference) bo
 	return claim != nil && !claim.DeletionTimestamp.IsZero() && claim.Status.Address == ""
 }
 
-// quarantineSurprises sets addresses aside that appeared beyond the count asked
-// for (protocol 6), and sends what is quarantined back to the subnet.
-func (h *holders) quarantineSurprises(o observation) {
-	for name, eni := range h.resources {
-		extra := len(eni.Status.Addresses) - int(eni.Spec.AddressCount) - h.leaving(eni)
-		free := h.free(name)
-		for extra > 0 && len(free) > 0 && h.enis[name].Mode == v1alpha1.ModeShared {
-			last := free[len(free)-1]
-			free, extra = free[:len(free)-1], extra-1
-			h.put(last, name, v1alpha1.HolderQuarantined, nil, o.now)
-		}
-	}
-	for _, entry := range h.addresses {
-		eni := h.resources[entry.ENIName]
-		if entry.State == v1alpha1.HolderQuarantined && eni != nil && slices.Contains(eni.Status.Addresses, entry.Address) {
-			entry.State = v1alpha1.HolderReleasing
-		}
-	}
-}
-
-// leaving counts the addresses that an ENI is told to release and still carries.
-func (h *holders) leaving(eni *v1alpha1.ElasticNetworkInterface) int {
-	count := 0
-	for _, name := range eni.Spec.Release {
-		if slices.Contains(eni.Status.Addresses, v1alpha1.Address(name)) {
-			count++
-		}
-	}
-	return count
-}
-
 // drain moves ENIs that take no new claims, and have none left, to Releasing.
 func (h *holders) drain(o observation) {
+	uses := h.uses()
 	for name, entry := range h.enis {
-		if entry.State != v1alpha1.PoolENIDraining || h.held(name) > 0 || entry.Claim != nil {
+		if entry.State != v1alpha1.PoolENIDraining || uses[name].held > 0 || entry.Claim != nil {
 			continue
 		}
-		if o.nodeGone || (h.resting(name) == 0 && entry.CoolingSince == nil) {
+		if o.nodeGone || (uses[name].resting == 0 && entry.CoolingSince == nil) {
 			entry.State = v1alpha1.PoolENIReleasing
 		}
 	}
@@ -316,45 +242,57 @@ func (h *holders) pending(o observation) []*v1alpha1.ENIClaim {
 			waiting = append(waiting, claim)
 		}
 	}
-	slices.SortFunc(waiting, func(a, b *v1alpha1.ENIClaim) int {
-		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
-			strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(waiting, oldestFirst)
 	return waiting
 }
 
-// mayHave says whether a claim is to be served on this pool at all.
+// mayHave says whether a claim is to be served on this pool at all. One that was
+// bound before and holds nothing lost it: it is not given another behind the back
+// of whoever uses it.
 func mayHave(o observation, claim *v1alpha1.ENIClaim) bool {
-	return claim.DeletionTimestamp.IsZero() && claim.Status.Phase != v1alpha1.ClaimLost &&
-		claim.Status.Phase != v1alpha1.ClaimExpired && o.offers(claim.Spec.Mode) && o.allowed[claim.Namespace] &&
+	fresh := claim.Status.Phase == "" || claim.Status.Phase == v1alpha1.ClaimPending
+	return claim.DeletionTimestamp.IsZero() && fresh && o.offers(claim.Spec.Mode) && o.allowed[claim.Namespace] &&
 		slices.Contains(claim.Finalizers, v1alpha1.Finalizer)
 }
 
 // fullestFirst are the names of ENIs that take new claims, those with the most
 // claims first, so that the others can be given back.
 func (h *holders) fullestFirst() []string {
+	uses := h.uses()
 	var names []string
 	for name, entry := range h.enis {
-		eni := h.resources[name]
-		if eni != nil && entry.State == v1alpha1.PoolENIActive && entry.Ready && eni.Generation >= entry.Generation {
+		if entry.State == v1alpha1.PoolENIActive && h.usable(name) {
 			names = append(names, name)
 		}
 	}
 	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(h.held(b), h.held(a)), strings.Compare(a, b))
+		return cmp.Or(cmp.Compare(uses[b].held, uses[a].held), strings.Compare(a, b))
 	})
 	return names
 }
 
+// usable says whether claims can use what an ENI carries. A shared one need not be
+// ready: while it waits for more addresses, those it has are as good as ever.
+func (h *holders) usable(name string) bool {
+	eni, entry := h.resources[name], h.enis[name]
+	return eni != nil && (entry.Ready || (entry.Mode == v1alpha1.ModeShared && attached(eni)))
+}
+
+func attached(eni *v1alpha1.ElasticNetworkInterface) bool {
+	return eni.Status.SubnetCIDR != "" && isTrue(eni.Status.Conditions, v1alpha1.ConditionAttached)
+}
+
 // free are the addresses of an ENI that nobody holds, in order.
 func (h *holders) free(name string) []v1alpha1.Address {
-	eni, entry := h.resources[name], h.enis[name]
-	if eni == nil || entry.Mode != v1alpha1.ModeShared || eni.Generation < entry.Generation {
-		return nil
+	var free []v1alpha1.Address
+	for _, part := range h.ownParts(name) {
+		for _, address := range part.addresses {
+			if h.addresses[address] == nil {
+				free = append(free, address)
+			}
+		}
 	}
-	return slices.DeleteFunc(offered(eni), func(address v1alpha1.Address) bool {
-		return h.addresses[address] != nil || slices.Contains(eni.Spec.Release, v1alpha1.AddressOrPrefix(address))
-	})
+	return free
 }
 
 func (h *holders) giveENI(order []string, claim *v1alpha1.ENIClaim) bool {
@@ -409,21 +347,6 @@ func (h *holders) nextThaw(o observation) time.Duration {
 		}
 	}
 	return next
-}
-
-// offered are the addresses of an ENI for claims, those of its prefixes included.
-func offered(eni *v1alpha1.ElasticNetworkInterface) []v1alpha1.Address {
-	addresses := slices.Clone(eni.Status.Addresses)
-	for _, prefix := range eni.Status.Prefixes {
-		parsed, err := netip.ParsePrefix(string(prefix))
-		if err != nil {
-			continue
-		}
-		for ip := parsed.Masked().Addr(); parsed.Contains(ip); ip = ip.Next() {
-			addresses = append(addresses, v1alpha1.Address(ip.String()))
-		}
-	}
-	return addresses
 }
 
 func referenceTo(claim *v1alpha1.ENIClaim) *v1alpha1.ClaimReference {

@@ -65,10 +65,11 @@ type trouble struct {
 type decision struct {
 	status  v1alpha1.ENIPoolStatus
 	creates []newENI
-	// counts are the new sizes of ENIs that grow, in addresses or prefixes.
+	// counts are the new sizes of ENIs that grow or shrink, in addresses or
+	// prefixes.
 	counts map[string]int32
-	// releases are the addresses to give back by name, by ENI.
-	releases map[string][]string
+	// releases are the addresses and prefixes to give back by name, by ENI.
+	releases map[string][]v1alpha1.AddressOrPrefix
 	// removals are ENIs that nobody holds anything of.
 	removals []string
 	// recheck is when time alone changes the decision; zero: never.
@@ -87,16 +88,16 @@ type newENI struct {
 func plan(o observation) decision {
 	h := holdersOf(o)
 	h.forgetLost(o)
-	h.settleReleases(o)
+	h.settleReleases()
 	h.cool(o)
 	h.quarantineSurprises(o)
 	h.drain(o)
 	h.allocate(o)
-	d := decision{counts: map[string]int32{}, releases: map[string][]string{}}
+	d := decision{counts: map[string]int32{}, releases: map[string][]v1alpha1.AddressOrPrefix{}}
 	s := sizeOf(o, h)
 	surplusSince, wait := h.shrink(o, s)
 	s.grow(o, h, &d)
-	h.handOver(o, &d)
+	h.handOver(&d)
 	d.status = statusOf(o, h, s)
 	d.status.SurplusSince = surplusSince
 	d.recheck = soonest(h.nextThaw(o), wait)
@@ -122,6 +123,14 @@ func (o observation) unit() int32 {
 		return addressesPerPrefix
 	}
 	return 1
+}
+
+// highest is the maximum of addresses, in whole prefixes where they are the unit.
+func (o observation) highest() int32 {
+	if o.pool.Spec.Shared == nil {
+		return 0
+	}
+	return o.pool.Spec.Shared.MaximumIPs / o.unit() * o.unit()
 }
 
 // addressesPerPrefix is the size of a /28 (EC2 delegates no other).

@@ -7,14 +7,8 @@ SPDX-License-Identifier: Apache-2.0
 package pool
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
-	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -27,9 +21,11 @@ type sizing struct {
 	sharedSupply, sharedDesired          int32
 	exclusiveAllocated, exclusivePending int32
 	exclusiveSupply, exclusiveDesired    int32
-	// short says that the instance type holds less than the policy's minimum.
-	short bool
-	// full says that more is wanted than the instance can carry.
+	// short says that the instance type holds less than the policy's minimum, and
+	// fits what of the minimum it holds.
+	short                     bool
+	sharedFits, exclusiveFits int32
+	// full says that the minimum waits for slots that others take.
 	full bool
 }
 
@@ -64,15 +60,16 @@ func sizeOf(o observation, h *holders) *sizing {
 // countENIs counts ENIs that take no new claims by what is held of them, so that
 // their replacements stay within the bounds.
 func (s *sizing) countENIs(h *holders) {
+	uses := h.uses()
 	for name, entry := range h.enis {
 		eni := h.resources[name]
 		switch {
 		case entry.Mode == v1alpha1.ModeExclusive:
 			s.countExclusive(entry)
 		case eni != nil && h.active(name):
-			s.sharedSupply += sizeInAddresses(eni) - h.outgoing(eni)
+			s.sharedSupply += h.size(eni)*unitOf(eni) - uses[name].aside
 		default:
-			s.sharedSupply += int32(h.held(name)) //nolint:gosec // bounded by EC2
+			s.sharedSupply += uses[name].held
 		}
 	}
 }
@@ -98,9 +95,8 @@ func (s *sizing) decide(o observation) {
 	if bounds := o.pool.Spec.Shared; bounds != nil && !o.draining() {
 		unit := o.unit()
 		lowest := ceil(bounds.MinimumIPs, unit) * unit
-		highest := bounds.MaximumIPs / unit * unit
 		want := s.sharedAllocated + s.sharedPending + max(bounds.WarmIPs, s.sharedReturning)
-		s.sharedDesired = min(max(ceil(want, unit)*unit, lowest), highest)
+		s.sharedDesired = min(max(ceil(want, unit)*unit, lowest), o.highest())
 	}
 	if bounds := o.pool.Spec.Exclusive; bounds != nil && !o.draining() {
 		want := s.exclusiveAllocated + s.exclusivePending + bounds.Warm
@@ -108,23 +104,30 @@ func (s *sizing) decide(o observation) {
 	}
 }
 
-// sizeInAddresses is what an ENI holds or will hold.
-func sizeInAddresses(eni *v1alpha1.ElasticNetworkInterface) int32 {
-	return eni.Spec.AddressCount + addressesPerPrefix*eni.Spec.PrefixCount
+// minima are what the pool never goes below, in exclusive ENIs and addresses.
+func (s *sizing) minima(o observation) (exclusive, shared int32) {
+	if o.pool.Spec.Exclusive != nil {
+		exclusive = o.pool.Spec.Exclusive.Minimum
+	}
+	if o.pool.Spec.Shared != nil {
+		shared = min(ceil(o.pool.Spec.Shared.MinimumIPs, o.unit())*o.unit(), s.sharedDesired)
+	}
+	return exclusive, shared
 }
 
-// outgoing counts addresses that the pool has given up but the ENI's spec does
-// not name yet, so that its count still includes them.
-func (h *holders) outgoing(eni *v1alpha1.ElasticNetworkInterface) int32 {
-	count := int32(0)
-	for address, entry := range h.addresses {
-		if entry.ENIName == eni.Name && entry.State == v1alpha1.HolderReleasing &&
-			!slices.Contains(eni.Spec.Release, v1alpha1.AddressOrPrefix(address)) {
-			count++
-		}
+// fit works out what of the minima the instance type carries.
+func (s *sizing) fit(o observation, exclusive, shared int32) {
+	slots := max(o.limits.slots-o.otherENIs, 0)
+	s.exclusiveFits = min(exclusive, slots)
+	if o.carriesUnit() {
+		s.sharedFits = min(shared, (slots-s.exclusiveFits)*o.limits.addressSlots*o.unit())
 	}
-	return count
+	s.short = s.exclusiveFits < exclusive || s.sharedFits < shared
 }
+
+// carriesUnit says whether the instance takes addresses in the policy's unit:
+// prefixes are for Nitro instance types only (EC2).
+func (o observation) carriesUnit() bool { return o.unit() == 1 || o.limits.nitro }
 
 // grow raises the pool to what it wants, as far as the instance carries it: first
 // both minima, then demand.
@@ -132,19 +135,14 @@ func (s *sizing) grow(o observation, h *holders, d *decision) {
 	if !o.limits.known || o.draining() {
 		return
 	}
-	g := &growth{o: o, h: h, d: d, s: s,
+	g := &growth{o: o, h: h, d: d, s: s, sizes: map[string]int32{},
 		slots: o.limits.slots - o.otherENIs - int32(len(h.resources))} //nolint:gosec // bounded by EC2
-	minimumExclusive, minimumShared := int32(0), int32(0)
-	if o.pool.Spec.Exclusive != nil {
-		minimumExclusive = o.pool.Spec.Exclusive.Minimum
-	}
-	if o.pool.Spec.Shared != nil {
-		minimumShared = min(ceil(o.pool.Spec.Shared.MinimumIPs, o.unit())*o.unit(), s.sharedDesired)
-	}
-	s.short = !g.exclusive(minimumExclusive)
-	s.short = !g.shared(minimumShared) || s.short
-	s.full = !g.exclusive(s.exclusiveDesired)
-	s.full = !g.shared(s.sharedDesired) || s.full
+	exclusive, shared := s.minima(o)
+	s.fit(o, exclusive, shared)
+	s.full = !g.exclusive(exclusive)
+	s.full = !g.shared(shared) || s.full
+	g.exclusive(s.exclusiveDesired)
+	g.shared(s.sharedDesired)
 }
 
 // growth hands out the instance's free slots.
@@ -154,6 +152,8 @@ type growth struct {
 	d     *decision
 	s     *sizing
 	slots int32
+	// sizes of the ENIs that grow, in addresses or prefixes.
+	sizes map[string]int32
 }
 
 // exclusive adds exclusive ENIs up to a target, and says whether it got there.
@@ -166,27 +166,36 @@ func (g *growth) exclusive(target int32) bool {
 }
 
 // shared fills the ENIs there are, then adds others, up to a target in addresses.
+// It says whether it got there, or as near as the maximum lets it.
 func (g *growth) shared(target int32) bool {
 	unit := g.o.unit()
-	if unit > 1 && !g.o.limits.nitro {
+	if !g.o.carriesUnit() {
 		return g.s.sharedSupply >= target
 	}
 	for _, name := range g.roomiest() {
-		g.fill(name, ceil(target-g.s.sharedSupply, unit))
+		g.fill(name, g.missing(target))
 	}
 	for i := range g.d.creates {
 		if g.d.creates[i].mode == v1alpha1.ModeShared {
-			added := min(g.o.limits.addressSlots-g.d.creates[i].count, max(ceil(target-g.s.sharedSupply, unit), 0))
+			added := min(g.o.limits.addressSlots-g.d.creates[i].count, g.missing(target))
 			g.d.creates[i].count += added
 			g.s.sharedSupply += added * unit
 		}
 	}
-	for g.s.sharedSupply < target && g.slots > 0 && g.o.limits.addressSlots > 0 {
-		count := min(g.o.limits.addressSlots, ceil(target-g.s.sharedSupply, unit))
+	for g.missing(target) > 0 && g.slots > 0 && g.o.limits.addressSlots > 0 {
+		count := min(g.o.limits.addressSlots, g.missing(target))
 		g.create(v1alpha1.ModeShared, count)
 		g.s.sharedSupply += count * unit
 	}
-	return g.s.sharedSupply >= target
+	return g.missing(target) == 0
+}
+
+// missing is how many addresses or prefixes there are to be added up to a target.
+// The supply need not be whole prefixes: of those that are given up, what is held
+// counts.
+func (g *growth) missing(target int32) int32 {
+	unit := g.o.unit()
+	return max(min(ceil(target-g.s.sharedSupply, unit), (g.o.highest()-g.s.sharedSupply)/unit), 0)
 }
 
 // roomiest are the names of shared ENIs that take new addresses, in order.
@@ -194,8 +203,10 @@ func (g *growth) roomiest() []string {
 	var names []string
 	for name, entry := range g.h.enis {
 		eni := g.h.resources[name]
-		sameUnit := eni != nil && (g.o.unit() > 1) == (eni.Spec.PrefixCount > 0)
-		if sameUnit && entry.Mode == v1alpha1.ModeShared && entry.State == v1alpha1.PoolENIActive {
+		if eni == nil || entry.Mode != v1alpha1.ModeShared || entry.State != v1alpha1.PoolENIActive {
+			continue
+		}
+		if specSize(eni) == 0 || inPrefixes(eni) == (g.o.unit() > 1) {
 			names = append(names, name)
 		}
 	}
@@ -203,19 +214,23 @@ func (g *growth) roomiest() []string {
 	return names
 }
 
+// fill gives an ENI up to so many slots more. An ENI that gives something back is
+// filled afterwards (see size); until then its room counts as supply, so that no
+// other ENI takes its place.
 func (g *growth) fill(name string, want int32) {
 	eni := g.h.resources[name]
-	has, grown := g.d.counts[name]
+	size, grown := g.sizes[name]
 	if !grown {
-		has = eni.Spec.AddressCount - g.h.outgoing(eni)
-		if g.o.unit() > 1 {
-			has = eni.Spec.PrefixCount
-		}
+		size = g.h.size(eni)
 	}
-	added := min(g.o.limits.addressSlots-has-int32(g.h.leaving(eni)), want) //nolint:gosec // bounded by EC2
-	if added > 0 {
-		g.d.counts[name] = has + added
-		g.s.sharedSupply += added * g.o.unit()
+	added := min(g.o.limits.addressSlots-size, want)
+	if added <= 0 {
+		return
+	}
+	g.sizes[name] = size + added
+	g.s.sharedSupply += added * g.o.unit()
+	if !g.h.giving(eni).underway() {
+		g.d.counts[name] = size + added
 	}
 }
 
@@ -232,123 +247,6 @@ func (g *growth) freeName() string {
 		taken := slices.ContainsFunc(g.d.creates, func(n newENI) bool { return n.name == name })
 		if g.h.enis[name] == nil && g.h.resources[name] == nil && !g.o.otherNames[name] && !taken {
 			return name
-		}
-	}
-}
-
-// shrink moves what is idle to Releasing once the pool has had a surplus for long
-// enough. It returns since when it has one, and when to look again.
-func (h *holders) shrink(o observation, s *sizing) (*metav1.Time, time.Duration) {
-	shared, exclusive := s.sharedSupply-s.sharedDesired, s.exclusiveSupply-s.exclusiveDesired
-	if o.draining() || (shared <= 0 && exclusive <= 0) || !h.idle(o, shared, exclusive) {
-		return nil, 0
-	}
-	since := o.pool.Status.SurplusSince
-	if since == nil {
-		now := metav1.NewTime(o.now)
-		since = &now
-	}
-	if left := o.idleReleaseAfter() - o.now.Sub(since.Time); left > 0 {
-		return since, left
-	}
-	s.exclusiveSupply -= h.dropExclusive(exclusive)
-	s.sharedSupply -= h.dropShared(o, shared)
-	return nil, 0
-}
-
-// idle says whether anything of a surplus could be given back now.
-func (h *holders) idle(o observation, shared, exclusive int32) bool {
-	for name, entry := range h.enis {
-		switch {
-		case entry.State != v1alpha1.PoolENIActive:
-		case entry.Mode == v1alpha1.ModeExclusive && exclusive > 0 && entry.Claim == nil && entry.CoolingSince == nil:
-			return true
-		case entry.Mode == v1alpha1.ModeShared && shared >= o.unit() && len(h.free(name)) > 0 && h.divisible(name, shared):
-			return true
-		}
-	}
-	return false
-}
-
-// divisible says whether a shared ENI can give back part of what it holds, or is
-// to be given back as a whole. One that holds prefixes has no other part.
-func (h *holders) divisible(name string, surplus int32) bool {
-	eni := h.resources[name]
-	return eni.Spec.PrefixCount == 0 || h.whole(name, eni, surplus)
-}
-
-// whole says whether a surplus covers a shared ENI of which nothing is held.
-func (h *holders) whole(name string, eni *v1alpha1.ElasticNetworkInterface, surplus int32) bool {
-	return sizeInAddresses(eni)-h.outgoing(eni) <= surplus && h.held(name)+h.resting(name) == 0
-}
-
-// dropExclusive gives free exclusive ENIs back, and says how many.
-func (h *holders) dropExclusive(surplus int32) int32 {
-	dropped := int32(0)
-	for _, name := range slices.Backward(slices.Sorted(maps.Keys(h.enis))) {
-		entry := h.enis[name]
-		if dropped < surplus && entry.Mode == v1alpha1.ModeExclusive && entry.State == v1alpha1.PoolENIActive &&
-			entry.Claim == nil && entry.CoolingSince == nil {
-			entry.State = v1alpha1.PoolENIReleasing
-			dropped++
-		}
-	}
-	return dropped
-}
-
-// dropShared gives addresses back, from the least-used ENI first: the whole ENI
-// where nothing of it is held, else single free addresses.
-func (h *holders) dropShared(o observation, surplus int32) int32 {
-	dropped := int32(0)
-	for _, name := range h.leastUsed() {
-		eni, entry := h.resources[name], h.enis[name]
-		left := surplus - dropped
-		if h.whole(name, eni, left) {
-			dropped += sizeInAddresses(eni) - h.outgoing(eni)
-			entry.State = v1alpha1.PoolENIReleasing
-			continue
-		}
-		for _, address := range slices.Backward(h.free(name)) {
-			if left <= 0 || eni.Spec.PrefixCount > 0 {
-				break
-			}
-			h.put(address, name, v1alpha1.HolderReleasing, nil, o.now)
-			left--
-			dropped++
-		}
-	}
-	return dropped
-}
-
-func (h *holders) leastUsed() []string {
-	var names []string
-	for name, entry := range h.enis {
-		if h.resources[name] != nil && entry.Mode == v1alpha1.ModeShared && entry.State == v1alpha1.PoolENIActive {
-			names = append(names, name)
-		}
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(h.held(a), h.held(b)), strings.Compare(b, a))
-	})
-	return names
-}
-
-// handOver says what the record means for the ENIs' specs. It is acted upon only
-// once the record is stored.
-func (h *holders) handOver(_ observation, d *decision) {
-	for address, entry := range h.addresses {
-		eni := h.resources[entry.ENIName]
-		if entry.State == v1alpha1.HolderReleasing && eni != nil &&
-			!slices.Contains(eni.Spec.Release, v1alpha1.AddressOrPrefix(address)) {
-			d.releases[entry.ENIName] = append(d.releases[entry.ENIName], string(address))
-		}
-	}
-	for _, names := range d.releases {
-		slices.Sort(names)
-	}
-	for _, name := range slices.Sorted(maps.Keys(h.enis)) {
-		if h.enis[name].State == v1alpha1.PoolENIReleasing && h.resources[name] != nil {
-			d.removals = append(d.removals, name)
 		}
 	}
 }

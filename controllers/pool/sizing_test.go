@@ -48,6 +48,12 @@ func TestSurplusBeginsOnlyWithSomethingToGiveBack(t *testing.T) {
 			template: shared(v1alpha1.AddressTypeIPv4Prefix, 16),
 			spec:     v1alpha1.ElasticNetworkInterfaceSpec{Mode: v1alpha1.ModeShared, PrefixCount: 2},
 			status:   v1alpha1.ElasticNetworkInterfaceStatus{Prefixes: prefixes},
+			begins:   true,
+		},
+		"less than a prefix more than wanted": {
+			template: shared(v1alpha1.AddressTypeIPv4Prefix, 17),
+			spec:     v1alpha1.ElasticNetworkInterfaceSpec{Mode: v1alpha1.ModeShared, PrefixCount: 2},
+			status:   v1alpha1.ElasticNetworkInterfaceStatus{Prefixes: prefixes},
 		},
 		"an exclusive ENI more than wanted": {
 			template: v1alpha1.ENITemplate{Exclusive: &v1alpha1.ExclusiveBounds{Maximum: 1}},

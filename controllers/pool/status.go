@@ -47,15 +47,15 @@ func countShared(o observation, h *holders, s *sizing) *v1alpha1.SharedStatus {
 		return nil
 	}
 	counts := &v1alpha1.SharedStatus{Allocated: s.sharedAllocated, Cooling: s.sharedCooling, Desired: s.sharedDesired}
+	uses := h.uses()
 	for name, entry := range h.enis {
-		eni := h.resources[name]
-		if eni == nil || entry.Mode != v1alpha1.ModeShared || !entry.Ready || entry.State == v1alpha1.PoolENIReleasing {
+		if entry.Mode != v1alpha1.ModeShared || !h.usable(name) || entry.State == v1alpha1.PoolENIReleasing {
 			continue
 		}
 		if entry.State == v1alpha1.PoolENIActive {
 			counts.Free += int32(len(h.free(name))) //nolint:gosec // bounded by EC2
 		}
-		counts.Capacity += int32(h.held(name) + h.resting(name)) //nolint:gosec // bounded by EC2
+		counts.Capacity += uses[name].held + uses[name].resting
 	}
 	counts.Capacity += counts.Free
 	return counts
@@ -87,6 +87,7 @@ func setConditions(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoo
 		}
 		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 			Type: kind, Status: state, Reason: reason, Message: message, ObservedGeneration: o.pool.Generation,
+			LastTransitionTime: metav1.NewTime(o.now),
 		})
 	}
 	good := map[string]string{
@@ -120,13 +121,13 @@ func (o observation) troubleWith(condition string) *trouble {
 
 // shortMessage says what fits where the policy asks for more.
 func shortMessage(o observation, s *sizing) string {
-	if o.unit() > 1 && !o.limits.nitro {
+	if !o.carriesUnit() {
 		return fmt.Sprintf("%s carries no prefixes: only Nitro instance types do. Set addressType: IPv4, or select other nodes.",
 			o.limits.instanceType)
 	}
 	return fmt.Sprintf("%s has room for %d ENIs of this policy with up to %d addresses each, which is less than its minimum: "+
 		"the pool gets %d addresses and %d exclusive ENIs. Lower the minimum, or select larger instances.",
-		o.limits.instanceType, max(o.limits.slots-o.otherENIs, 0), o.limits.addressSlots*o.unit(), s.sharedSupply, s.exclusiveSupply)
+		o.limits.instanceType, max(o.limits.slots-o.otherENIs, 0), o.limits.addressSlots*o.unit(), s.sharedFits, s.exclusiveFits)
 }
 
 // readiness is True when the pool holds its minimum.
@@ -145,6 +146,9 @@ func readiness(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoolSta
 		return true, v1alpha1.ReasonReady, ""
 	case s.short:
 		return false, v1alpha1.ReasonInstanceTypeLimit, shortMessage(o, s)
+	case s.full:
+		return false, v1alpha1.ReasonInstanceFull, fmt.Sprintf(
+			"Every ENI slot of %s is taken: the pool reaches its minimum when claims release ENIs, or draining ENIs are gone", o.limits.instanceType)
 	}
 	reason, message = waitingFor(h)
 	return false, reason, message

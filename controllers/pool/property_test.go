@@ -1,0 +1,367 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// TestHistories runs random histories of one node against what must always hold.
+// More of them: go test ./controllers/pool -run TestHistories -rapid.checks=10000
+func TestHistories(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		t.Repeat(map[string]func(*rapid.T){
+			"createClaim":    w.drawClaim,
+			"createClaims":   func(t *rapid.T) { w.drawClaim(t); w.drawClaim(t); w.drawClaim(t) },
+			"deleteClaim":    func(*rapid.T) { w.withClaim(w.deleteClaim) },
+			"recreateClaim":  func(*rapid.T) { w.withClaim(w.recreateClaim) },
+			"loseFinalizer":  func(*rapid.T) { w.withClaim(func(uid types.UID) { w.say("vanished %s", uid); delete(w.claims, uid) }) },
+			"reconcile":      func(*rapid.T) { w.reconcile(w.fresh()) },
+			"reconcileAgain": func(*rapid.T) { w.reconcile(w.fresh()) },
+			"reconcileOld":   func(*rapid.T) { w.reconcile(w.old()) },
+			"crash":          w.crash,
+			"stepENI":        w.drawStep,
+			"stepENIs":       func(*rapid.T) { w.stepAll() },
+			"wait":           w.wait,
+			"changeBounds":   w.changeBounds,
+			"movePolicy":     w.movePolicy,
+			"loseRecord":     w.loseRecord,
+			"loseNode":       w.loseNode,
+			"":               w.check,
+		})
+		w.settle()
+	})
+}
+
+func (w *world) drawClaim(*rapid.T) {
+	mode, fixed := v1alpha1.ModeShared, (*v1alpha1.Address)(nil)
+	switch rapid.IntRange(0, 5).Draw(w.T, "kind") {
+	case 0:
+		mode = v1alpha1.ModeExclusive
+	case 1:
+		a := address(9, rapid.IntRange(1, 8).Draw(w.T, "address"))
+		fixed = &a
+	}
+	w.createClaim(fmt.Sprintf("web-%d", rapid.IntRange(0, 19).Draw(w.T, "name")), mode, fixed)
+}
+
+func (w *world) withClaim(do func(types.UID)) {
+	if uids := w.claimUIDs(); len(uids) > 0 {
+		do(rapid.SampledFrom(uids).Draw(w.T, "claim"))
+	}
+}
+
+func (w *world) recreateClaim(uid types.UID) {
+	claim := w.claims[uid]
+	delete(w.claims, uid)
+	w.createClaim(claim.Name, claim.Spec.Mode, claim.Spec.Address)
+}
+
+// old is a reading of which every part may be out of date.
+func (w *world) old() reading {
+	r := w.fresh()
+	r.enis = nil
+	if back := rapid.IntRange(0, min(2, len(w.pools)-1)).Draw(w.T, "pool versions back"); back > 0 {
+		r.pool = w.pools[len(w.pools)-1-back].DeepCopy()
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.enis)) {
+		versions := w.enis[name].versions
+		back := rapid.IntRange(0, len(versions)).Draw(w.T, "ENI versions back")
+		if back < len(versions) {
+			r.enis = append(r.enis, *versions[len(versions)-1-back].DeepCopy())
+		}
+	}
+	w.say("reading old versions")
+	return r
+}
+
+func (w *world) crash(*rapid.T) {
+	r := w.fresh()
+	r.steps = rapid.IntRange(1, 2).Draw(w.T, "steps")
+	w.say("crashing after step %d", r.steps)
+	w.reconcile(r)
+}
+
+func (w *world) drawStep(*rapid.T) {
+	if names := slices.Sorted(maps.Keys(w.enis)); len(names) > 0 {
+		w.stepENI(rapid.SampledFrom(names).Draw(w.T, "eni"), rapid.IntRange(0, 4).Draw(w.T, "twice") == 0)
+	}
+}
+
+func (w *world) stepAll() bool {
+	changed := false
+	for _, name := range slices.Sorted(maps.Keys(w.enis)) {
+		for steps := 0; w.enis[name] != nil && w.stepENI(name, false); steps++ {
+			if changed = true; steps > 20 {
+				w.Fatalf("ENI %s takes and gives back in circles", name)
+			}
+		}
+	}
+	return changed
+}
+
+func (w *world) wait(*rapid.T) {
+	w.now = w.now.Add(time.Duration(rapid.SampledFrom([]int{100, 5_000, 30_000, 600_000}).Draw(w.T, "ms")) * time.Millisecond)
+}
+
+func (w *world) changeBounds(*rapid.T) {
+	unit := w.spec.unit()
+	minimum := rapid.Int32Range(0, 8).Draw(w.T, "minimum") * unit
+	maximum := max(minimum, rapid.Int32Range(1, 20).Draw(w.T, "maximum")*unit)
+	exclusive := rapid.Int32Range(0, 2).Draw(w.T, "exclusive")
+	w.say("bounds %d..%d, exclusive %d", minimum, maximum, exclusive)
+	w.changePool(func(pool *v1alpha1.ENIPool) {
+		pool.Spec.Shared.MinimumIPs, pool.Spec.Shared.MaximumIPs = minimum, maximum
+		pool.Spec.Exclusive.Minimum = exclusive
+	})
+}
+
+// movePolicy takes the node to other subnets, to no policy, or back.
+func (w *world) movePolicy(*rapid.T) {
+	policy := rapid.SampledFrom([]string{"general", ""}).Draw(w.T, "policy")
+	w.spec.network.subnetIDs = []string{rapid.SampledFrom([]string{subnetA, subnetB}).Draw(w.T, "subnet")}
+	w.say("policy %q, subnets %v", policy, w.spec.network.subnetIDs)
+	w.changePool(func(pool *v1alpha1.ENIPool) { pool.Spec.PolicyName = policy })
+}
+
+// loseRecord wipes the status, or puts an old one in its place under another UID.
+func (w *world) loseRecord(*rapid.T) {
+	if rapid.IntRange(0, 3).Draw(w.T, "really") > 0 {
+		return
+	}
+	w.say("the record is lost")
+	lost := v1alpha1.ENIPoolStatus{}
+	if rapid.Bool().Draw(w.T, "restored") {
+		lost = *w.pools[rapid.IntRange(0, len(w.pools)-1).Draw(w.T, "backup")].Status.DeepCopy()
+		lost.PoolUID = "before"
+	}
+	w.changePool(func(pool *v1alpha1.ENIPool) { pool.Status = lost })
+	maps.DeleteFunc(w.leaving, func(a v1alpha1.Address, _ bool) bool { // Only what an ENI was told is still on its way.
+		for _, sim := range w.enis {
+			if covered(sim.latest().Spec.Release, a) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (w *world) loseNode(*rapid.T) {
+	if rapid.IntRange(0, 9).Draw(w.T, "really") == 0 {
+		w.say("the node is gone")
+		w.nodeGone = true
+	}
+}
+
+// judge holds a decision to what it may decide.
+func (w *world) judge(o observation, d decision) {
+	again := plan(o)
+	if !reflect.DeepEqual(d, again) {
+		w.Fatalf("the same observation, another decision:\n%s\n%s", render(o, d), render(o, again))
+	}
+	if shared := d.status.Shared; shared != nil && o.pool.Spec.Shared != nil && !o.draining() {
+		if shared.Desired < min(o.pool.Spec.Shared.MinimumIPs, shared.Desired) || shared.Desired > o.pool.Spec.Shared.MaximumIPs {
+			w.Fatalf("%d addresses desired", shared.Desired)
+		}
+	}
+	for _, entry := range d.status.Addresses {
+		if slices.Contains(d.removals, entry.ENIName) && entry.State == v1alpha1.HolderAllocated {
+			w.Fatalf("ENI %s is removed while %s is held", entry.ENIName, entry.Address)
+		}
+		if slices.Contains(d.releases[entry.ENIName], v1alpha1.AddressOrPrefix(entry.Address)) && entry.State != v1alpha1.HolderReleasing {
+			w.Fatalf("%s is released while %s", entry.Address, entry.State)
+		}
+	}
+	for _, entry := range d.status.ENIs {
+		if slices.Contains(d.removals, entry.Name) && entry.Claim != nil {
+			w.Fatalf("ENI %s is removed while it is held", entry.Name)
+		}
+	}
+	w.judgeGrowth(o, d)
+}
+
+// judgeGrowth: whoever makes the pool larger stays within the maximum.
+func (w *world) judgeGrowth(o observation, d decision) {
+	if o.draining() {
+		if len(d.creates) > 0 {
+			w.Fatalf("a pool without a policy grows")
+		}
+		return
+	}
+	before, after := int32(0), int32(0)
+	states := map[string]v1alpha1.PoolENI{}
+	for _, entry := range d.status.ENIs {
+		states[entry.Name] = entry
+	}
+	for i := range o.enis {
+		eni := o.enis[i].DeepCopy()
+		if entry := states[eni.Name]; entry.Mode != v1alpha1.ModeShared || entry.State != v1alpha1.PoolENIActive {
+			continue
+		}
+		before += specSize(eni) * unitOf(eni)
+		reshape(o, eni, d)
+		after += specSize(eni) * unitOf(eni)
+	}
+	for _, entry := range d.status.Addresses { // Set aside, they serve nobody.
+		if entry.State == v1alpha1.HolderQuarantined {
+			before, after = before-1, after-1
+		}
+	}
+	for _, n := range d.creates {
+		after += n.count * o.unit()
+	}
+	if after > before && after > o.pool.Spec.Shared.MaximumIPs {
+		w.Fatalf("the pool grows from %d to %d addresses, above %d:\n%s", before, after, o.pool.Spec.Shared.MaximumIPs, render(o, d))
+	}
+	if len(o.enis)+len(d.creates) > int(o.limits.slots) && len(d.creates) > 0 {
+		w.Fatalf("%d ENIs where %d fit", len(o.enis)+len(d.creates), o.limits.slots)
+	}
+}
+
+// judgeRecord holds a stored record to the one before it, and to EC2.
+func (w *world) judgeRecord(before *v1alpha1.ENIPool, o observation) {
+	stored := w.pool()
+	after := map[v1alpha1.Address]v1alpha1.PoolAddress{}
+	holding := map[types.UID]bool{}
+	for _, entry := range stored.Status.Addresses {
+		after[entry.Address] = entry
+		if entry.State == v1alpha1.HolderReleasing {
+			sim := w.enis[entry.ENIName]
+			w.leaving[entry.Address] = sim != nil && w.cloud[entry.Address] == sim.latest().Status.NetworkInterfaceID
+		}
+		if entry.State == v1alpha1.HolderAllocated {
+			if holding[entry.Claim.UID] {
+				w.Fatalf("claim %s holds twice", entry.Claim.UID)
+			}
+			holding[entry.Claim.UID] = true
+		}
+	}
+	if before.Status.PoolUID != before.UID || w.nodeGone {
+		return
+	}
+	held := map[v1alpha1.Address]bool{}
+	for _, entry := range before.Status.Addresses {
+		if entry.State != v1alpha1.HolderAllocated {
+			continue
+		}
+		held[entry.Address] = true
+		claim := w.claims[entry.Claim.UID]
+		alive := claim != nil && claim.DeletionTimestamp.IsZero()
+		if now := after[entry.Address]; alive && (now.State != v1alpha1.HolderAllocated || now.Claim.UID != entry.Claim.UID) {
+			w.Fatalf("%s was taken from claim %s", entry.Address, entry.Claim.UID)
+		}
+	}
+	for _, entry := range stored.Status.Addresses {
+		if entry.State == v1alpha1.HolderAllocated && !held[entry.Address] {
+			w.judgeAllocation(entry, o)
+		}
+	}
+}
+
+// judgeAllocation holds a new allocation to EC2, whatever the reading was.
+func (w *world) judgeAllocation(entry v1alpha1.PoolAddress, o observation) {
+	if w.leaving[entry.Address] {
+		w.Fatalf("%s was handed out on its way back to the subnet", entry.Address)
+	}
+	eni := o.eni(entry.ENIName)
+	if eni == nil || w.cloud[entry.Address] != eni.Status.NetworkInterfaceID {
+		w.Fatalf("%s was handed out, but EC2 has it on %q", entry.Address, w.cloud[entry.Address])
+	}
+	if other := w.inUse(entry.Address); other != nil && other.UID != entry.Claim.UID {
+		w.Fatalf("%s was handed to %s while %s uses it", entry.Address, entry.Claim.UID, other.UID)
+	}
+}
+
+// check holds Kubernetes to promise 1: what claims were told is theirs alone.
+func (w *world) check(*rapid.T) {
+	told := map[string]types.UID{}
+	for _, uid := range w.claimUIDs() {
+		status := w.claims[uid].Status
+		if status.Phase != v1alpha1.ClaimBound || status.Address == "" {
+			continue
+		}
+		key := status.Address
+		if w.claims[uid].Spec.Mode == v1alpha1.ModeExclusive {
+			key = status.NetworkInterfaceID
+		}
+		if other, taken := told[key]; taken {
+			w.Fatalf("%s is held by %s and by %s", key, other, uid)
+		}
+		told[key] = uid
+		if w.claims[uid].Spec.Mode == v1alpha1.ModeShared && w.cloud[v1alpha1.Address(status.Address)] == "" && !w.nodeGone {
+			w.Fatalf("claim %s has %s, which EC2 does not", uid, status.Address)
+		}
+	}
+}
+
+// settle lets everything come to rest, and expects it to.
+func (w *world) settle() {
+	for range 40 {
+		changed := w.stepAll()
+		changed = w.reconcile(w.fresh()) || changed
+		w.check(w.T)
+		if !changed && w.nothingDue() {
+			w.atRest()
+			return
+		}
+		if !changed {
+			w.now = w.now.Add(5 * time.Minute)
+		}
+	}
+	o, _ := w.observe(w.fresh())
+	w.Fatalf("no rest:\n%s", render(o, plan(o)))
+}
+
+func (w *world) nothingDue() bool {
+	o, _ := w.observe(w.fresh())
+	return plan(o).recheck == 0
+}
+
+// atRest: nothing is on its way, and whoever waits waits for good reason.
+func (w *world) atRest() {
+	o, _ := w.observe(w.fresh())
+	d := plan(o)
+	if !equality.Semantic.DeepEqual(d.status, o.pool.Status) || len(d.creates)+len(d.counts)+len(d.releases)+len(d.removals) > 0 {
+		w.Fatalf("not at rest:\n%s", render(o, d))
+	}
+	for _, entry := range d.status.Addresses {
+		tainted := entry.State == v1alpha1.HolderQuarantined && w.spec.unit() > 1 // Its prefix is in use.
+		if entry.State != v1alpha1.HolderAllocated && !tainted {
+			w.Fatalf("%s is %s at rest:\n%s", entry.Address, entry.State, render(o, d))
+		}
+	}
+	for i := range o.claims {
+		claim := &o.claims[i]
+		if !claim.DeletionTimestamp.IsZero() {
+			w.Fatalf("claim %s is not gone at rest", claim.UID)
+		}
+		if claim.Status.Phase == v1alpha1.ClaimPending && claim.Spec.Address == nil && !o.draining() {
+			reason, _ := whyPending(o, &d.status, claim)
+			if reason != v1alpha1.ReasonPoolAtMaximum && reason != v1alpha1.ReasonInstanceFull {
+				w.Fatalf("claim %s waits at rest: %s\n%s", claim.UID, reason, render(o, d))
+			}
+		}
+	}
+	if shared := d.status.Shared; !o.draining() && shared.Capacity < shared.Desired && shared.Capacity+o.unit() <= o.highest() && !instanceFull(o, &d.status, v1alpha1.ModeShared) {
+		w.Fatalf("%d of %d addresses at rest:\n%s", shared.Capacity, shared.Desired, render(o, d))
+	}
+	if o.draining() && len(holdersIn(&d.status)) == 0 && len(o.enis) > 0 {
+		w.Fatalf("%d ENIs are left of an empty pool without a policy", len(o.enis))
+	}
+}

@@ -1,0 +1,320 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// part is what an ENI takes and gives back as one: an address, or a prefix with
+// all of its addresses.
+type part struct {
+	name      v1alpha1.AddressOrPrefix
+	addresses []v1alpha1.Address
+	prefix    bool
+}
+
+// partsOf are the parts that an ENI carries.
+func partsOf(eni *v1alpha1.ElasticNetworkInterface) []part {
+	parts := make([]part, 0, len(eni.Status.Addresses)+len(eni.Status.Prefixes))
+	for i, address := range eni.Status.Addresses {
+		parts = append(parts, part{name: v1alpha1.AddressOrPrefix(address), addresses: eni.Status.Addresses[i : i+1]})
+	}
+	for _, prefix := range eni.Status.Prefixes {
+		parts = append(parts, part{name: v1alpha1.AddressOrPrefix(prefix), addresses: addressesIn(prefix), prefix: true})
+	}
+	return parts
+}
+
+func addressesIn(prefix v1alpha1.Prefix) []v1alpha1.Address {
+	parsed, err := netip.ParsePrefix(string(prefix))
+	if err != nil {
+		return nil
+	}
+	addresses := make([]v1alpha1.Address, 0, addressesPerPrefix)
+	for ip := parsed.Masked().Addr(); parsed.Contains(ip); ip = ip.Next() {
+		addresses = append(addresses, v1alpha1.Address(ip.String()))
+	}
+	return addresses
+}
+
+// offered are the addresses of an ENI for claims, those of its prefixes included.
+func offered(eni *v1alpha1.ElasticNetworkInterface) []v1alpha1.Address {
+	var addresses []v1alpha1.Address
+	for _, p := range partsOf(eni) {
+		addresses = append(addresses, p.addresses...)
+	}
+	return addresses
+}
+
+// covers says whether a name, of an address or a prefix, stands for an address.
+func covers(name v1alpha1.AddressOrPrefix, address v1alpha1.Address) bool {
+	if string(name) == string(address) {
+		return true
+	}
+	prefix, err := netip.ParsePrefix(string(name))
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(string(address))
+	return err == nil && prefix.Contains(ip)
+}
+
+// covered says whether any of the names stands for an address.
+func covered(names []v1alpha1.AddressOrPrefix, address v1alpha1.Address) bool {
+	return slices.ContainsFunc(names, func(name v1alpha1.AddressOrPrefix) bool { return covers(name, address) })
+}
+
+// carries says whether an ENI's status shows a name.
+func carries(eni *v1alpha1.ElasticNetworkInterface, name v1alpha1.AddressOrPrefix) bool {
+	return slices.Contains(eni.Status.Addresses, v1alpha1.Address(name)) || slices.Contains(eni.Status.Prefixes, v1alpha1.Prefix(name))
+}
+
+// ownParts are the parts of a shared ENI that it is not told to release. An older
+// copy of the ENI shows nothing to rely on.
+func (h *holders) ownParts(name string) []part {
+	eni, entry := h.resources[name], h.enis[name]
+	if eni == nil || entry.Mode != v1alpha1.ModeShared || eni.Generation < entry.Generation {
+		return nil
+	}
+	return slices.DeleteFunc(partsOf(eni), func(p part) bool { return slices.Contains(eni.Spec.Release, p.name) })
+}
+
+// freeParts are the parts of an ENI of which nothing is held or set aside.
+func (h *holders) freeParts(name string) []part {
+	return slices.DeleteFunc(h.ownParts(name), func(p part) bool { return h.has(p, func(*v1alpha1.PoolAddress) bool { return true }) })
+}
+
+// has says whether the record has an entry like this for any address of a part.
+func (h *holders) has(p part, like func(*v1alpha1.PoolAddress) bool) bool {
+	return slices.ContainsFunc(p.addresses, func(address v1alpha1.Address) bool {
+		entry := h.addresses[address]
+		return entry != nil && like(entry)
+	})
+}
+
+// leaves says whether the record has a part, as a whole, on its way back.
+func (h *holders) leaves(p part) bool {
+	return !slices.ContainsFunc(p.addresses, func(address v1alpha1.Address) bool {
+		entry := h.addresses[address]
+		return entry == nil || entry.State != v1alpha1.HolderReleasing
+	})
+}
+
+// settleReleases drops addresses that went back to the subnet: the ENI was told
+// to release them, and does not carry them any more. From then on older copies of
+// the ENI, which still show them, count for nothing.
+func (h *holders) settleReleases() {
+	for address, entry := range h.addresses {
+		eni := h.resources[entry.ENIName]
+		if entry.State != v1alpha1.HolderReleasing || eni == nil || !covered(eni.Spec.Release, address) {
+			continue
+		}
+		if !slices.ContainsFunc(partsOf(eni), func(p part) bool { return slices.Contains(p.addresses, address) }) {
+			record := h.enis[entry.ENIName]
+			record.Generation = max(record.Generation, eni.Generation)
+			delete(h.addresses, address)
+		}
+	}
+}
+
+// quarantineSurprises sets aside what appeared beyond the count asked for
+// (protocol 6), and sends what is quarantined back to the subnet.
+func (h *holders) quarantineSurprises(o observation) {
+	for name, eni := range h.resources {
+		if h.enis[name].Mode != v1alpha1.ModeShared {
+			continue
+		}
+		for _, prefix := range []bool{false, true} {
+			h.setAside(o, name, prefix, h.giving(eni).beyond(prefix))
+		}
+		for _, p := range partsOf(eni) {
+			h.returnQuarantined(o, name, p)
+		}
+		h.returnVanished(name, eni)
+	}
+}
+
+// returnVanished gives up what is quarantined and not carried any more, by a copy of
+// the ENI that shows all that was asked for.
+func (h *holders) returnVanished(name string, eni *v1alpha1.ElasticNetworkInterface) {
+	g := h.giving(eni)
+	if eni.Generation < h.enis[name].Generation || g.addressSurplus < 0 || g.prefixSurplus < 0 {
+		return
+	}
+	carried := offered(eni)
+	for address, entry := range h.addresses {
+		if entry.ENIName == name && entry.State == v1alpha1.HolderQuarantined && !slices.Contains(carried, address) {
+			entry.State = v1alpha1.HolderReleasing
+		}
+	}
+}
+
+// setAside quarantines so many free parts of an ENI, the last ones first.
+func (h *holders) setAside(o observation, name string, prefix bool, count int32) {
+	if count <= 0 {
+		return
+	}
+	for _, p := range slices.Backward(h.freeParts(name)) {
+		if count <= 0 {
+			return
+		}
+		if p.prefix != prefix {
+			continue
+		}
+		for _, address := range p.addresses {
+			h.put(address, name, v1alpha1.HolderQuarantined, nil, o.now)
+		}
+		count--
+	}
+}
+
+// returnQuarantined sends a part with a quarantined address back to the subnet. A
+// prefix goes as a whole, once nothing of it is held or rests; until then nothing
+// more of it is handed out.
+func (h *holders) returnQuarantined(o observation, name string, p part) {
+	quarantined := func(entry *v1alpha1.PoolAddress) bool { return entry.State == v1alpha1.HolderQuarantined }
+	taken := func(entry *v1alpha1.PoolAddress) bool {
+		return entry.State == v1alpha1.HolderAllocated || entry.State == v1alpha1.HolderCooling
+	}
+	if !h.has(p, quarantined) {
+		return
+	}
+	state := v1alpha1.HolderReleasing
+	if h.has(p, taken) {
+		state = v1alpha1.HolderQuarantined
+	}
+	for _, address := range p.addresses {
+		switch entry := h.addresses[address]; {
+		case entry == nil:
+			h.put(address, name, state, nil, o.now)
+		case entry.State == v1alpha1.HolderQuarantined:
+			entry.State = state
+		}
+	}
+}
+
+// giving is what an ENI gives back, in parts.
+type giving struct {
+	// names are on their way back by the record, but the ENI is not told yet.
+	names []v1alpha1.AddressOrPrefix
+	// told are named in the ENI's spec and still carried.
+	told int32
+	// surplus is how many parts it carries beyond its counts and those it was told
+	// to release; negative: it waits for more.
+	addressSurplus, prefixSurplus int32
+	// addresses and prefixes are how many of the names it carries.
+	addresses, prefixes int32
+}
+
+// giving compares the record with what an ENI carries and is told.
+func (h *holders) giving(eni *v1alpha1.ElasticNetworkInterface) giving {
+	g := giving{addressSurplus: -eni.Spec.AddressCount, prefixSurplus: -eni.Spec.PrefixCount}
+	carried := map[v1alpha1.Address]bool{}
+	for _, p := range partsOf(eni) {
+		g.count(eni, p, h.leaves(p))
+		for _, address := range p.addresses {
+			carried[address] = true
+		}
+	}
+	for address, entry := range h.addresses {
+		leaving := entry.ENIName == eni.Name && entry.State == v1alpha1.HolderReleasing
+		if leaving && !carried[address] && !covered(eni.Spec.Release, address) {
+			// Gone by itself: named all the same, so that the record settles.
+			g.names = append(g.names, v1alpha1.AddressOrPrefix(address))
+		}
+	}
+	slices.Sort(g.names)
+	return g
+}
+
+func (g *giving) count(eni *v1alpha1.ElasticNetworkInterface, p part, leaves bool) {
+	told := slices.Contains(eni.Spec.Release, p.name)
+	switch {
+	case told:
+		g.told++
+	case p.prefix:
+		g.prefixSurplus++
+	default:
+		g.addressSurplus++
+	}
+	switch {
+	case told || !leaves:
+	case p.prefix:
+		g.names = append(g.names, p.name)
+		g.prefixes++
+	default:
+		g.names = append(g.names, p.name)
+		g.addresses++
+	}
+}
+
+// underway says whether an ENI gives anything back at the moment.
+func (g giving) underway() bool { return len(g.names) > 0 || g.told > 0 }
+
+// beyond is how many parts there are beyond the count without those on their way
+// back; negative: the count includes some of those.
+func (g giving) beyond(prefix bool) int32 {
+	if prefix {
+		return g.prefixSurplus - g.prefixes
+	}
+	return g.addressSurplus - g.addresses
+}
+
+// handOver says what the record means for the ENIs' specs. It is acted upon only
+// once the record is stored.
+func (h *holders) handOver(d *decision) {
+	uses := h.uses()
+	for _, name := range slices.Sorted(maps.Keys(h.resources)) {
+		eni, entry := h.resources[name], h.enis[name]
+		if entry.State == v1alpha1.PoolENIReleasing && entry.Claim == nil && uses[name].held == 0 {
+			d.removals = append(d.removals, name)
+			continue
+		}
+		g := h.giving(eni)
+		if len(g.names) == 0 {
+			continue
+		}
+		d.releases[name] = g.names
+		if size := h.size(eni); size != specSize(eni) {
+			d.counts[name] = size
+		}
+	}
+}
+
+// size is an ENI's count of addresses or prefixes without what it gives back. One
+// that gives back takes nothing meanwhile, so its count falls to what will be left:
+// EC2 may assign the very address that the ENI is told to release.
+func (h *holders) size(eni *v1alpha1.ElasticNetworkInterface) int32 {
+	g := h.giving(eni)
+	if len(g.names) == 0 {
+		return specSize(eni)
+	}
+	return specSize(eni) + min(g.beyond(inPrefixes(eni)), 0)
+}
+
+// specSize is an ENI's count of addresses, or prefixes, in its spec.
+func specSize(eni *v1alpha1.ElasticNetworkInterface) int32 {
+	return eni.Spec.AddressCount + eni.Spec.PrefixCount // One of them is 0.
+}
+
+// inPrefixes says whether an ENI is filled with prefixes.
+func inPrefixes(eni *v1alpha1.ElasticNetworkInterface) bool {
+	return eni.Spec.PrefixCount > 0
+}
+
+// unitOf is the number of addresses of one of an ENI's slots.
+func unitOf(eni *v1alpha1.ElasticNetworkInterface) int32 {
+	if inPrefixes(eni) {
+		return addressesPerPrefix
+	}
+	return 1
+}

@@ -1,0 +1,439 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// world is one node with its pool, as Kubernetes and EC2 have it. Kubernetes
+// keeps every version of the pool and the ENIs, so that a reconcile may read old
+// ones; a write that is based on an old version is refused. EC2 hands out the
+// lowest free address, so that what was released comes back at once.
+type world struct {
+	*rapid.T
+	now    time.Time
+	spec   *fixture // bounds, limits, network
+	pools  []*v1alpha1.ENIPool
+	enis   map[string]*simulatedENI
+	claims map[types.UID]*v1alpha1.ENIClaim
+	// cloud says which ENI an address is assigned to.
+	cloud map[v1alpha1.Address]string
+	// leaving are addresses that the record gave up and EC2 still has assigned.
+	leaving  map[v1alpha1.Address]bool
+	nodeGone bool
+	made     int
+	said     []string
+}
+
+// simulatedENI is an ENI's resource with all its versions, the latest last.
+type simulatedENI struct {
+	versions []v1alpha1.ElasticNetworkInterface
+	attached bool
+}
+
+func (s *simulatedENI) latest() *v1alpha1.ElasticNetworkInterface {
+	return s.versions[len(s.versions)-1].DeepCopy()
+}
+
+func newWorld(t *rapid.T) *world {
+	f := newFixture().bounds(2, 3, 14).exclusive(0, 0, 2).limit(4, 6)
+	if rapid.Bool().Draw(t, "prefixes") {
+		f.bounds(16, 3, 64).prefixes().limit(4, 2)
+	}
+	w := &world{T: t, now: start, spec: f, enis: map[string]*simulatedENI{}, claims: map[types.UID]*v1alpha1.ENIClaim{},
+		cloud: map[v1alpha1.Address]string{}, leaving: map[v1alpha1.Address]bool{}}
+	f.pool.Status = v1alpha1.ENIPoolStatus{}
+	f.pool.ResourceVersion = "0"
+	w.pools = []*v1alpha1.ENIPool{f.pool}
+	return w
+}
+
+func (w *world) say(format string, args ...any) {
+	w.said = append(w.said, fmt.Sprintf(format, args...))
+	w.Logf(format, args...)
+}
+
+func (w *world) pool() *v1alpha1.ENIPool { return w.pools[len(w.pools)-1].DeepCopy() }
+
+// writePool stores a version of the pool, unless another came between.
+func (w *world) writePool(pool *v1alpha1.ENIPool) bool {
+	latest := w.pools[len(w.pools)-1]
+	if pool.ResourceVersion != latest.ResourceVersion {
+		return false
+	}
+	pool = pool.DeepCopy()
+	pool.ResourceVersion = fmt.Sprint(len(w.pools))
+	for i := range pool.Status.Addresses { // The API keeps seconds.
+		at := &pool.Status.Addresses[i].Since
+		*at = metav1.NewTime(at.Truncate(time.Second))
+	}
+	w.pools = append(w.pools, pool)
+	return true
+}
+
+func (w *world) changePool(how func(*v1alpha1.ENIPool)) {
+	pool := w.pool()
+	how(pool)
+	pool.Generation++
+	w.writePool(pool)
+}
+
+// writeENI stores a version of an ENI; a changed spec is a new generation.
+func (w *world) writeENI(eni *v1alpha1.ElasticNetworkInterface) bool {
+	sim := w.enis[eni.Name]
+	if sim == nil {
+		return false
+	}
+	latest := sim.latest()
+	if eni.ResourceVersion != latest.ResourceVersion || eni.UID != latest.UID {
+		return false
+	}
+	if equality.Semantic.DeepEqual(eni, latest) {
+		return true
+	}
+	eni = eni.DeepCopy()
+	if !equality.Semantic.DeepEqual(eni.Spec, latest.Spec) {
+		eni.Generation++
+	}
+	eni.ResourceVersion = fmt.Sprint(len(sim.versions))
+	sim.versions = append(sim.versions, *eni)
+	return true
+}
+
+// --- claims ---
+
+func (w *world) createClaim(name string, mode v1alpha1.Mode, fixed *v1alpha1.Address) {
+	for _, claim := range w.claims {
+		if claim.Name == name {
+			return
+		}
+	}
+	w.made++
+	uid := types.UID(fmt.Sprintf("%s#%d", name, w.made))
+	w.claims[uid] = &v1alpha1.ENIClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: uid, CreationTimestamp: metav1.NewTime(w.now)},
+		Spec:       v1alpha1.ENIClaimSpec{NodeName: nodeName, Mode: mode, Address: fixed},
+	}
+	w.say("create claim %s %s", uid, mode)
+}
+
+func (w *world) deleteClaim(uid types.UID) {
+	claim := w.claims[uid]
+	w.say("delete claim %s", uid)
+	if len(claim.Finalizers) == 0 {
+		delete(w.claims, uid)
+		return
+	}
+	if claim.DeletionTimestamp.IsZero() {
+		now := metav1.NewTime(w.now)
+		claim.DeletionTimestamp = &now
+	}
+}
+
+func (w *world) claimUIDs() []types.UID { return slices.Sorted(maps.Keys(w.claims)) }
+
+// inUse says whether a live claim was told that it holds an address.
+func (w *world) inUse(address v1alpha1.Address) *v1alpha1.ENIClaim {
+	for _, claim := range w.claims {
+		if claim.Status.Phase == v1alpha1.ClaimBound && claim.Status.Address == string(address) {
+			return claim
+		}
+	}
+	return nil
+}
+
+// --- EC2 and the ENI controller ---
+
+// stepENI does the next thing that an ENI needs, and reports it in its status.
+func (w *world) stepENI(name string, twice bool) bool {
+	sim := w.enis[name]
+	eni := sim.latest()
+	switch {
+	case !eni.DeletionTimestamp.IsZero():
+		return w.stepDeletion(sim, eni)
+	case eni.Status.NetworkInterfaceID == "":
+		eni.Status.NetworkInterfaceID = "eni-of-" + string(eni.UID)
+		eni.Status.SubnetID, eni.Status.SubnetCIDR = string(eni.Spec.SubnetIDs[0]), "10.0.0.0/16"
+		eni.Status.PrimaryAddress = "10.1.0." + eni.Name[len(instanceID)+1:]
+		w.assign(eni, eni.Spec.AddressCount, eni.Spec.PrefixCount)
+		w.say("created %s", name)
+	case !sim.attached:
+		sim.attached = true
+		w.say("attached %s", name)
+	case w.unassign(eni):
+	default:
+		addresses := eni.Spec.AddressCount - int32(len(eni.Status.Addresses))
+		prefixes := eni.Spec.PrefixCount - int32(len(eni.Status.Prefixes))
+		w.assign(eni, addresses, prefixes)
+		if twice && (addresses > 0 || prefixes > 0) {
+			w.assign(eni, addresses, prefixes) // The answer was lost, and a retry did it again.
+		}
+	}
+	return w.report(sim, eni)
+}
+
+func (w *world) report(sim *simulatedENI, eni *v1alpha1.ElasticNetworkInterface) bool {
+	slices.Sort(eni.Status.Addresses)
+	slices.Sort(eni.Status.Prefixes)
+	condition := func(kind string, good bool) {
+		state := metav1.ConditionFalse
+		if good {
+			state = metav1.ConditionTrue
+		}
+		meta.SetStatusCondition(&eni.Status.Conditions, metav1.Condition{Type: kind, Status: state, Reason: v1alpha1.ReasonInProgress,
+			LastTransitionTime: metav1.NewTime(start)})
+	}
+	full := len(eni.Status.Addresses) >= int(eni.Spec.AddressCount) && len(eni.Status.Prefixes) >= int(eni.Spec.PrefixCount)
+	condition(v1alpha1.ConditionAttached, sim.attached)
+	condition(v1alpha1.ConditionReady, sim.attached && full && eni.DeletionTimestamp.IsZero())
+	before := len(sim.versions)
+	w.writeENI(eni)
+	return len(sim.versions) > before
+}
+
+func (w *world) stepDeletion(sim *simulatedENI, eni *v1alpha1.ElasticNetworkInterface) bool {
+	if !eni.Spec.Drained && !w.nodeGone {
+		return w.report(sim, eni)
+	}
+	for address, owner := range w.cloud {
+		if owner == eni.Status.NetworkInterfaceID {
+			w.giveBack(address)
+		}
+	}
+	for _, claim := range w.claims {
+		if claim.Status.Phase == v1alpha1.ClaimBound && claim.Status.ENIName == eni.Name && !w.nodeGone {
+			w.Fatalf("ENI %s was deleted under claim %s", eni.Name, claim.UID)
+		}
+	}
+	w.say("deleted %s", eni.Name)
+	delete(w.enis, eni.Name)
+	return true
+}
+
+// unassign gives back what the spec names.
+func (w *world) unassign(eni *v1alpha1.ElasticNetworkInterface) bool {
+	named := func(name v1alpha1.AddressOrPrefix) bool {
+		return slices.Contains(eni.Spec.Release, name) && carries(eni, name)
+	}
+	if !slices.ContainsFunc(eni.Spec.Release, named) {
+		return false
+	}
+	for _, p := range partsOf(eni) {
+		if !named(p.name) {
+			continue
+		}
+		for _, address := range p.addresses {
+			w.giveBack(address)
+		}
+	}
+	w.say("unassigned %v from %s", eni.Spec.Release, eni.Name)
+	eni.Status.Addresses = slices.DeleteFunc(eni.Status.Addresses, func(a v1alpha1.Address) bool { return named(v1alpha1.AddressOrPrefix(a)) })
+	eni.Status.Prefixes = slices.DeleteFunc(eni.Status.Prefixes, func(p v1alpha1.Prefix) bool { return named(v1alpha1.AddressOrPrefix(p)) })
+	return true
+}
+
+func (w *world) giveBack(address v1alpha1.Address) {
+	if claim := w.inUse(address); claim != nil && !w.nodeGone {
+		w.Fatalf("%s went back to the subnet under claim %s", address, claim.UID)
+	}
+	delete(w.cloud, address)
+	delete(w.leaving, address)
+}
+
+// assign takes the lowest free addresses and prefixes of the subnet.
+func (w *world) assign(eni *v1alpha1.ElasticNetworkInterface, addresses, prefixes int32) {
+	if addresses <= 0 && prefixes <= 0 {
+		return
+	}
+	for last := 1; addresses > 0; last++ {
+		if a := address(9, last); w.cloud[a] == "" {
+			w.cloud[a] = eni.Status.NetworkInterfaceID
+			eni.Status.Addresses = append(eni.Status.Addresses, a)
+			addresses--
+		}
+	}
+	for i := 0; prefixes > 0; i++ {
+		p := v1alpha1.Prefix(fmt.Sprintf("10.0.8.%d/28", 16*i))
+		if inside := addressesIn(p); w.cloud[inside[0]] == "" {
+			for _, a := range inside {
+				w.cloud[a] = eni.Status.NetworkInterfaceID
+			}
+			eni.Status.Prefixes = append(eni.Status.Prefixes, p)
+			prefixes--
+		}
+	}
+	w.say("assigned to %s: now %v %v", eni.Name, eni.Status.Addresses, eni.Status.Prefixes)
+}
+
+// --- the pool controller ---
+
+// reading is what a reconcile reads and how far it gets.
+type reading struct {
+	pool *v1alpha1.ENIPool
+	enis []v1alpha1.ElasticNetworkInterface
+	// steps after which the process dies: 1 the decision is stored, 2 the claims
+	// are told, 3 all is done.
+	steps int
+}
+
+func (w *world) fresh() reading {
+	r := reading{pool: w.pool(), steps: 3}
+	for _, name := range slices.Sorted(maps.Keys(w.enis)) {
+		r.enis = append(r.enis, *w.enis[name].latest())
+	}
+	return r
+}
+
+func (w *world) observe(r reading) (observation, bool) {
+	o := w.spec.observation
+	o.pool, o.enis, o.now, o.nodeGone = r.pool, r.enis, w.now, w.nodeGone
+	o.claims, o.vanished = nil, map[string]bool{}
+	for _, uid := range w.claimUIDs() {
+		o.claims = append(o.claims, *w.claims[uid].DeepCopy())
+	}
+	for _, holder := range holdersIn(&r.pool.Status) {
+		if w.claims[holder.UID] == nil {
+			o.vanished[string(holder.UID)] = true
+		}
+	}
+	for name, id := range expectedENIs(r.pool, o.claims) { // As confirmENIs does.
+		cached, sim := o.eni(name), w.enis[name]
+		if cached != nil && (id == "" || id == cached.Status.NetworkInterfaceID) {
+			continue
+		}
+		if (sim != nil) != (cached != nil) || (sim != nil && sim.latest().ResourceVersion != cached.ResourceVersion) {
+			return o, false
+		}
+	}
+	return o, true
+}
+
+// reconcile does what the controller does, and says whether anything changed.
+func (w *world) reconcile(r reading) bool {
+	o, ok := w.observe(r)
+	if !ok {
+		return true
+	}
+	changed := w.prepare(o)
+	before := w.pool()
+	d := plan(o)
+	w.judge(o, d)
+	r.pool = r.pool.DeepCopy()
+	if !equality.Semantic.DeepEqual(d.status, r.pool.Status) {
+		r.pool.Status = d.status
+		if !w.writePool(r.pool) {
+			return true // Somebody else wrote: the decision is void.
+		}
+		w.judgeRecord(before, o)
+		changed = true
+	}
+	o.pool = w.pool()
+	if o.pool.ResourceVersion != r.pool.ResourceVersion {
+		o.pool = r.pool // Nothing was written, so that nobody noticed that it is old.
+	}
+	if r.steps > 1 {
+		changed = w.tell(o) || changed
+	}
+	if r.steps > 2 {
+		changed = w.changeENIs(o, d) || changed
+	}
+	return changed
+}
+
+// prepare is what prepareClaims does.
+func (w *world) prepare(o observation) bool {
+	changed := false
+	for i := range o.claims {
+		claim := &o.claims[i]
+		switch {
+		case claim.DeletionTimestamp.IsZero() && len(claim.Finalizers) == 0:
+			claim.Finalizers = []string{v1alpha1.Finalizer}
+		case !claim.DeletionTimestamp.IsZero() && claim.Status.Address != "":
+			surrender(claim)
+		default:
+			continue
+		}
+		changed = true
+		w.claims[claim.UID] = claim.DeepCopy()
+	}
+	return changed
+}
+
+// tell is what tellClaims does.
+func (w *world) tell(o observation) bool {
+	changed := false
+	for i := range o.claims {
+		claim := &o.claims[i]
+		v := verdictOn(o, &o.pool.Status, claim)
+		if !claim.DeletionTimestamp.IsZero() {
+			if v.phase != v1alpha1.ClaimBound {
+				delete(w.claims, claim.UID)
+				changed = true
+			}
+			continue
+		}
+		if v.phase == v1alpha1.ClaimLost && claim.Status.Phase == v1alpha1.ClaimBound && o.pool.ResourceVersion != w.pool().ResourceVersion {
+			return true
+		}
+		before := claim.DeepCopy()
+		applyVerdict(claim, v, metav1.NewTime(o.now))
+		if !equality.Semantic.DeepEqual(before, claim) {
+			w.say("claim %s is %s %s", claim.UID, claim.Status.Phase, claim.Status.Address)
+			w.claims[claim.UID] = claim.DeepCopy()
+			changed = true
+		}
+	}
+	return changed
+}
+
+// changeENIs is what the controller's does.
+func (w *world) changeENIs(o observation, d decision) bool {
+	for _, n := range d.creates {
+		if w.enis[n.name] != nil {
+			return true
+		}
+		w.made++
+		eni := buildENI(o, n)
+		eni.UID, eni.Generation, eni.ResourceVersion = types.UID(fmt.Sprint(w.made)), 1, "0"
+		w.enis[n.name] = &simulatedENI{versions: []v1alpha1.ElasticNetworkInterface{*eni}}
+		w.say("new ENI %s %s of %d", n.name, n.mode, n.count)
+	}
+	changed := len(d.creates) > 0
+	for i := range o.enis {
+		eni := o.enis[i].DeepCopy()
+		if slices.Contains(d.removals, eni.Name) {
+			eni.Spec.Drained = true
+			now := metav1.NewTime(w.now.Truncate(time.Second))
+			if eni.DeletionTimestamp.IsZero() {
+				eni.DeletionTimestamp = &now
+			}
+		} else {
+			reshape(o, eni, d)
+		}
+		if equality.Semantic.DeepEqual(*eni, o.enis[i]) {
+			continue
+		}
+		changed = true
+		if !w.writeENI(eni) {
+			return true
+		}
+		w.say("changed %s: count %d/%d, release %v, drained %v", eni.Name, eni.Spec.AddressCount, eni.Spec.PrefixCount, eni.Spec.Release, eni.Spec.Drained)
+	}
+	return changed
+}
