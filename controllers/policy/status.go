@@ -79,12 +79,23 @@ func (r *StatusReconciler) find(ctx context.Context, policy *v1alpha1.ENIPolicy)
 	if err := r.client.List(ctx, pools, client.MatchingFields{index.PolicyName: policy.Name}); err != nil {
 		return found, err
 	}
-	for i := range pools.Items {
-		if pools.Items[i].DeletionTimestamp.IsZero() && ready(&pools.Items[i]) {
-			found.readyPools++
+	found.countReady(pools.Items)
+	return found, nil
+}
+
+// countReady counts the pools of governed Nodes that are ready. A pool whose Node
+// is missing, or stands for another instance, is none of those.
+func (f *findings) countReady(pools []v1alpha1.ENIPool) {
+	governed := map[string]bool{}
+	for _, node := range f.governed {
+		governed[node] = true
+	}
+	for i := range pools {
+		pool := &pools[i]
+		if governed[pool.Name] && pool.DeletionTimestamp.IsZero() && pool.Spec.NodeGoneSince == nil && ready(pool) {
+			f.readyPools++
 		}
 	}
-	return found, nil
 }
 
 // judge sorts a Node in: governed by this policy, by a stronger one, or unusable.

@@ -1,0 +1,210 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+const (
+	thisInstance  = "i-0123456789abcdef0"
+	otherInstance = "i-0123456789abcdef1"
+	grace         = 5 * time.Minute
+)
+
+var start = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) *metav1.Time {
+	at := metav1.NewTime(start.Add(-d))
+	return &at
+}
+
+func policyNamed(name string, change ...func(*v1alpha1.ENIPolicy)) *v1alpha1.ENIPolicy {
+	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: *ago(time.Hour)}}
+	policy.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: 4, MaximumIPs: 20}
+	for _, how := range change {
+		how(policy)
+	}
+	return policy
+}
+
+// poolOf is a pool that the policy "general" made for this instance.
+func poolOf(change ...func(*v1alpha1.ENIPool)) *v1alpha1.ENIPool {
+	pool := &v1alpha1.ENIPool{ObjectMeta: metav1.ObjectMeta{Name: "node"}}
+	pool.Spec = v1alpha1.ENIPoolSpec{NodeName: "node", InstanceID: thisInstance, PolicyName: "general", ENITemplate: policyNamed("general").Spec.ENITemplate}
+	for _, how := range change {
+		how(pool)
+	}
+	return pool
+}
+
+func goneFor(d time.Duration) func(*v1alpha1.ENIPool) {
+	return func(pool *v1alpha1.ENIPool) { pool.Spec.NodeGoneSince = ago(d) }
+}
+
+func ungoverned(pool *v1alpha1.ENIPool) { pool.Spec.PolicyName = "" }
+
+func deleting(pool *v1alpha1.ENIPool) { pool.DeletionTimestamp = ago(0) }
+
+func holding(state v1alpha1.HolderState) func(*v1alpha1.ENIPool) {
+	return func(pool *v1alpha1.ENIPool) {
+		pool.Status.Addresses = []v1alpha1.PoolAddress{{Address: "10.0.1.5", State: state}}
+	}
+}
+
+func holdingENI(pool *v1alpha1.ENIPool) {
+	pool.Status.ENIs = []v1alpha1.PoolENI{{Name: "eni", Claim: &v1alpha1.ClaimReference{Name: "a"}}}
+}
+
+func TestPlan(t *testing.T) {
+	here := nodeState{name: "node", exists: true, instanceID: thisInstance}
+	replaced := nodeState{name: "node", exists: true, instanceID: otherInstance}
+	nameless := nodeState{name: "node", exists: true}
+	missing := nodeState{name: "node"}
+	general := policyNamed("general")
+	for _, row := range []struct {
+		name   string
+		o      observation
+		action poolAction
+		wait   time.Duration
+		// policy and goneFor are of the spec that the pool gets.
+		policy  string
+		goneFor time.Duration
+	}{
+		{"a node that a policy selects", observation{node: here, winner: general}, createPool, 0, "general", 0},
+		{"a node that no policy selects", observation{node: here}, keepPool, 0, "", 0},
+		{"a node that is no EC2 instance", observation{node: nameless, winner: general}, keepPool, 0, "", 0},
+		{"no node, no pool", observation{node: missing}, keepPool, 0, "", 0},
+		{"a node with its pool", observation{node: here, winner: general, pool: poolOf()}, updatePool, 0, "general", 0},
+		{"a node that moved to another policy", observation{node: here, winner: policyNamed("special"), pool: poolOf()}, updatePool, 0, "special", 0},
+		{"a pool that is being deleted is finished first", observation{node: here, winner: general, pool: poolOf(deleting)}, keepPool, 0, "", 0},
+		{"another instance under the name, while the old pool is being deleted", observation{node: replaced, winner: general, pool: poolOf(deleting)},
+			keepPool, 0, "", 0},
+
+		{"a node that is missing is waited for", observation{node: missing, pool: poolOf()}, updatePool, 0, "general", 0},
+		{"another instance under its name is like a missing node", observation{node: replaced, winner: general, pool: poolOf()},
+			updatePool, 0, "general", 0},
+		{"so is a node without an instance", observation{node: nameless, winner: general, pool: poolOf()}, updatePool, 0, "general", 0},
+		{"waiting: EC2 is asked now and then", observation{node: missing, pool: poolOf(goneFor(time.Minute))}, awaitNode, instancePoll, "", 0},
+		{"waiting: the grace ends before the next question", observation{node: missing, pool: poolOf(goneFor(grace - time.Second))},
+			awaitNode, time.Second, "", 0},
+		{"the grace is over, at its end exactly", observation{node: missing, pool: poolOf(goneFor(grace))}, deletePool, 0, "", 0},
+		{"EC2 says that the instance is gone", observation{node: missing, instanceGone: true, pool: poolOf(goneFor(time.Second))}, deletePool, 0, "", 0},
+		{"what EC2 says counts only once the node is missing", observation{node: here, winner: general, instanceGone: true, pool: poolOf()},
+			updatePool, 0, "general", 0},
+		{"the same instance came back", observation{node: here, winner: general, pool: poolOf(goneFor(time.Minute))}, updatePool, 0, "general", 0},
+		{"the same instance came back, to no policy", observation{node: here, pool: poolOf(goneFor(time.Minute))}, updatePool, 0, "", 0},
+		{"a missing node without a policy is waited for too", observation{node: missing, pool: poolOf(ungoverned, goneFor(time.Minute))},
+			awaitNode, instancePoll, "", 0},
+
+		{"no policy any more: it stops growing first", observation{node: here, pool: poolOf()}, updatePool, 0, "", 0},
+		{"no policy and empty: it goes", observation{node: here, pool: poolOf(ungoverned)}, deletePool, 0, "", 0},
+		{"no policy, an address is held", observation{node: here, pool: poolOf(ungoverned, holding(v1alpha1.HolderAllocated))}, updatePool, 0, "", 0},
+		{"no policy, an ENI is held", observation{node: here, pool: poolOf(ungoverned, holdingENI)}, updatePool, 0, "", 0},
+		{"no policy, an address rests", observation{node: here, pool: poolOf(ungoverned, holding(v1alpha1.HolderCooling))}, deletePool, 0, "", 0},
+		{"no policy, an address is on its way back", observation{node: here, pool: poolOf(ungoverned, holding(v1alpha1.HolderReleasing))},
+			deletePool, 0, "", 0},
+		{"a policy again", observation{node: here, winner: general, pool: poolOf(ungoverned)}, updatePool, 0, "general", 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			row.o.now, row.o.grace = start, grace
+			d := plan(row.o)
+			assert.Equal(t, d.action, row.action)
+			assert.Equal(t, d.wait, row.wait)
+			assert.Equal(t, d.spec.PolicyName, row.policy)
+			waits := row.o.pool != nil && row.action == updatePool && row.o.node.instanceID != row.o.pool.Spec.InstanceID
+			assert.Equal(t, d.spec.NodeGoneSince != nil, waits)
+			if waits {
+				assert.Assert(t, d.spec.NodeGoneSince.Time.Equal(start))
+			}
+			if row.action == createPool || row.action == updatePool {
+				assert.Equal(t, d.spec.InstanceID, thisInstance, "who a node is never changes")
+				assert.Equal(t, d.spec.NodeName, "node")
+			}
+		})
+	}
+}
+
+// TestUnchanged: a pool that is as it should be gets the very spec it has, so that
+// nothing is written.
+func TestUnchanged(t *testing.T) {
+	here := nodeState{name: "node", exists: true, instanceID: thisInstance}
+	for name, o := range map[string]observation{
+		"governed":                 {node: here, winner: policyNamed("general"), pool: poolOf()},
+		"without a policy, in use": {node: here, pool: poolOf(ungoverned, holdingENI)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o.now, o.grace = start, grace
+			before := o.pool.DeepCopy()
+			assert.DeepEqual(t, plan(o).spec, before.Spec)
+			assert.DeepEqual(t, o.pool, before)
+		})
+	}
+}
+
+// TestSpecFor: a pool gets all of the policy's template, and shares nothing with it.
+func TestSpecFor(t *testing.T) {
+	index := int32(2)
+	winner := policyNamed("general", func(policy *v1alpha1.ENIPolicy) {
+		policy.Spec.ENITemplate = v1alpha1.ENITemplate{
+			ClaimNamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "payments"}}, MinDeviceIndex: &index,
+			SubnetSelectorTerms:        []v1alpha1.SubnetSelectorTerm{{Tags: map[string]v1alpha1.TagValue{"role": "pods"}}},
+			SecurityGroupSelectorTerms: []v1alpha1.SecurityGroupSelectorTerm{{Name: "pods"}},
+			Shared:                     &v1alpha1.SharedBounds{MaximumIPs: 9}, Exclusive: &v1alpha1.ExclusiveBounds{Maximum: 2}, IPAM: "shared",
+			StartupTaint: "example.com/wait", Tags: map[string]v1alpha1.TagValue{"team": "payments"}, DeletionPolicy: v1alpha1.DeletionPolicyRetain,
+		}
+	})
+	spec := specFor(observation{node: nodeState{name: "node", instanceID: thisInstance}, winner: winner})
+	assert.DeepEqual(t, spec, v1alpha1.ENIPoolSpec{NodeName: "node", InstanceID: thisInstance, PolicyName: "general",
+		ENITemplate: winner.Spec.ENITemplate})
+	spec.Shared.MaximumIPs, spec.Tags["team"] = 1, "changed"
+	assert.Equal(t, winner.Spec.Shared.MaximumIPs, int32(9))
+	assert.Equal(t, winner.Spec.Tags["team"], v1alpha1.TagValue("payments"))
+}
+
+func TestRank(t *testing.T) {
+	priority := func(value int32) func(*v1alpha1.ENIPolicy) {
+		return func(policy *v1alpha1.ENIPolicy) { policy.Spec.Priority = value }
+	}
+	age := func(d time.Duration) func(*v1alpha1.ENIPolicy) {
+		return func(policy *v1alpha1.ENIPolicy) { policy.CreationTimestamp = *ago(d) }
+	}
+	for _, row := range []struct {
+		name     string
+		policies []*v1alpha1.ENIPolicy
+		want     string
+	}{
+		{"the highest priority first", []*v1alpha1.ENIPolicy{policyNamed("a"), policyNamed("b", priority(1)), policyNamed("c", priority(-1))}, "b a c"},
+		{"then the oldest", []*v1alpha1.ENIPolicy{policyNamed("a", age(time.Minute)), policyNamed("b", age(time.Hour))}, "b a"},
+		{"then by name", []*v1alpha1.ENIPolicy{policyNamed("b"), policyNamed("a")}, "a b"},
+		{"priority before age", []*v1alpha1.ENIPolicy{policyNamed("a", age(9*time.Hour)), policyNamed("b", priority(5), age(0))}, "b a"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			for range 2 {
+				var policies []v1alpha1.ENIPolicy
+				for _, policy := range row.policies {
+					policies = append(policies, *policy)
+				}
+				rank(policies)
+				var names []string
+				for i := range policies {
+					names = append(names, policies[i].Name)
+				}
+				assert.Equal(t, strings.Join(names, " "), row.want)
+				slices.Reverse(row.policies) // The order of the list does not matter.
+			}
+		})
+	}
+}
