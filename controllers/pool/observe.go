@@ -83,12 +83,13 @@ func ownedBy(pool *v1alpha1.ENIPool, eni *v1alpha1.ElasticNetworkInterface) bool
 
 // confirmENIs asks Kubernetes itself about ENIs that the record or a bound claim
 // names and the cache does not show, or shows as it was before: what it holds is
-// forgotten only when the ENI is truly gone.
+// forgotten only when the ENI is truly gone. Where the record is lost it asks about
+// all of them, since nothing else tells what they carry.
 func (r *Reconciler) confirmENIs(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
-	expected := expectedENIs(pool, o.claims)
+	expected := expectedENIs(pool, o)
 	for _, name := range slices.Sorted(maps.Keys(expected)) {
 		cached := o.eni(name)
-		if cached != nil && (expected[name] == "" || expected[name] == cached.Status.NetworkInterfaceID) {
+		if pool.Status.PoolUID == pool.UID && cached != nil && (expected[name] == "" || expected[name] == cached.Status.NetworkInterfaceID) {
 			continue
 		}
 		latest := &v1alpha1.ElasticNetworkInterface{}
@@ -105,8 +106,8 @@ func (r *Reconciler) confirmENIs(ctx context.Context, pool *v1alpha1.ENIPool, o 
 }
 
 // expectedENIs are the names of ENIs that must not be missed, with their ids where
-// they are known: those of the record or, where it is lost, of bound claims.
-func expectedENIs(pool *v1alpha1.ENIPool, claims []v1alpha1.ENIClaim) map[string]string {
+// they are known: those of the record or, where it is lost, all that are known.
+func expectedENIs(pool *v1alpha1.ENIPool, o *observation) map[string]string {
 	expected := map[string]string{}
 	if pool.Status.PoolUID == pool.UID {
 		for i := range pool.Status.ENIs {
@@ -114,9 +115,12 @@ func expectedENIs(pool *v1alpha1.ENIPool, claims []v1alpha1.ENIClaim) map[string
 		}
 		return expected
 	}
-	for i := range claims {
-		if status := &claims[i].Status; status.Phase == v1alpha1.ClaimBound && status.ENIName != "" {
-			expected[status.ENIName] = status.NetworkInterfaceID
+	for i := range o.enis {
+		expected[o.enis[i].Name] = ""
+	}
+	for i := range o.claims {
+		if status := &o.claims[i].Status; status.Phase == v1alpha1.ClaimBound && status.ENIName != "" {
+			expected[status.ENIName] = ""
 		}
 	}
 	return expected

@@ -125,6 +125,9 @@ func TestGrowth(t *testing.T) {
 		{"prefixes: the maximum rounds down", newFixture().bounds(0, 40, 47).prefixes(), "+-1 Shared 2"},
 		{"prefixes: ENIs of prefixes are filled", newFixture().bounds(33, 0, 64).prefixes().prefixENI(1, 1), "-1=3"},
 		{"prefixes: ENIs of addresses are not", newFixture().bounds(16, 0, 64).prefixes().eni(1, 1, 4), "+-2 Shared 1"},
+		{"prefixes: never above the maximum, though what is held of an ENI on its way out is no whole prefix",
+			newFixture().bounds(0, 40, 48).prefixes().prefixENI(1, 1).holds(1, map[string]int{"a": 1}).
+				last(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status.SubnetID = subnetB }), "+-2 Shared 2"},
 		{"prefixes: not on instance types without Nitro", newFixture().bounds(16, 0, 64).prefixes().
 			change(func(f *fixture) { f.limits.nitro = false }), ""},
 
@@ -556,6 +559,18 @@ func TestRebuild(t *testing.T) {
 			assert.Equal(t, string(d.status.PoolUID), "pool")
 		})
 	}
+}
+
+// TestRebuildDistrustsOlderCopies: a record that was rebuilt from one version of an
+// ENI hands nothing out by an older one.
+func TestRebuildDistrustsOlderCopies(t *testing.T) {
+	f := newFixture().bounds(0, 9, 20).eni(1, 1, 2).last(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Generation = 5 })
+	f.pool.Status = v1alpha1.ENIPoolStatus{}
+	f.pool.Status = plan(f.observation).status
+	f.claimsNamed("a").last(func(eni *v1alpha1.ElasticNetworkInterface) {
+		eni.Generation, eni.Status.Addresses = 4, addresses(1, 1, 3)
+	})
+	assert.Equal(t, holding(plan(f.observation)), "")
 }
 
 func TestConditions(t *testing.T) {

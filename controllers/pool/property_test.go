@@ -82,10 +82,18 @@ func (w *world) old() reading {
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.enis)) {
 		versions := w.enis[name].versions
-		back := rapid.IntRange(0, len(versions)).Draw(w.T, "ENI versions back")
+		missing := len(versions)
+		if r.pool.Status.PoolUID != r.pool.UID {
+			missing-- // With the record lost as well nobody would know of it.
+		}
+		back := rapid.IntRange(0, missing).Draw(w.T, "ENI versions back")
 		if back < len(versions) {
 			r.enis = append(r.enis, *versions[len(versions)-1-back].DeepCopy())
 		}
+	}
+	r.hidden = map[types.UID]bool{}
+	for _, uid := range w.claimUIDs() {
+		r.hidden[uid] = rapid.IntRange(0, 3).Draw(w.T, "hidden") == 0
 	}
 	w.say("reading old versions")
 	return r
@@ -263,6 +271,9 @@ func (w *world) judgeRecord(before *v1alpha1.ENIPool, o observation) {
 		held[entry.Address] = true
 		claim := w.claims[entry.Claim.UID]
 		alive := claim != nil && claim.DeletionTimestamp.IsZero()
+		if after[entry.Address].State != v1alpha1.HolderAllocated {
+			w.freed[entry.Address] = o.now
+		}
 		if now := after[entry.Address]; alive && (now.State != v1alpha1.HolderAllocated || now.Claim.UID != entry.Claim.UID) {
 			w.Fatalf("%s was taken from claim %s", entry.Address, entry.Claim.UID)
 		}
@@ -278,6 +289,9 @@ func (w *world) judgeRecord(before *v1alpha1.ENIPool, o observation) {
 func (w *world) judgeAllocation(entry v1alpha1.PoolAddress, o observation) {
 	if w.leaving[entry.Address] {
 		w.Fatalf("%s was handed out on its way back to the subnet", entry.Address)
+	}
+	if freed, ok := w.freed[entry.Address]; ok && w.now.Sub(freed) < o.cooldown() {
+		w.Fatalf("%s was handed out %s after it was released", entry.Address, w.now.Sub(freed))
 	}
 	eni := o.eni(entry.ENIName)
 	if eni == nil || w.cloud[entry.Address] != eni.Status.NetworkInterfaceID {
@@ -304,6 +318,10 @@ func (w *world) check(*rapid.T) {
 			w.Fatalf("%s is held by %s and by %s", key, other, uid)
 		}
 		told[key] = uid
+		if before := w.told[uid]; before != "" && before != status.Address {
+			w.Fatalf("claim %s had %s and has %s now", uid, before, status.Address)
+		}
+		w.told[uid] = status.Address
 		if w.claims[uid].Spec.Mode == v1alpha1.ModeShared && w.cloud[v1alpha1.Address(status.Address)] == "" && !w.nodeGone {
 			w.Fatalf("claim %s has %s, which EC2 does not", uid, status.Address)
 		}

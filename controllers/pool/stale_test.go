@@ -66,7 +66,8 @@ func TestConfirmENIs(t *testing.T) {
 		{"another one by now, and Kubernetes agrees", recorded, enis{version("7", "eni-2")}, enis{version("7", "eni-2")}, false},
 		{"not recorded", func(*fixture) {}, nil, enis{version("7", "eni-1")}, false},
 		{"record lost, named by a bound claim, not shown, but there", lostRecord, nil, enis{version("7", "eni-1")}, true},
-		{"record lost, named by a bound claim, shown", lostRecord, enis{version("7", "eni-1")}, nil, false},
+		{"record lost, named by a bound claim, shown", lostRecord, enis{version("7", "eni-1")}, enis{version("7", "eni-1")}, false},
+		{"record lost, shown as it was", lostRecord, enis{version("3", "eni-1")}, enis{version("7", "eni-1")}, true},
 		{"record lost, named by a bound claim, gone", lostRecord, nil, nil, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -35,7 +35,11 @@ type world struct {
 	// cloud says which ENI an address is assigned to.
 	cloud map[v1alpha1.Address]string
 	// leaving are addresses that the record gave up and EC2 still has assigned.
-	leaving  map[v1alpha1.Address]bool
+	leaving map[v1alpha1.Address]bool
+	// freed is when an address began to rest.
+	freed map[v1alpha1.Address]time.Time
+	// told is what claims were told that they hold.
+	told     map[types.UID]string
 	nodeGone bool
 	made     int
 	said     []string
@@ -57,7 +61,8 @@ func newWorld(t *rapid.T) *world {
 		f.bounds(16, 3, 64).prefixes().limit(4, 2)
 	}
 	w := &world{T: t, now: start, spec: f, enis: map[string]*simulatedENI{}, claims: map[types.UID]*v1alpha1.ENIClaim{},
-		cloud: map[v1alpha1.Address]string{}, leaving: map[v1alpha1.Address]bool{}}
+		cloud: map[v1alpha1.Address]string{}, leaving: map[v1alpha1.Address]bool{},
+		freed: map[v1alpha1.Address]time.Time{}, told: map[types.UID]string{}}
 	f.pool.Status = v1alpha1.ENIPoolStatus{}
 	f.pool.ResourceVersion = "0"
 	w.pools = []*v1alpha1.ENIPool{f.pool}
@@ -254,6 +259,7 @@ func (w *world) giveBack(address v1alpha1.Address) {
 	}
 	delete(w.cloud, address)
 	delete(w.leaving, address)
+	delete(w.freed, address)
 }
 
 // assign takes the lowest free addresses and prefixes of the subnet.
@@ -287,6 +293,8 @@ func (w *world) assign(eni *v1alpha1.ElasticNetworkInterface, addresses, prefixe
 type reading struct {
 	pool *v1alpha1.ENIPool
 	enis []v1alpha1.ElasticNetworkInterface
+	// hidden are claims that the cache does not show yet; live reads do.
+	hidden map[types.UID]bool
 	// steps after which the process dies: 1 the decision is stored, 2 the claims
 	// are told, 3 all is done.
 	steps int
@@ -305,6 +313,9 @@ func (w *world) observe(r reading) (observation, bool) {
 	o.pool, o.enis, o.now, o.nodeGone = r.pool, r.enis, w.now, w.nodeGone
 	o.claims, o.vanished = nil, map[string]bool{}
 	for _, uid := range w.claimUIDs() {
+		if r.hidden[uid] && r.pool.Status.PoolUID == r.pool.UID {
+			continue
+		}
 		o.claims = append(o.claims, *w.claims[uid].DeepCopy())
 	}
 	for _, holder := range holdersIn(&r.pool.Status) {
@@ -312,9 +323,10 @@ func (w *world) observe(r reading) (observation, bool) {
 			o.vanished[string(holder.UID)] = true
 		}
 	}
-	for name, id := range expectedENIs(r.pool, o.claims) { // As confirmENIs does.
+	lost := r.pool.Status.PoolUID != r.pool.UID
+	for name, id := range expectedENIs(r.pool, &o) { // As confirmENIs does.
 		cached, sim := o.eni(name), w.enis[name]
-		if cached != nil && (id == "" || id == cached.Status.NetworkInterfaceID) {
+		if !lost && cached != nil && (id == "" || id == cached.Status.NetworkInterfaceID) {
 			continue
 		}
 		if (sim != nil) != (cached != nil) || (sim != nil && sim.latest().ResourceVersion != cached.ResourceVersion) {
