@@ -131,6 +131,10 @@ func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 			return ctrl.Result{}, nil
 		}
 		acted := r.act(ctx, eni, observed, decided, done)
+		if acted == nil && decided.action == actCreate {
+			// The status tells what comes next, which saves the write that would.
+			decided.reason, decided.message = v1alpha1.ReasonAttaching, attachingTo(observed.instanceID)
+		}
 		if err := r.report(ctx, eni, done, observed, decided, acted); err != nil {
 			return ctrl.Result{}, err
 		}

@@ -58,6 +58,8 @@ const (
 	// terminationPoll is how often an ENI is looked at that EC2 deletes with its
 	// instance; that takes as long as the instance takes to shut down.
 	terminationPoll = 5 * time.Second
+	// forcePoll is how long a forced detach is given before it is forced again.
+	forcePoll = 10 * time.Second
 	// absencePoll is how long an ENI that EC2 does not show is given to appear.
 	absencePoll = 5 * time.Second
 	// settledPoll re-reads what an outsider may change without telling: whether a
@@ -263,7 +265,7 @@ func planAttachment(o observation) decision {
 	at := o.actual.attachment
 	switch {
 	case at == nil && o.instance == instanceLive:
-		return decision{action: actAttach, reason: v1alpha1.ReasonAttaching, message: "Attaching the ENI to " + o.instanceID}
+		return decision{action: actAttach, reason: v1alpha1.ReasonAttaching, message: attachingTo(o.instanceID)}
 	case at == nil:
 		return planNoInstance(o)
 	case at.instanceID != o.instanceID && o.instance == instanceLive:
@@ -271,13 +273,15 @@ func planAttachment(o observation) decision {
 		d.reason = v1alpha1.ReasonInProgress
 		return d
 	case at.changing && !o.looked:
-		return decision{action: actLook, reason: v1alpha1.ReasonAttaching, message: "Attaching the ENI to " + at.instanceID}
+		return decision{action: actLook, reason: v1alpha1.ReasonAttaching, message: attachingTo(at.instanceID)}
 	case at.changing:
-		return decision{action: actWait, wait: attachPoll, reason: v1alpha1.ReasonAttaching, message: "Attaching the ENI to " + at.instanceID}
+		return decision{action: actWait, wait: attachPoll, reason: v1alpha1.ReasonAttaching, message: attachingTo(at.instanceID)}
 	default:
 		return decision{action: actNothing}
 	}
 }
+
+func attachingTo(instanceID string) string { return "Attaching the ENI to " + instanceID }
 
 // planAddresses gives back by name, and takes by count.
 func planAddresses(o observation) decision {
@@ -419,6 +423,8 @@ func planDetach(o observation, message string) decision {
 		d.action = actLook
 	case leaving && o.stuck && !o.forced:
 		d.force = true
+	case leaving && o.stuck:
+		d.action, d.wait = actWait, forcePoll
 	case goesWithInstance:
 		d.action, d.wait = actWait, terminationPoll
 	case leaving:

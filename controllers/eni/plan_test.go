@@ -211,7 +211,7 @@ func TestPlan(t *testing.T) {
 		{"not for ever", dying, both(looked, func(o *observation) { o.actual.attachment.changing, o.stuck = true, true }), "Detach by force", v1alpha1.ReasonDeleting},
 		{
 			"forced once is enough for now", dying,
-			both(looked, func(o *observation) { o.actual.attachment.changing, o.stuck, o.forced = true, true, true }), "Wait 1s", v1alpha1.ReasonDeleting,
+			both(looked, func(o *observation) { o.actual.attachment.changing, o.stuck, o.forced = true, true, true }), "Wait 10s", v1alpha1.ReasonDeleting,
 		},
 		{"stuck before, and attached still: not forced", dying, func(o *observation) { o.stuck = true }, "Detach", v1alpha1.ReasonDeleting},
 		{"EC2 deletes it with its instance", dying, both(looked, func(o *observation) { o.instance = instanceGone }), "Wait 5s", v1alpha1.ReasonDeleting},

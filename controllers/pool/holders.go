@@ -68,14 +68,9 @@ func (h *holders) addResource(o observation, eni *v1alpha1.ElasticNetworkInterfa
 		entry = &v1alpha1.PoolENI{Name: eni.Name, Mode: eni.Spec.Mode, State: v1alpha1.PoolENIActive}
 		h.enis[eni.Name] = entry
 	}
-	entry.NetworkInterfaceID = eni.Status.NetworkInterfaceID
-	entry.SubnetID = eni.Status.SubnetID
-	entry.Prefixes = eni.Status.Prefixes
 	entry.Ready = isTrue(eni.Status.Conditions, v1alpha1.ConditionReady)
-	entry.DeviceIndex = nil
-	if at := eni.Status.Attachment; at != nil {
-		index := at.DeviceIndex
-		entry.DeviceIndex = &index
+	if entry.Ready { // Before that, each step of the ENI would be a write of the pool.
+		describeENI(entry, eni)
 	}
 	if eni.Spec.Drained {
 		entry.State = v1alpha1.PoolENIReleasing
@@ -85,6 +80,17 @@ func (h *holders) addResource(o observation, eni *v1alpha1.ElasticNetworkInterfa
 	}
 	if entry.State == v1alpha1.PoolENIDraining && !h.outOfPlace(o, eni) {
 		entry.State = v1alpha1.PoolENIActive
+	}
+}
+
+func describeENI(entry *v1alpha1.PoolENI, eni *v1alpha1.ElasticNetworkInterface) {
+	entry.NetworkInterfaceID = eni.Status.NetworkInterfaceID
+	entry.SubnetID = eni.Status.SubnetID
+	entry.Prefixes = eni.Status.Prefixes
+	entry.DeviceIndex = nil
+	if at := eni.Status.Attachment; at != nil {
+		index := at.DeviceIndex
+		entry.DeviceIndex = &index
 	}
 }
 

@@ -76,7 +76,7 @@ func TestSurplusBeginsOnlyWithSomethingToGiveBack(t *testing.T) {
 				Status:     v1alpha1.ENIPoolStatus{PoolUID: uid, ENIs: []v1alpha1.PoolENI{c.entry}},
 			}
 			decided := plan(observation{
-				pool: pool, now: now, idleAfter: time.Minute,
+				pool: pool, now: now, idleAfter: time.Minute, restFor: time.Minute,
 				enis:   []v1alpha1.ElasticNetworkInterface{{ObjectMeta: metav1.ObjectMeta{Name: eni}, Spec: c.spec, Status: c.status}},
 				limits: limits{known: true, slots: 3, addressSlots: 14, nitro: true},
 			})

@@ -165,15 +165,15 @@ func holdsMinimum(o observation, status *v1alpha1.ENIPoolStatus) bool {
 
 // waitingFor names the first ENI that is not ready, and why; one in trouble first.
 func waitingFor(h *holders) (reason, message string) {
-	reason, message = v1alpha1.ReasonENIsNotReady, "Waiting for ENIs to be created"
+	// The same words from the first ENI to the last: each change would be a write.
+	reason, message = v1alpha1.ReasonENIsNotReady, "Waiting for the pool's ENIs to be ready"
 	for _, name := range slices.Sorted(maps.Keys(h.resources)) {
 		condition := meta.FindStatusCondition(h.resources[name].Status.Conditions, v1alpha1.ConditionReady)
 		if condition == nil || condition.Status == metav1.ConditionTrue {
 			continue
 		}
-		message = fmt.Sprintf("ENI %s: %s", name, condition.Message)
 		if !underway(condition.Reason) {
-			return condition.Reason, message
+			return condition.Reason, fmt.Sprintf("ENI %s: %s", name, condition.Message)
 		}
 	}
 	return reason, message

@@ -71,6 +71,10 @@ func newLimiter(limits Limits, clk clock.WithDelayedExecution) *limiter {
 	return &limiter{limits: limits, clock: clk, callTimeout: callTimeout, queues: map[string]*queue{}}
 }
 
+// reserve is how many tokens of each bucket stay unused: our clock and EC2's differ
+// by a little, and a call that comes a moment too early is throttled.
+const reserve = 2
+
 // queue is the queue of an action; each action has one of its own (EC2).
 func (l *limiter) queue(action string) *queue {
 	l.mu.Lock()
@@ -81,6 +85,7 @@ func (l *limiter) queue(action string) *queue {
 		if !listed {
 			limit = l.limits.Default
 		}
+		limit.Bucket = max(limit.Bucket-reserve, 1)
 		q = newQueue(limit, l.clock)
 		l.queues[action] = q
 	}
