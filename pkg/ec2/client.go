@@ -47,6 +47,7 @@ func NewClient(ctx context.Context, limits Limits) (Client, error) {
 	limiter := newLimiter(limits, clock.RealClock{})
 	return &sdkClient{limiter: limiter, api: ec2.NewFromConfig(cfg, func(o *ec2.Options) {
 		o.APIOptions = append(o.APIOptions, limiter.addTo)
+		o.HTTPClient = plainBodies{o.HTTPClient}
 	})}, nil
 }
 
