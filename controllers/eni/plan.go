@@ -415,19 +415,18 @@ func planRetain(o observation, letGo decision) decision {
 // its instance is only watched.
 func planDetach(o observation, message string) decision {
 	d := decision{action: actDetach, detaching: true, reason: v1alpha1.ReasonDeleting, message: message}
-	at := o.actual.attachment
-	goesWithInstance := o.instance == instanceGone && at.deleteOnTermination
-	leaving := at.changing || goesWithInstance
-	switch {
-	case leaving && !o.looked:
+	goesWithInstance := o.instance == instanceGone && o.actual.attachment.deleteOnTermination
+	switch leaving := o.actual.attachment.changing || goesWithInstance; {
+	case !leaving:
+	case !o.looked:
 		d.action = actLook
-	case leaving && o.stuck && !o.forced:
+	case o.stuck && !o.forced:
 		d.force = true
-	case leaving && o.stuck:
+	case o.stuck:
 		d.action, d.wait = actWait, forcePoll
 	case goesWithInstance:
 		d.action, d.wait = actWait, terminationPoll
-	case leaving:
+	default:
 		d.action, d.wait = actWait, attachPoll
 	}
 	return d
