@@ -19,6 +19,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/uninstall"
 )
 
 // progress is what one reconcile has done so far.
@@ -60,7 +61,7 @@ func (r *Reconciler) observeDeletion(ctx context.Context, eni *v1alpha1.ElasticN
 	if o.drained, err = r.drained(ctx, eni); err != nil {
 		return err
 	}
-	o.uninstalling, err = r.uninstalling(ctx)
+	o.uninstalling, err = uninstall.UnderWay(ctx, r.live)
 	return err
 }
 

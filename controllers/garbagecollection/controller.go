@@ -20,6 +20,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/uninstall"
 )
 
 // Options of the collector; see the operator's flags.
@@ -54,7 +55,6 @@ type Collector struct {
 var _ manager.LeaderElectionRunnable = (*Collector)(nil)
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces,verbs=get;list;watch
-// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=enipolicies.networking.eni-operator.dev;enipools.networking.eni-operator.dev;elasticnetworkinterfaces.networking.eni-operator.dev;eniclaims.networking.eni-operator.dev,verbs=get
 
 // SetupWithManager adds the collector to a manager.
 func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, options Options) error {
@@ -135,7 +135,7 @@ func (c *Collector) decide(ctx context.Context, in input) (decision, error) {
 	if decided := plan(in); !decided.due() {
 		return decided, nil
 	}
-	if in.uninstalling, err = uninstalling(ctx, c.live); err != nil {
+	if in.uninstalling, err = uninstall.UnderWay(ctx, c.live); err != nil {
 		return decision{}, err
 	}
 	if in.resources, err = stored(ctx, c.live); err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/uninstall"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
@@ -208,7 +209,7 @@ func TestNothingIsDeletedWithoutAnyResource(t *testing.T) {
 
 func TestNothingIsDeletedWhileCRDsGo(t *testing.T) {
 	other := []client.Object{eniResource("other", "eni-other")}
-	for _, name := range ourCRDs {
+	for _, name := range uninstall.Definitions {
 		t.Run(name+" goes", func(t *testing.T) {
 			objects := crds()
 			at := slices.IndexFunc(objects, func(crd client.Object) bool { return crd.GetName() == name })

@@ -11,9 +11,6 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -54,36 +51,6 @@ func resourcesOf(list *v1alpha1.ElasticNetworkInterfaceList) []resource {
 		resources = append(resources, resource{uid: eni.UID, eniID: eni.Status.NetworkInterfaceID})
 	}
 	return resources
-}
-
-// ourCRDs are the CRDs whose removal ends this operator's work.
-var ourCRDs = []string{
-	"elasticnetworkinterfaces." + v1alpha1.GroupVersion.Group,
-	"eniclaims." + v1alpha1.GroupVersion.Group,
-	"enipolicies." + v1alpha1.GroupVersion.Group,
-	"enipools." + v1alpha1.GroupVersion.Group,
-}
-
-var crdKind = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
-
-// uninstalling says whether a CRD of ours is missing or going: then what
-// Kubernetes shows says nothing about what is leaked.
-func uninstalling(ctx context.Context, live client.Reader) (bool, error) {
-	for _, name := range ourCRDs {
-		crd := &metav1.PartialObjectMetadata{}
-		crd.SetGroupVersionKind(crdKind)
-		err := live.Get(ctx, types.NamespacedName{Name: name}, crd)
-		if apierrors.IsNotFound(err) {
-			return true, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		if !crd.DeletionTimestamp.IsZero() {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // candidatesOf reads the tags of ENIs.

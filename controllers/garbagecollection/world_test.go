@@ -34,6 +34,7 @@ import (
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/uninstall"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
@@ -260,15 +261,15 @@ func build(t *testing.T, lists ...[]client.Object) client.WithWatch {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	assert.NilError(t, v1alpha1.AddToScheme(scheme))
-	scheme.AddKnownTypeWithName(crdKind, &metav1.PartialObjectMetadata{})
+	scheme.AddKnownTypeWithName(uninstall.DefinitionKind, &metav1.PartialObjectMetadata{})
 	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(slices.Concat(lists...)...).Build()
 }
 
 func crds() []client.Object {
-	objects := make([]client.Object, 0, len(ourCRDs))
-	for _, name := range ourCRDs {
+	objects := make([]client.Object, 0, len(uninstall.Definitions))
+	for _, name := range uninstall.Definitions {
 		crd := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		crd.SetGroupVersionKind(crdKind)
+		crd.SetGroupVersionKind(uninstall.DefinitionKind)
 		objects = append(objects, crd)
 	}
 	return objects
