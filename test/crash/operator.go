@@ -8,7 +8,6 @@ package crash
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 	"syscall"
 
@@ -16,7 +15,7 @@ import (
 )
 
 // settings are the operator's flags. Waits are short; nothing but the operator's
-// own path heals, so that there is no leader election, no collector and no audit.
+// own path heals, so that there is neither leader election nor an audit.
 var settings = []string{
 	"--cluster-name=" + clusterName,
 	"--leader-elect=false",
@@ -27,7 +26,6 @@ var settings = []string{
 	"--retry-base-delay=100ms",
 	"--retry-max-delay=1s",
 	"--audit-interval=1h",
-	"--gc-interval=0",
 	"--batch-window=5ms",
 	"--network-ttl=1s",
 	"--kube-api-qps=-1",
@@ -36,7 +34,6 @@ var settings = []string{
 // operator is the operator as a process that can be killed and started again.
 type operator struct {
 	binary     string
-	flags      []string
 	kubeconfig string
 	endpoint   string
 	logFile    string
@@ -51,7 +48,7 @@ func (o *operator) start() error {
 	defer o.mu.Unlock()
 	o.killed = false
 	o.process = &controlplane.Process{
-		Path: o.binary, Args: slices.Concat(settings, []string{"--kubeconfig=" + o.kubeconfig}, o.flags),
+		Path: o.binary, Args: append([]string{"--kubeconfig=" + o.kubeconfig}, settings...),
 		Env: environment(o.endpoint), LogFile: o.logFile,
 	}
 	return o.process.Start()
