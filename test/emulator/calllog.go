@@ -41,6 +41,8 @@ type Call struct {
 	// Unanswered tells that the connection was closed without an answer, with
 	// the request executed or not.
 	Unanswered bool `json:"unanswered,omitempty"`
+	// Fault is the name of the injected fault that the request met, if it has one.
+	Fault string `json:"fault,omitempty"`
 	// ResourceIDs are the resources that the request named and, in the end,
 	// those that it created.
 	ResourceIDs []string `json:"resourceIds,omitempty"`
@@ -84,6 +86,7 @@ func (l *callLog) add(now time.Time, q *request, err error) {
 		RequestID:   q.id,
 		Mutating:    q.mutating,
 		Unanswered:  q.cut,
+		Fault:       q.met,
 		ResourceIDs: append(namedResources(q), q.created...),
 	}
 	var known *apiError

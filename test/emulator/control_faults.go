@@ -17,8 +17,11 @@ import (
 type faultJSON struct {
 	// ID is given by the server.
 	ID          string            `json:"id,omitempty"`
+	Name        string            `json:"name,omitempty"`
 	Action      string            `json:"action"`
+	Caller      string            `json:"caller,omitempty"`
 	Params      map[string]string `json:"params,omitempty"`
+	YoungENI    textDuration      `json:"youngENI,omitzero"`
 	Count       int               `json:"count,omitempty"`
 	Probability float64           `json:"probability,omitempty"`
 	Code        string            `json:"code,omitempty"`
@@ -27,6 +30,7 @@ type faultJSON struct {
 	Delay       textDuration      `json:"delay,omitzero"`
 	LoseAnswer  bool              `json:"loseAnswer,omitempty"`
 	Discard     bool              `json:"discard,omitempty"`
+	Stale       textDuration      `json:"stale,omitzero"`
 }
 
 func (f faultJSON) fault() (Fault, error) {
@@ -39,17 +43,19 @@ func (f faultJSON) fault() (Fault, error) {
 		return Fault{}, errors.New("a count cannot be negative")
 	}
 	return Fault{
-		Action: f.Action, Params: f.Params, Count: f.Count, Probability: f.Probability,
+		Name: f.Name, Action: f.Action, Caller: f.Caller, Params: f.Params, YoungENI: time.Duration(f.YoungENI),
+		Count: f.Count, Probability: f.Probability,
 		Code: f.Code, Message: f.Message, Status: f.Status,
-		Delay: time.Duration(f.Delay), LoseAnswer: f.LoseAnswer, Discard: f.Discard,
+		Delay: time.Duration(f.Delay), LoseAnswer: f.LoseAnswer, Discard: f.Discard, Stale: time.Duration(f.Stale),
 	}, nil
 }
 
 func (a activeFault) json() faultJSON {
 	return faultJSON{
-		ID: a.id, Action: a.Action, Params: a.Params, Count: a.Count, Probability: a.Probability,
+		ID: a.id, Name: a.Name, Action: a.Action, Caller: a.Caller, Params: a.Params, YoungENI: textDuration(a.YoungENI),
+		Count: a.Count, Probability: a.Probability,
 		Code: a.Code, Message: a.Message, Status: a.Status,
-		Delay: textDuration(a.Delay), LoseAnswer: a.LoseAnswer, Discard: a.Discard,
+		Delay: textDuration(a.Delay), LoseAnswer: a.LoseAnswer, Discard: a.Discard, Stale: textDuration(a.Stale),
 	}
 }
 

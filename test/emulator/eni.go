@@ -22,6 +22,7 @@ type eni struct {
 	groups          []*securityGroup
 	mac             string
 	sourceDestCheck bool
+	createdAt       time.Time
 	// slots are the addresses, the primary one first, and the prefixes.
 	slots []slot
 	// pending is true until the ENI's creation is complete.

@@ -93,6 +93,7 @@ func (r *region) newENI(spec eniSpec) (*eni, error) {
 		description:     spec.description,
 		mac:             r.ids.mac(),
 		sourceDestCheck: true,
+		createdAt:       r.now,
 		pending:         true,
 		hiddenUntil:     r.now.Add(r.stale.NewENIs),
 	}

@@ -21,17 +21,26 @@ const AnyAction = "*"
 // Fault makes requests go wrong. A request meets at most one fault: the oldest
 // that matches it.
 type Fault struct {
+	// Name, where set, is what the call log calls a request that met the fault.
+	Name string
 	// Action is the name of the API action to disturb, or AnyAction.
 	Action string
+	// Caller, where set, restricts the fault to requests that are signed with this
+	// access key id.
+	Caller string
 	// Params, where set, restricts the fault to requests with these
 	// parameters, in the form of the query protocol: InstanceId, Filter.1.Name.
 	Params map[string]string
+	// YoungENI, where set, restricts the fault to requests that name an ENI which
+	// was created less than this before.
+	YoungENI time.Duration
 
 	// Count is the number of requests to disturb. Zero means all, until the
 	// fault is removed.
 	Count int
 	// Probability, where not zero, disturbs only that part of the matching
-	// requests, in (0, 1].
+	// requests, in (0, 1]. Options.Seed and the faults added before decide which
+	// of them, counted from the first; other requests have no part in it.
 	Probability float64
 
 	// Code, where set, is answered as an error, after Delay, and nothing is
@@ -44,10 +53,16 @@ type Fault struct {
 	// Delay holds the request back before it is executed. A client that gives
 	// up meanwhile has not changed anything.
 	Delay time.Duration
-	// LoseAnswer executes the request and then closes the connection.
+	// LoseAnswer executes the request and then closes the connection or, where
+	// Code is set, answers with that error all the same.
 	LoseAnswer bool
 	// Discard closes the connection without executing the request.
 	Discard bool
+	// Stale has Describe actions show ENIs and instances as they were about this
+	// long before: at least as long, and less than twice as long and a tenth of a
+	// second more. What was there before the fault was added is the oldest that
+	// can show. Other actions are not concerned.
+	Stale time.Duration
 }
 
 // err is the error that the fault answers with, if any.
@@ -62,6 +77,9 @@ func (f Fault) matches(q *request) bool {
 	if f.Action != q.action && f.Action != AnyAction {
 		return false
 	}
+	if f.Caller != "" && f.Caller != q.caller {
+		return false
+	}
 	for name, value := range f.Params {
 		if q.values.Get(name) != value {
 			return false
@@ -74,13 +92,19 @@ func (f Fault) matches(q *request) bool {
 type activeFault struct {
 	id string
 	Fault
+	// dice are the fault's own, so that each decides alone.
+	dice *dice
 }
 
+// oddStep keeps the seeds of faults apart from each other and from those of other
+// servers.
+const oddStep = 0x9e3779b97f4a7c15
+
 type faults struct {
-	dice *dice
+	seed uint64
 
 	mu     sync.Mutex
-	issued int
+	issued uint64
 	active []*activeFault
 }
 
@@ -88,8 +112,8 @@ func (f *faults) add(fault Fault) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.issued++
-	id := strconv.Itoa(f.issued)
-	f.active = append(f.active, &activeFault{id: id, Fault: fault})
+	id := strconv.FormatUint(f.issued, 10)
+	f.active = append(f.active, &activeFault{id: id, Fault: fault, dice: newDice(f.seed + f.issued*oddStep)})
 	return id
 }
 
@@ -118,12 +142,13 @@ func (f *faults) list() []activeFault {
 	return all
 }
 
-// draw returns the fault that a request meets, or one without effect.
-func (f *faults) draw(q *request) Fault {
+// draw returns the fault that a request meets, or one without effect. Young says
+// whether the request names an ENI that is younger than that.
+func (f *faults) draw(q *request, young func(time.Duration) bool) Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, a := range f.active {
-		if !a.matches(q) || (a.Probability > 0 && !f.dice.chance(a.Probability)) {
+		if !a.matches(q) || (a.YoungENI > 0 && !young(a.YoungENI)) || (a.Probability > 0 && !a.dice.chance(a.Probability)) {
 			continue
 		}
 		if a.Count == 1 {
@@ -133,6 +158,17 @@ func (f *faults) draw(q *request) Fault {
 		return a.Fault
 	}
 	return Fault{}
+}
+
+// lag is how long before the present the oldest read is that a fault asks for.
+func (f *faults) lag() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var most time.Duration
+	for _, a := range f.active {
+		most = max(most, a.Stale)
+	}
+	return most
 }
 
 // AddFault makes matching requests go wrong from now on. The function returned

@@ -95,6 +95,98 @@ func TestFaultProbabilityIsSeeded(t *testing.T) {
 	assert.Assert(t, differs)
 }
 
+func TestFaultsDecideApart(t *testing.T) {
+	failures := func(others int) []bool {
+		w := newWorld(t, unthrottled())
+		w.server.AddFault(emulator.Fault{Action: "DescribeVpcs", Probability: 0.5, Code: "Unavailable", Status: 503})
+		w.server.AddFault(emulator.Fault{Action: "DescribeSubnets", Probability: 0.5, Code: "Unavailable", Status: 503})
+		var failed []bool
+		for range 32 {
+			_, err := w.DescribeVpcs(w.ctx(), &ec2.DescribeVpcsInput{})
+			failed = append(failed, err != nil)
+			for range others {
+				_, _ = w.DescribeSubnets(w.ctx(), &ec2.DescribeSubnetsInput{}) // whatever it answers
+			}
+		}
+		return failed
+	}
+	assert.DeepEqual(t, failures(0), failures(3))
+}
+
+func TestFaultOfOneCallerIsNamedInTheLog(t *testing.T) {
+	w := newWorld(t, unthrottled())
+	w.server.AddFault(emulator.Fault{Name: "theirs", Action: "DescribeVpcs", Caller: "AKIANOBODY", Code: "Unavailable", Status: 503})
+	remove := w.server.AddFault(emulator.Fault{Name: "ours", Action: "DescribeVpcs", Code: "Unavailable", Status: 503})
+	_, err := w.DescribeVpcs(w.ctx(), &ec2.DescribeVpcsInput{})
+	assert.ErrorContains(t, err, "Unavailable")
+	remove()
+	must(w.DescribeVpcs(w.ctx(), &ec2.DescribeVpcsInput{}))
+	calls := w.server.Calls()
+	assert.Equal(t, calls[len(calls)-2].Fault, "ours")
+	assert.Equal(t, calls[len(calls)-1].Fault, "")
+}
+
+func TestErrorAfterTheEffect(t *testing.T) {
+	w := newWorld(t, unthrottled())
+	subnetID := w.subnet("10.0.0.0/24")
+	w.server.AddFault(emulator.Fault{
+		Action: "CreateNetworkInterface", Count: 1, LoseAnswer: true, Code: "InternalError", Message: "An internal error has occurred", Status: 500,
+	})
+	_, err := w.CreateNetworkInterface(w.ctx(), tokenInput(subnetID))
+	assertAPIError(t, err, "InternalError", "An internal error has occurred")
+	assert.Equal(t, w.countENIs(), 1)
+}
+
+func TestFaultForYoungENIs(t *testing.T) {
+	w := newWorld(t, unthrottled())
+	id := w.eni(w.subnet("10.0.0.0/24"))
+	w.server.AddFault(emulator.Fault{
+		Action: emulator.AnyAction, YoungENI: time.Second, Code: "InvalidNetworkInterfaceID.NotFound", Message: "It does not exist",
+	})
+	assertAPIError(t, w.tryTags(id), "InvalidNetworkInterfaceID.NotFound", "It does not exist")
+	assert.Equal(t, w.countENIs(), 1) // a call that names no ENI
+	w.clock.Step(time.Second)
+	assert.NilError(t, w.tryTags(id))
+}
+
+// TestStaleDescribe asserts that stale reads show what was, in ENIs and instances,
+// also where nobody asked meanwhile, and that writes see what is.
+func TestStaleDescribe(t *testing.T) {
+	options := unthrottled()
+	options.Timings.Attach = fixed(time.Second)
+	w := newWorld(t, options)
+	subnetID := w.subnet("10.0.0.0/24")
+	instanceID := *w.run(subnetID, types.InstanceTypeM5Large).InstanceId
+	id := w.eni(subnetID)
+	const lag = 5 * time.Second
+	stale := emulator.Fault{Action: "DescribeNetworkInterfaces", Count: 1, Stale: lag}
+	ofInstance := emulator.Fault{Action: "DescribeInstances", Count: 1, Stale: lag}
+	keep := w.server.AddFault(emulator.Fault{Action: "DescribeInstances", Params: map[string]string{"InstanceId.1": "none"}, Stale: lag})
+	defer keep()
+
+	w.clock.Step(lag)
+	w.attach(id, instanceID, 1)
+	second := w.eni(subnetID)
+	w.clock.Step(lag - time.Second) // Nobody asks meanwhile; the attachment is complete.
+	w.server.AddFault(stale)
+	assert.Equal(t, w.countENIs(), 2, "the second ENI does not show yet")
+	w.server.AddFault(stale)
+	assert.Assert(t, w.describe(id).Attachment == nil)
+	w.server.AddFault(ofInstance)
+	assert.Equal(t, len(w.describeInstance(instanceID).NetworkInterfaces), 1)
+	assert.NilError(t, w.tryTags(second))
+	assert.Equal(t, w.describe(id).Attachment.Status, types.AttachmentStatusAttached)
+
+	w.clock.Step(time.Second + time.Millisecond)
+	w.server.AddFault(stale)
+	assert.Equal(t, w.describe(id).Attachment.Status, types.AttachmentStatusAttaching)
+	w.clock.Step(lag)
+	w.server.AddFault(stale)
+	assert.Equal(t, w.describe(id).Attachment.Status, types.AttachmentStatusAttached)
+	w.server.AddFault(stale)
+	assert.Equal(t, w.countENIs(), 3)
+}
+
 func TestDenyAndAllow(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	const message = "You are not authorized to perform this operation. " +

@@ -40,6 +40,8 @@ type region struct {
 	// enisByZone counts against the quota.
 	enisByZone map[string]int
 	tokens     map[tokenKey]*clientToken
+	// past are copies for stale reads, the oldest first.
+	past []*region
 }
 
 // defaultVPC is the network of the VPC that every Region begins with. Each zone

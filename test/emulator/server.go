@@ -60,7 +60,7 @@ func New(options Options) *Server {
 		calls:      newCallLog(options.CallLogSize),
 		regions:    make(map[string]*region),
 	}
-	s.faults = &faults{dice: s.dice}
+	s.faults = &faults{seed: options.Seed}
 	s.control = newControl(s)
 	return s
 }
@@ -90,16 +90,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // perform passes a request through what stands before an action in EC2, and
 // executes it.
 func (s *Server) perform(ctx context.Context, q *request) (result, error) {
-	fault := s.faults.draw(q)
+	fault := s.faults.draw(q, func(age time.Duration) bool { return s.namesYoung(q, age) })
+	q.met = fault.Name
 	act, err := s.admit(ctx, q, fault)
 	if err != nil {
 		q.cut = errors.Is(err, errDropped)
 		s.calls.add(s.clock.Now(), q, err)
 		return nil, err
 	}
-	q.cut = fault.LoseAnswer
-	res, err := s.execute(act, q)
+	q.cut = fault.LoseAnswer && fault.Code == ""
+	res, err := s.execute(act, q, fault.Stale)
 	s.wait(ctx, s.dice.within(s.timings.Latency.of(q.action, act.mutating)))
+	if fault.LoseAnswer && fault.Code != "" {
+		return nil, fault.err()
+	}
 	return res, err
 }
 
@@ -124,18 +128,26 @@ func (s *Server) admit(ctx context.Context, q *request, fault Fault) (action, er
 	case !s.wait(ctx, fault.Delay):
 		return act, errDropped
 	}
+	if fault.LoseAnswer {
+		return act, nil
+	}
 	return act, fault.err()
 }
 
 // execute runs an action on its Region and logs the call. Both happen under the
 // Region's lock, so that the log has the order in which effects took place.
-func (s *Server) execute(act action, q *request) (result, error) {
+// A read may see the Region as it was a while before.
+func (s *Server) execute(act action, q *request, ago time.Duration) (result, error) {
 	r := s.region(q.region)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stale = s.stale.get()
-	r.settle(s.clock.Now())
-	res, err := act.handle(r, q)
+	r.advance(s.clock.Now(), s.faults.lag())
+	seen := r
+	if ago > 0 && !act.mutating {
+		seen = r.before(ago)
+	}
+	res, err := act.handle(seen, q)
 	if err == nil && q.dryRun {
 		err = dryRunSucceeded()
 	}

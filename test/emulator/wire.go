@@ -39,6 +39,8 @@ type request struct {
 	created []string
 	// cut means that the connection is closed without an answer.
 	cut bool
+	// met is the name of the fault that the request met.
+	met string
 }
 
 // newRequest parses a request. The request is returned also with an error, for
