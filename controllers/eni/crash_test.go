@@ -110,10 +110,14 @@ func undisturbed() []func(int) cut { return []func(int) cut{never, never, never,
 
 // TestCrashMatrix cuts every call to EC2 and every write to Kubernetes of a life
 // once, before and after its effect, with a new process after it. A process that
-// goes on is another story only where EC2's answer was lost.
+// goes on is another story only where EC2's answer was lost. Reads lag behind, so
+// that the new process does not see at once what the old one did.
 func TestCrashMatrix(t *testing.T) {
 	e := newEndpoint(t)
-	w := newWorld(t, e, emulator.Options{Timings: timings()})
+	options := emulator.Options{Timings: timings(), Stale: emulator.StaleReads{
+		NewENIs: 3 * time.Second, NewAddresses: 20 * time.Second, Detachments: 10 * time.Second,
+	}}
+	w := newWorld(t, e, options)
 	points := live(w, len(life), undisturbed(), false)
 	runs := 0
 	for c := range life {
@@ -132,7 +136,7 @@ func TestCrashMatrix(t *testing.T) {
 							}
 							return whole
 						}
-						live(newWorld(t, e, emulator.Options{Timings: timings()}), c, cuts, mortal)
+						live(newWorld(t, e, options), c, cuts, mortal)
 					})
 				}
 			}

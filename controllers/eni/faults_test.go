@@ -321,6 +321,61 @@ func TestAFailedTagDoesNotAssignTwice(t *testing.T) {
 	w.assertAgrees()
 }
 
+// TestANewProcessDoesNotAssignTwice: the last one ended after its Assign, and EC2
+// does not show the new addresses yet.
+func TestANewProcessDoesNotAssignTwice(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 2})
+	w.mustSettle()
+	w.clock.Step(time.Hour)
+	w.server.SetStaleReads(emulator.StaleReads{NewAddresses: 20 * time.Second})
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.AddressCount = 5 })
+	w.wire.reset(func(point int) cut { // The Assign is the first, and its answer is lost.
+		if point == 0 {
+			return after
+		}
+		return whole
+	})
+	_, err := w.once()
+	assert.Assert(t, err != nil)
+	w.restart()
+	w.mustSettle()
+	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 1)
+	w.assertAgrees()
+	assert.Equal(t, len(w.only().Addresses), 5)
+}
+
+// TestANewProcessKeepsWhatTheLastOneStored: EC2 shows the ENI as it was before the
+// last process gave one address back and took two others.
+func TestANewProcessKeepsWhatTheLastOneStored(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 3})
+	w.mustSettle()
+	w.clock.Step(time.Minute)
+	const lag = 10 * time.Second
+	consistent := w.server.AddFault(emulator.Fault{Action: "DescribeNetworkInterfaces", Stale: lag})
+	w.clock.Step(time.Minute)
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) {
+		eni.Spec.AddressCount = 4
+		eni.Spec.Release = []v1alpha1.AddressOrPrefix{v1alpha1.AddressOrPrefix(eni.Status.Addresses[0])}
+	})
+	w.mustSettle()
+	stored := w.eni().Status.Addresses
+	assert.Equal(t, len(stored), 4)
+	w.restart()
+	known, ok := w.reconciler.inventory.ENI(w.eni().Status.NetworkInterfaceID)
+	assert.Assert(t, ok && len(known.Addresses) == 3, "the read is not stale: %v", known.Addresses)
+	result, err := w.once()
+	assert.NilError(t, err)
+	assert.Assert(t, result.RequeueAfter > 0)
+	assert.DeepEqual(t, w.eni().Status.Addresses, stored)
+	assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "True Ready")
+	consistent()
+	w.mustSettle()
+	assert.DeepEqual(t, w.eni().Status.Addresses, stored)
+	w.assertAgrees()
+}
+
 func TestStuckDetachIsForced(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{Timings: emulator.Timings{
 		Detach:     emulator.Span{Min: 2 * time.Second, Max: 2 * time.Second},

@@ -98,7 +98,7 @@ func (r *Reconciler) observeENI(ctx context.Context, o *observation) error {
 		return nil
 	}
 	if known, ok := r.inventory.ENI(id); ok {
-		o.presence, o.actual = present, actualOf(known)
+		o.presence, o.actual, o.doubt = present, actualOf(known), r.doubtAbout(id)
 		return nil
 	}
 	return r.look(ctx, o)
@@ -121,13 +121,18 @@ func (r *Reconciler) look(ctx context.Context, o *observation) error {
 	o.looked = true
 	switch state {
 	case inventory.Present:
-		o.presence, o.actual = present, actualOf(seen)
+		o.presence, o.actual, o.doubt = present, actualOf(seen), r.doubtAbout(seen.ID)
 	case inventory.Gone:
 		o.presence = gone
 	default:
 		o.presence = presenceUnknown
 	}
 	return nil
+}
+
+func (r *Reconciler) doubtAbout(eniID string) doubt {
+	found := r.inventory.DoubtAddresses(eniID)
+	return doubt{until: found.Until, inherited: found.Inherited}
 }
 
 func actualOf(eni ec2.NetworkInterface) actual {

@@ -106,6 +106,13 @@ type actual struct {
 	attachment     *attachment
 }
 
+// doubt is what is uncertain about the addresses that were read: until when, and
+// whether calls of the operator before this one are the cause.
+type doubt struct {
+	until     time.Time
+	inherited bool
+}
+
 // desired is what the ENI should look like; see build.
 type desired struct {
 	subnetIDs      []string
@@ -132,6 +139,8 @@ type observation struct {
 	desired      desired
 	presence     presence
 	actual       actual
+	// doubt is what to doubt about actual's addresses.
+	doubt doubt
 	// looked: EC2 was asked within this reconcile, after the last write.
 	looked bool
 	// stuck: the ENI has been detaching for too long. forced: it was detached by
@@ -285,6 +294,34 @@ func attachingTo(instanceID string) string { return "Attaching the ENI to " + in
 
 // planAddresses gives back by name, and takes by count.
 func planAddresses(o observation) decision {
+	change := changeAddresses(o)
+	if o.doubt.until.IsZero() || (change.action == actNothing && !contradicts(o)) {
+		return change
+	}
+	// What is not known for sure is not changed.
+	doubtful := decision{action: actLook, reason: v1alpha1.ReasonAssigning,
+		message: "Making sure which addresses the ENI has, since EC2 may not show all of them yet"}
+	if wait := o.doubt.until.Sub(o.now); wait > 0 {
+		doubtful.action, doubtful.wait = actWait, wait
+	}
+	return doubtful
+}
+
+// contradicts says whether a read in doubt differs from what the operator before
+// this one stored.
+func contradicts(o observation) bool {
+	return inherits(o.doubt, &o.eni.Status) &&
+		(!slices.Equal(typed[v1alpha1.Address](o.actual.addresses), o.eni.Status.Addresses) ||
+			!slices.Equal(typed[v1alpha1.Prefix](o.actual.prefixes), o.eni.Status.Prefixes))
+}
+
+// inherits says whether the addresses in an ENI's status are better than those of a
+// read in doubt: the operator before this one stored them.
+func inherits(d doubt, status *v1alpha1.ElasticNetworkInterfaceStatus) bool {
+	return d.inherited && len(status.Addresses)+len(status.Prefixes) > 0
+}
+
+func changeAddresses(o observation) decision {
 	if names := releasable(o); len(names) > 0 {
 		return decision{action: actUnassign, names: names, reason: v1alpha1.ReasonAssigning, message: "Giving addresses back to the subnet"}
 	}

@@ -91,6 +91,11 @@ func ago(d time.Duration) *metav1.Time {
 	return &at
 }
 
+// doubting has doubts about the addresses for a while.
+func doubting(left time.Duration, inherited bool) func(o *observation) {
+	return func(o *observation) { o.doubt = doubt{until: o.now.Add(left), inherited: inherited} }
+}
+
 // TestPlan has one rule in each row.
 func TestPlan(t *testing.T) {
 	for _, test := range []struct {
@@ -100,6 +105,24 @@ func TestPlan(t *testing.T) {
 		want   string
 		reason string
 	}{
+		// What is doubtful about the addresses is not acted upon.
+		{"doubt changes nothing where nothing is to be done", settled, doubting(time.Second, false), "Nothing", v1alpha1.ReasonReady},
+		{"no count is asked for in doubt", settled, func(o *observation) {
+			doubting(time.Second, false)(o)
+			o.actual.addresses = nil
+		}, "Wait 1s", v1alpha1.ReasonAssigning},
+		{"what is certain from now on is looked at", settled, func(o *observation) {
+			doubting(0, false)(o)
+			o.actual.addresses = nil
+		}, "Look", v1alpha1.ReasonAssigning},
+		{"what the last process stored is confirmed", settled, func(o *observation) {
+			doubting(0, true)(o)
+			o.eni.Status.Addresses = []v1alpha1.Address{"10.0.0.5", "10.0.0.7"}
+		}, "Look", v1alpha1.ReasonAssigning},
+		{"what the last process stored is as it was read", settled, func(o *observation) {
+			doubting(0, true)(o)
+			o.eni.Status.Addresses = []v1alpha1.Address{"10.0.0.5", "10.0.0.6"}
+		}, "Nothing", v1alpha1.ReasonReady},
 		// Creation (protocol 5).
 		{"the record comes before the call", unborn, nil, "Record attempt 1 in subnet-a", v1alpha1.ReasonCreating},
 		{"no instance, no record", unborn, func(o *observation) { o.instance, o.instanceID = instanceUnknown, "" }, "Nothing", v1alpha1.ReasonNodeUnknown},

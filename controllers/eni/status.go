@@ -66,9 +66,11 @@ func (r *Reconciler) describe(ctx context.Context, eni *v1alpha1.ElasticNetworkI
 	status.AvailabilityZone, status.SubnetID = known.AvailabilityZone, known.SubnetID
 	status.PrimaryAddress = known.PrimaryAddress
 	status.SecurityGroupIDs = typed[v1alpha1.SecurityGroupID](known.SecurityGroups)
-	status.Addresses = typed[v1alpha1.Address](known.Addresses)
-	status.Prefixes = typed[v1alpha1.Prefix](known.Prefixes)
-	status.AddressCount = int32(len(known.Addresses) + addressesPerPrefix*len(known.Prefixes)) //nolint:gosec // bounded by EC2
+	if !inherits(r.doubtAbout(known.ID), status) {
+		status.Addresses = typed[v1alpha1.Address](known.Addresses)
+		status.Prefixes = typed[v1alpha1.Prefix](known.Prefixes)
+	}
+	status.AddressCount = int32(len(status.Addresses) + addressesPerPrefix*len(status.Prefixes)) //nolint:gosec // bounded by EC2
 	status.Attachment = nil
 	if at := known.Attachment; at != nil && at.Status == ec2.AttachmentAttached {
 		status.Attachment = &v1alpha1.Attachment{

@@ -34,6 +34,13 @@ type record struct {
 	unclearAt time.Time
 	// unshown: the last sweep did not show it, and no read has since.
 	unshown bool
+	// ours: a call of this process created it, so that no other process has
+	// changed its addresses.
+	ours bool
+	// readAt is when the last read that was believed was asked for.
+	readAt time.Time
+	// assignUnclearAt is when the outcome of an Assign was last unknown.
+	assignUnclearAt time.Time
 }
 
 // nameChange is what a call of ours did to an address or a prefix, and when.
@@ -77,6 +84,42 @@ func (i *Inventory) ENI(id string) (ec2.NetworkInterface, bool) {
 		return ec2.NetworkInterface{}, false
 	}
 	return clone(known.eni), true
+}
+
+// Doubt is about the addresses of an ENI: calls that added or removed some, and
+// whose outcome this process does not know, may not show in what was read yet.
+type Doubt struct {
+	// Until is when a read shows their outcome for sure; zero: there is no doubt.
+	Until time.Time
+	// Inherited: the calls were another process's, so that what was read may lack
+	// an address of the ENI, or show one that it gave back.
+	Inherited bool
+}
+
+// DoubtAddresses returns what is to be doubted about the addresses of an ENI that
+// ENI or Look returned. As long as there is a doubt, an Assign by count may assign
+// twice.
+func (i *Inventory) DoubtAddresses(id string) Doubt {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	known, ok := i.enis[id]
+	if !ok {
+		return Doubt{}
+	}
+	if !known.ours && i.settling(i.leadingSince, known.readAt) {
+		return Doubt{Until: later(i.leadingSince, known.assignUnclearAt).Add(i.options.VisibilityWindow), Inherited: true}
+	}
+	if i.settling(known.assignUnclearAt, known.readAt) {
+		return Doubt{Until: known.assignUnclearAt.Add(i.options.VisibilityWindow)}
+	}
+	return Doubt{}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // OwnedBy returns the id of a known ENI that carries the UID of an
@@ -211,7 +254,7 @@ func (i *Inventory) merge(read ec2.NetworkInterface, asked time.Time) (before ec
 	}
 	delete(i.missing, read.ID)
 	if !ok {
-		i.enis[read.ID] = &record{eni: clone(read), seen: true}
+		i.enis[read.ID] = &record{eni: clone(read), seen: true, readAt: asked}
 		i.own(read)
 		i.moveInterface(read.ID, nil, read.Attachment)
 		return before, true
@@ -222,6 +265,7 @@ func (i *Inventory) merge(read ec2.NetworkInterface, asked time.Time) (before ec
 	}
 	after := i.settle(known, clone(read), asked)
 	known.eni, known.unclear, known.unshown = after, false, false
+	known.readAt = later(known.readAt, asked)
 	i.own(after)
 	i.moveInterface(read.ID, before.Attachment, after.Attachment)
 	return before, !same(before, after)

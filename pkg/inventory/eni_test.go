@@ -263,6 +263,49 @@ func TestUnclearIsNotTrustedBeforeALook(t *testing.T) {
 	assert.Equal(t, len(w.known(eni.ID).Addresses), 2)
 }
 
+// TestDoubt: until a read shows the outcome of calls that nobody here knows, the
+// addresses may not be all.
+func TestDoubt(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	w.sweep()
+	led := w.clk.Now()
+	eni := w.create("a", 0)
+	assert.Equal(t, w.DoubtAddresses(eni.ID), Doubt{}, "created here")
+
+	w.server.AddFault(emulator.Fault{Action: "AssignPrivateIpAddresses", LoseAnswer: true, Count: 1})
+	assert.Assert(t, ec2.Unclear(w.Assign(w.ctx, eni.ID, ec2.AssignInput{AddressCount: 2})))
+	w.look(eni.ID)
+	unclear := Doubt{Until: led.Add(window)}
+	assert.Equal(t, w.DoubtAddresses(eni.ID), unclear, "a look at once")
+	w.clk.Step(window)
+	assert.Equal(t, w.DoubtAddresses(eni.ID), unclear, "no look since")
+	w.look(eni.ID)
+	assert.Equal(t, w.DoubtAddresses(eni.ID), Doubt{}, "a look late enough")
+
+	w.server.AddFault(emulator.Fault{Action: "AssignPrivateIpAddresses", Code: "RequestLimitExceeded", Status: 503, Count: 1})
+	assert.Assert(t, w.Assign(w.ctx, eni.ID, ec2.AssignInput{AddressCount: 2}) != nil)
+	assert.Equal(t, w.DoubtAddresses(eni.ID), Doubt{}, "refused for sure")
+}
+
+func TestANewProcessDoubtsWhatItReads(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	eni := w.create("a", 2)
+	elected := make(chan struct{})
+	w.Inventory = w.fresh(elected)
+	w.sweep()
+	w.clk.Step(time.Hour)
+	close(elected)
+	w.sweep()
+	inherited := Doubt{Until: w.clk.Now().Add(window), Inherited: true}
+	assert.Equal(t, w.DoubtAddresses(eni.ID), inherited)
+	w.clk.Step(window - time.Second)
+	w.look(eni.ID)
+	assert.Equal(t, w.DoubtAddresses(eni.ID), inherited, "a look too early")
+	w.clk.Step(time.Second)
+	w.look(eni.ID)
+	assert.Equal(t, w.DoubtAddresses(eni.ID), Doubt{})
+}
+
 // TestAnEarlierReadDoesNotClearUp: a sweep was on its way when a call's answer was
 // lost. What it shows is from before the call.
 func TestAnEarlierReadDoesNotClearUp(t *testing.T) {

@@ -63,11 +63,14 @@ type Inventory struct {
 	current     chan struct{}
 	currentOnce sync.Once
 
-	mu        sync.Mutex
-	enis      map[string]*record
-	owners    map[string]string // ENI ids by owner's UID
-	missing   map[string]absence
-	instances map[string]ec2.Instance
+	mu sync.Mutex
+	// leadingSince is when the first sweep as the leader began: calls of the
+	// operator before this one were made earlier.
+	leadingSince time.Time
+	enis         map[string]*record
+	owners       map[string]string // ENI ids by owner's UID
+	missing      map[string]absence
+	instances    map[string]ec2.Instance
 	// attached are the slots of our ENIs, by instance and ENI id. It holds what our
 	// own calls did, which EC2 may not show yet.
 	attached map[string]map[string]ec2.Slot

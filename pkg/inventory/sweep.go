@@ -21,6 +21,7 @@ import (
 // incomplete answer does not show is not gone.
 func (i *Inventory) Sweep(ctx context.Context) error {
 	asked, leads := i.clock.Now(), i.leads()
+	i.lead(asked, leads)
 	enis, err := i.client.DescribeNetworkInterfaces(ctx, ec2.OwnedFilter(i.options.ClusterUID))
 	if err != nil {
 		return err
@@ -46,6 +47,15 @@ func (i *Inventory) Sweep(ctx context.Context) error {
 	i.notify(changes)
 	i.tell(asked, shown)
 	return nil
+}
+
+// lead notes when this process began to act as the leader.
+func (i *Inventory) lead(now time.Time, leads bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if leads && i.leadingSince.IsZero() {
+		i.leadingSince = now
+	}
 }
 
 // distrustMissing marks the ENIs that a sweep did not show, so that whoever needs

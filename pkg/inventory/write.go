@@ -29,7 +29,7 @@ func (i *Inventory) Create(ctx context.Context, input ec2.CreateInput) (ec2.Netw
 		return clone(known.eni), nil
 	}
 	now := i.clock.Now()
-	created := &record{eni: clone(eni), createdAt: now, attributesAt: now}
+	created := &record{eni: clone(eni), ours: true, createdAt: now, attributesAt: now}
 	created.changed(true, now, eni.Addresses, eni.Prefixes)
 	i.enis[eni.ID] = created
 	i.own(eni)
@@ -69,10 +69,15 @@ func (i *Inventory) Delete(ctx context.Context, eniID string) error {
 	})
 }
 
-// Assign adds addresses to an ENI.
+// Assign adds addresses to an ENI. After an unclear outcome the addresses are in
+// doubt; see DoubtAddresses.
 func (i *Inventory) Assign(ctx context.Context, eniID string, input ec2.AssignInput) error {
 	assigned, err := i.client.AssignPrivateAddresses(ctx, eniID, input)
-	return i.wrote(eniID, err, nothing, func(known *record, now time.Time) {
+	return i.wrote(eniID, err, func(known *record) {
+		if ec2.Unclear(err) {
+			known.assignUnclearAt = known.unclearAt
+		}
+	}, func(known *record, now time.Time) {
 		known.changed(true, now, assigned.Addresses, assigned.Prefixes)
 	})
 }
@@ -157,8 +162,6 @@ func (i *Inventory) wrote(eniID string, err error, doubt func(*record), apply fu
 	}
 	return err
 }
-
-func nothing(*record) {}
 
 func (r *record) doubtAttachment() { r.attachmentAt = time.Time{} }
 func (r *record) doubtAttributes() { r.attributesAt = time.Time{} }
