@@ -14,11 +14,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
@@ -33,6 +35,19 @@ const (
 	operatorKey = "AKIAOPERATOR"
 	ownKey      = "AKIACRASH"
 )
+
+// slow are times as EC2 has them.
+var slow = emulator.Timings{
+	CreateENI: emulator.Span{Max: 500 * time.Millisecond},
+	Attach:    emulator.Span{Min: time.Second, Max: 2 * time.Second},
+	Detach:    emulator.Span{Min: time.Second, Max: 2 * time.Second},
+}
+
+// stale hides changes for longer than the operator needs to start again, and for
+// less than its visibility window.
+var stale = emulator.StaleReads{
+	NewENIs: 1500 * time.Millisecond, NewAddresses: 1500 * time.Millisecond, Detachments: 500 * time.Millisecond,
+}
 
 // cloud is an EC2 of its own with two instances, and ENIs of others among them.
 type cloud struct {
@@ -61,9 +76,9 @@ func ec2Call(r *http.Request) string {
 }
 
 // newCloud makes an EC2 for a cluster with this UID.
-func newCloud(ctx context.Context, clusterUID string, options emulator.Options) (*cloud, error) {
-	options.Throttling.Off = true
-	c := &cloud{emulator: emulator.New(options), foreign: map[string]types.NetworkInterface{}}
+func newCloud(ctx context.Context, clusterUID string, timings emulator.Timings) (*cloud, error) {
+	server := emulator.New(emulator.Options{Timings: timings, Throttling: emulator.Throttling{Off: true}})
+	c := &cloud{emulator: server, foreign: map[string]types.NetworkInterface{}}
 	c.direct = httptest.NewServer(c.emulator)
 	c.Client = ec2.New(ec2.Options{
 		Region: region, BaseEndpoint: aws.String(c.direct.URL),
@@ -75,6 +90,9 @@ func newCloud(ctx context.Context, clusterUID string, options emulator.Options) 
 	}
 	return c, nil
 }
+
+// beStale hides from now on what changes, for a while.
+func (c *cloud) beStale() { c.emulator.SetStaleReads(stale) }
 
 func (c *cloud) close() { c.direct.Close() }
 
@@ -133,11 +151,23 @@ func (c *cloud) foreignENIs(ctx context.Context, clusterUID string) error {
 			return err
 		}
 	}
-	all, err := c.allENIs(ctx)
-	for i := range all {
-		c.foreign[aws.ToString(all[i].NetworkInterfaceId)] = all[i]
-	}
-	return err
+	return c.rememberENIs(ctx)
+}
+
+// rememberENIs notes how the ENIs look once they are settled.
+func (c *cloud) rememberENIs(ctx context.Context) error {
+	return wait.PollUntilContextTimeout(ctx, glance, patience, true, func(ctx context.Context) (bool, error) {
+		all, err := c.allENIs(ctx)
+		for i := range all {
+			eni := &all[i]
+			if eni.Status == "pending" ||
+				(eni.Attachment != nil && eni.Attachment.Status != types.AttachmentStatusAttached) {
+				return false, err
+			}
+			c.foreign[aws.ToString(eni.NetworkInterfaceId)] = *eni
+		}
+		return err == nil, err
+	})
 }
 
 func (c *cloud) foreignENI(ctx context.Context, tags map[string]string) (id string, err error) {

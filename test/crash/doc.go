@@ -13,7 +13,8 @@ SPDX-License-Identifier: Apache-2.0
 // request is discarded, and after, where it has its effect but its answer is
 // withheld. At a point the operator, a real process, is killed with SIGKILL by
 // the gate that stands between it and the emulated EC2 and the API server; the
-// operator itself knows nothing of it. Then it is started again.
+// operator itself knows nothing of it. Then it is started again, while EC2 does not
+// yet show what was done last.
 //
 // Afterwards EC2 must hold as many ENIs as there are resources, each attached
 // where it should be with the addresses that it should have, nothing twice,

@@ -16,6 +16,9 @@ import (
 // gate stands before the servers that the operator talks to. It numbers the
 // operator's calls by their names, and kills the operator at one of them.
 type gate struct {
+	// strike is called when the operator is about to be killed, before the call
+	// has its effect.
+	strike func()
 	// kill returns when the operator is dead.
 	kill func()
 	// fired is closed once the operator was killed.
@@ -27,8 +30,8 @@ type gate struct {
 	calls  []Call
 }
 
-func newGate(kill func()) *gate {
-	return &gate{kill: kill, fired: make(chan struct{}), counts: map[string]int{}}
+func newGate(strike, kill func()) *gate {
+	return &gate{strike: strike, kill: kill, fired: make(chan struct{}), counts: map[string]int{}}
 }
 
 // watch begins to number the calls anew, and kills at the target unless that is
@@ -77,6 +80,7 @@ func (g *gate) guard(name func(*http.Request) string, server http.Handler) http.
 			server.ServeHTTP(w, r)
 			return
 		}
+		g.strike()
 		if side == After {
 			// The effect is complete, the answer complete but unsent, when the operator dies.
 			server.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))

@@ -27,7 +27,7 @@ type behindGate struct {
 
 func startGate(t *testing.T) *behindGate {
 	b := &behindGate{}
-	b.gate = newGate(func() { b.killed = true })
+	b.gate = newGate(func() {}, func() { b.killed = true })
 	server := httptest.NewServer(b.gate.guard(kubernetesCall, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		b.reached = append(b.reached, r.Method+" "+string(body))

@@ -8,6 +8,7 @@ package crash
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -15,7 +16,7 @@ import (
 )
 
 // settings are the operator's flags. Waits are short; nothing but the operator's
-// own path heals, so that there is neither leader election nor an audit.
+// own path heals, so that there is no leader election, no collector and no audit.
 var settings = []string{
 	"--cluster-name=" + clusterName,
 	"--leader-elect=false",
@@ -26,6 +27,7 @@ var settings = []string{
 	"--retry-base-delay=100ms",
 	"--retry-max-delay=1s",
 	"--audit-interval=1h",
+	"--gc-interval=0",
 	"--batch-window=5ms",
 	"--network-ttl=1s",
 	"--kube-api-qps=-1",
@@ -34,6 +36,7 @@ var settings = []string{
 // operator is the operator as a process that can be killed and started again.
 type operator struct {
 	binary     string
+	flags      []string
 	kubeconfig string
 	endpoint   string
 	logFile    string
@@ -48,7 +51,7 @@ func (o *operator) start() error {
 	defer o.mu.Unlock()
 	o.killed = false
 	o.process = &controlplane.Process{
-		Path: o.binary, Args: append([]string{"--kubeconfig=" + o.kubeconfig}, settings...),
+		Path: o.binary, Args: slices.Concat(settings, []string{"--kubeconfig=" + o.kubeconfig}, o.flags),
 		Env: environment(o.endpoint), LogFile: o.logFile,
 	}
 	return o.process.Start()

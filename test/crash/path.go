@@ -33,6 +33,8 @@ type path struct {
 	act step
 	// after is the state in which the path ends.
 	after state
+	// slow: EC2 takes its time, and shows changes late, all along.
+	slow bool
 }
 
 // step is something that a user does.
@@ -47,6 +49,12 @@ var paths = []path{
 		after: state{enis: machines{{0, 3}}, pools: 1, policies: 1},
 	},
 	{
+		name: "slow create", from: []step{policy(3, 1)},
+		act:   startOperator,
+		after: state{enis: machines{{0, 3}}, pools: 1, policies: 1},
+		slow:  true,
+	},
+	{
 		name: "assign", from: []step{policy(3, 0)}, before: &state{enis: machines{{3}}, pools: 1, policies: 1},
 		act:   minimum(6),
 		after: state{enis: machines{{6}}, pools: 1, policies: 1},
@@ -57,9 +65,15 @@ var paths = []path{
 		after: state{enis: machines{{3}}, pools: 1, policies: 1},
 	},
 	{
-		name: "move", from: []step{ownENI(2)}, before: &state{enis: machines{{2}}},
+		name: "move", from: []step{ownENI}, before: &state{enis: machines{{2}}},
 		act:   moveENI,
 		after: state{enis: machines{{}, {2}}},
+	},
+	{
+		name: "slow move", from: []step{ownENI}, before: &state{enis: machines{{2}}},
+		act:   moveENI,
+		after: state{enis: machines{{}, {2}}},
+		slow:  true,
 	},
 	{
 		name: "delete", from: []step{policy(3, 1)}, before: &state{enis: machines{{0, 3}}, pools: 1, policies: 1},
@@ -87,11 +101,11 @@ var paths = []path{
 	},
 	{
 		name: "create own", before: &state{},
-		act:   ownENI(2),
+		act:   ownENI,
 		after: state{enis: machines{{2}}},
 	},
 	{
-		name: "delete own", from: []step{ownENI(2)}, before: &state{enis: machines{{2}}},
+		name: "delete own", from: []step{ownENI}, before: &state{enis: machines{{2}}},
 		act: deleteOwnENI,
 	},
 	{
@@ -163,13 +177,11 @@ func deletePolicy(ctx context.Context, s *stage) error {
 const ownName = "own"
 
 // ownENI makes an ENI without a pool on the first Node.
-func ownENI(addresses int32) step {
-	return func(ctx context.Context, s *stage) error {
-		return s.kube.Create(ctx, &v1alpha1.ElasticNetworkInterface{
-			ObjectMeta: metav1.ObjectMeta{Name: ownName},
-			Spec:       v1alpha1.ElasticNetworkInterfaceSpec{NodeName: s.nodes[0], AddressCount: addresses},
-		})
-	}
+func ownENI(ctx context.Context, s *stage) error {
+	return s.kube.Create(ctx, &v1alpha1.ElasticNetworkInterface{
+		ObjectMeta: metav1.ObjectMeta{Name: ownName},
+		Spec:       v1alpha1.ElasticNetworkInterfaceSpec{NodeName: s.nodes[0], AddressCount: 2},
+	})
 }
 
 // moveENI moves that ENI to the second Node.

@@ -52,7 +52,7 @@ func (w *World) Record(ctx context.Context, name string) (points []Point, err er
 	if err != nil {
 		return nil, err
 	}
-	s, err := w.newStage(ctx, "undisturbed_"+p.name)
+	s, err := w.newStage(ctx, p, "undisturbed_"+p.name)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (w *World) crash(ctx context.Context, point Point) (reached bool, err error
 	if err != nil {
 		return false, err
 	}
-	s, err := w.newStage(ctx, point.slug())
+	s, err := w.newStage(ctx, p, point.slug())
 	if err != nil {
 		return false, err
 	}

@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
 const (
@@ -50,19 +51,30 @@ type stage struct {
 	nodes []string
 }
 
-// newStage prepares everything and starts no operator. Close it in the end.
-func (w *World) newStage(ctx context.Context, name string) (*stage, error) {
+// newStage prepares everything for a run of a path and starts no operator. Close
+// it in the end.
+func (w *World) newStage(ctx context.Context, p path, name string) (*stage, error) {
 	w.runs++
 	folder := filepath.Join(w.options.Folder, fmt.Sprintf("%s_%d", name, w.runs))
 	if err := os.MkdirAll(folder, 0o750); err != nil {
 		return nil, err
 	}
-	cloud, err := newCloud(ctx, w.clusterUID, w.options.EC2)
+	var timings emulator.Timings
+	if p.slow || w.options.SlowEC2 {
+		timings = slow
+	}
+	cloud, err := newCloud(ctx, w.clusterUID, timings)
 	if err != nil {
 		return nil, err
 	}
 	s := &stage{World: w, cloud: cloud, operator: &operator{binary: w.options.Operator, logFile: filepath.Join(folder, "operator.log")}}
-	s.gate = newGate(s.operator.kill)
+	if w.options.Snapshot {
+		s.operator.flags = []string{"--snapshot-path=" + filepath.Join(folder, "snapshot.db")}
+	}
+	if p.slow || w.options.SlowEC2 {
+		cloud.beStale()
+	}
+	s.gate = newGate(cloud.beStale, s.operator.kill)
 	s.ec2 = httptest.NewServer(s.gate.guard(ec2Call, cloud.emulator))
 	s.kubeAPI = httptest.NewServer(s.gate.guard(kubernetesCall, w.apiServer))
 	s.operator.endpoint = s.ec2.URL

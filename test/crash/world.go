@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -24,7 +23,6 @@ import (
 
 	"github.com/eni-operator/eni-operator/pkg/setup"
 	"github.com/eni-operator/eni-operator/test/controlplane"
-	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
 // Options of a World.
@@ -33,24 +31,11 @@ type Options struct {
 	Operator string
 	// Folder receives the operator's logs, one for each run.
 	Folder string
-	// EC2 says how the emulator behaves; throttling is always off.
-	EC2 emulator.Options
-}
-
-// SlowEC2 behaves as EC2 does: creating, attaching and detaching take a while,
-// and what was just changed does not show at once. All of it stays within the
-// visibility window that the operator is started with.
-func SlowEC2() emulator.Options {
-	return emulator.Options{
-		Timings: emulator.Timings{
-			CreateENI: emulator.Span{Max: 500 * time.Millisecond},
-			Attach:    emulator.Span{Min: time.Second, Max: 2 * time.Second},
-			Detach:    emulator.Span{Min: time.Second, Max: 2 * time.Second},
-		},
-		Stale: emulator.StaleReads{
-			NewENIs: 1500 * time.Millisecond, NewAddresses: 1500 * time.Millisecond, Detachments: 500 * time.Millisecond,
-		},
-	}
+	// SlowEC2 makes EC2 slow and stale on all paths, not only on those that are
+	// about it.
+	SlowEC2 bool
+	// Snapshot lets the operator begin with what its last process saved in a file.
+	Snapshot bool
 }
 
 // World is a control plane on which paths are run one after the other. Each run

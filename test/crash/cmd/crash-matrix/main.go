@@ -36,12 +36,14 @@ func main() {
 
 // wishes are the command's flags.
 type wishes struct {
-	paths   []string
-	points  string
-	list    bool
-	worlds  int
-	slowEC2 bool
-	folder  string
+	paths    []string
+	points   string
+	list     bool
+	worlds   int
+	slowEC2  bool
+	snapshot bool
+	operator string
+	folder   string
 }
 
 func parse() wishes {
@@ -49,8 +51,10 @@ func parse() wishes {
 	pflag.StringSliceVar(&w.paths, "path", crash.Paths(), "Paths to run.")
 	pflag.StringVar(&w.points, "point", "", `Run only points whose text contains this, as in "after EC2 Attach".`)
 	pflag.BoolVar(&w.list, "list", false, "Record the points and list them, without a crash.")
-	pflag.IntVar(&w.worlds, "worlds", 2, "Control planes to run points on at the same time.")
-	pflag.BoolVar(&w.slowEC2, "slow-ec2", false, "Give EC2 its delays and stale reads.")
+	pflag.IntVar(&w.worlds, "worlds", 3, "Control planes to run points on at the same time.")
+	pflag.BoolVar(&w.slowEC2, "slow-ec2", false, "Let EC2 be slow and stale on all paths.")
+	pflag.BoolVar(&w.snapshot, "snapshot", false, "Let the operator begin with a snapshot.")
+	pflag.StringVar(&w.operator, "operator", "", "The operator's binary. Unset: it is built from this working tree.")
 	pflag.StringVar(&w.folder, "logs", filepath.Join("build", "crash"), "Folder for the operator's logs; it is emptied first.")
 	pflag.Parse()
 	return w
@@ -61,12 +65,11 @@ func run(ctx context.Context) (err error) {
 	if err := os.RemoveAll(w.folder); err != nil {
 		return err
 	}
-	options := crash.Options{Folder: w.folder}
-	if w.slowEC2 {
-		options.EC2 = crash.SlowEC2()
-	}
-	if options.Operator, err = crash.BuildOperator(ctx, w.folder); err != nil {
-		return err
+	options := crash.Options{Folder: w.folder, Operator: w.operator, Snapshot: w.snapshot, SlowEC2: w.slowEC2}
+	if options.Operator == "" {
+		if options.Operator, err = crash.BuildOperator(ctx, w.folder); err != nil {
+			return err
+		}
 	}
 	matrix, err := crash.NewMatrix(ctx, options, w.worlds)
 	if err != nil {
