@@ -15,8 +15,11 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -50,19 +53,20 @@ func (u *Uninstaller) Delete(ctx context.Context) error {
 		if err := u.each(ctx, &v1alpha1.ElasticNetworkInterfaceList{}, u.deleteOwn); err != nil {
 			return 0, err
 		}
-		return u.count(ctx, &v1alpha1.ENIPoolList{}, &v1alpha1.ElasticNetworkInterfaceList{})
+		// A claim may be let go only after its pool; without the operator it would never be.
+		return u.count(ctx, &v1alpha1.ENIPoolList{}, &v1alpha1.ElasticNetworkInterfaceList{}, &v1alpha1.ENIClaimList{})
 	}
 	remaining := -1
 	err := wait.PollUntilContextCancel(ctx, poll, true, func(ctx context.Context) (bool, error) {
 		count, err := left(ctx)
 		if err == nil && count != remaining {
-			u.Log.Info("Waiting for the operator to delete pools and ENIs", "left", count)
+			u.Log.Info("Waiting for the operator to delete pools and ENIs and to let go of claims", "left", count)
 			remaining = count
 		}
 		return count == 0, err
 	})
 	if err != nil && remaining > 0 {
-		return fmt.Errorf("%d pools and ENIs are left; is the operator running? See kubectl get enipool,eni: %w", remaining, err)
+		return fmt.Errorf("%d pools, ENIs and claims are left; is the operator running? See kubectl get enipool,eni,eniclaim -A: %w", remaining, err)
 	}
 	return err
 }
@@ -79,7 +83,7 @@ func (u *Uninstaller) Abandon(ctx context.Context) error {
 
 // each calls act for every object of a list's kind, in all namespaces.
 func (u *Uninstaller) each(ctx context.Context, list client.ObjectList, act func(context.Context, client.Object) error) error {
-	if err := u.Client.List(ctx, list); err != nil {
+	if err := u.list(ctx, list); err != nil {
 		return err
 	}
 	var failed []error
@@ -89,6 +93,15 @@ func (u *Uninstaller) each(ctx context.Context, list client.ObjectList, act func
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// list reads all objects of a list's kind: none where its CRD is gone already.
+func (u *Uninstaller) list(ctx context.Context, list client.ObjectList) error {
+	err := u.Client.List(ctx, list)
+	if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 func objectsOf(list client.ObjectList) []client.Object {
@@ -114,13 +127,18 @@ func objectsOf(list client.ObjectList) []client.Object {
 	return objects
 }
 
+// count tells how many objects are left. A claim counts while it has our finalizer.
 func (u *Uninstaller) count(ctx context.Context, lists ...client.ObjectList) (int, error) {
 	count := 0
 	for _, list := range lists {
-		if err := u.Client.List(ctx, list); err != nil {
+		if err := u.list(ctx, list); err != nil {
 			return 0, err
 		}
-		count += len(objectsOf(list))
+		for _, object := range objectsOf(list) {
+			if _, claim := object.(*v1alpha1.ENIClaim); !claim || controllerutil.ContainsFinalizer(object, v1alpha1.Finalizer) {
+				count++
+			}
+		}
 	}
 	return count, nil
 }

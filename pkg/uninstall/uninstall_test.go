@@ -10,14 +10,18 @@ import (
 	"context"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"gotest.tools/v3/assert"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -123,20 +127,51 @@ func TestDeleteWaitsForTheOperator(t *testing.T) {
 	// The operator's part: what is deleted is let go, and pools go with their policy.
 	pool := &v1alpha1.ENIPool{}
 	assert.NilError(t, u.Client.Get(t.Context(), client.ObjectKey{Name: "node-1"}, pool))
-	for left := 1; left > 0; {
-		count, err := u.count(t.Context(), &v1alpha1.ENIPolicyList{})
+	claims := &v1alpha1.ENIClaimList{}
+	for deleted := false; !deleted; {
+		policies, err := u.count(t.Context(), &v1alpha1.ENIPolicyList{})
 		assert.NilError(t, err)
-		left = count
+		assert.NilError(t, u.Client.List(t.Context(), claims))
+		deleted = policies == 0 && !claims.Items[0].DeletionTimestamp.IsZero()
 	}
 	assert.NilError(t, u.letGo(t.Context(), pool))
 	assert.NilError(t, u.Client.Delete(t.Context(), pool))
+	select {
+	case err := <-finished:
+		t.Fatalf("a claim still has its finalizer, and nobody would remove it: %v", err)
+	case <-time.After(2 * poll):
+	}
+	assert.NilError(t, u.letGo(t.Context(), &claims.Items[0]))
 	assert.NilError(t, <-finished)
 	cancel()
+}
+
+// TestCRDsThatAreGoneHaveNoResources: whoever deleted the CRDs first may be left
+// with some of them.
+func TestCRDsThatAreGoneHaveNoResources(t *testing.T) {
+	u := world(t)
+	u.addENI(t, "known", true)
+	u.Client = interceptor.NewClient(u.Client.(client.WithWatch), interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			switch list.(type) {
+			case *v1alpha1.ENIClaimList:
+				return &meta.NoKindMatchError{GroupKind: v1alpha1.GroupVersion.WithKind("ENIClaim").GroupKind()}
+			case *v1alpha1.ENIPoolList:
+				return apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("enipools").GroupResource(), "")
+			default:
+				return c.List(ctx, list, options...)
+			}
+		},
+	})
+	assert.NilError(t, u.Abandon(t.Context()))
+	list := &v1alpha1.ElasticNetworkInterfaceList{}
+	assert.NilError(t, u.Client.List(t.Context(), list))
+	assert.Equal(t, len(list.Items[0].Finalizers), 0)
 }
 
 func TestDeleteSaysWhatIsLeft(t *testing.T) {
 	u := world(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*poll/100)
 	defer cancel()
-	assert.ErrorContains(t, u.Delete(ctx), "1 pools and ENIs are left; is the operator running?")
+	assert.ErrorContains(t, u.Delete(ctx), "2 pools, ENIs and claims are left; is the operator running?")
 }
