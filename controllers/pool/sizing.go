@@ -236,7 +236,10 @@ func (g *growth) fill(name string, want int32) {
 
 func (g *growth) create(mode v1alpha1.Mode, count int32) {
 	g.slots--
-	g.d.creates = append(g.d.creates, newENI{name: g.freeName(), mode: mode, count: count})
+	name := g.freeName()
+	g.d.creates = append(g.d.creates, newENI{name: name, mode: mode, count: count})
+	// Listed at once: the pool need not be written again when it exists.
+	g.h.enis[name] = &v1alpha1.PoolENI{Name: name, Mode: mode, State: v1alpha1.PoolENIActive}
 }
 
 // freeName is the first of the instance's ENI names that no resource has, so that
@@ -244,8 +247,7 @@ func (g *growth) create(mode v1alpha1.Mode, count int32) {
 func (g *growth) freeName() string {
 	for slot := g.o.lowestSlot; ; slot++ {
 		name := fmt.Sprintf("%s-%d", g.o.pool.Spec.InstanceID, slot)
-		taken := slices.ContainsFunc(g.d.creates, func(n newENI) bool { return n.name == name })
-		if g.h.enis[name] == nil && g.h.resources[name] == nil && !g.o.otherNames[name] && !taken {
+		if g.h.enis[name] == nil && g.h.resources[name] == nil && !g.o.otherNames[name] {
 			return name
 		}
 	}

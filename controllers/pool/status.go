@@ -36,7 +36,7 @@ func statusOf(o observation, h *holders, s *sizing) v1alpha1.ENIPoolStatus {
 	slices.SortFunc(status.Addresses, func(a, b v1alpha1.PoolAddress) int {
 		return strings.Compare(string(a.Address), string(b.Address))
 	})
-	status.ENICount = int32(len(h.resources)) //nolint:gosec // bounded by EC2
+	status.ENICount = int32(len(status.ENIs)) //nolint:gosec // bounded by EC2
 	status.Shared, status.Exclusive = countShared(o, h, s), countExclusive(o, h, s)
 	setConditions(o, h, s, &status)
 	return status

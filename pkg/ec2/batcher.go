@@ -15,7 +15,7 @@ import (
 // Batcher collects the keys that callers ask for within a short window and reads
 // them with one call. A caller that gives up leaves; the others get their answer.
 type Batcher[V any] struct {
-	window func() time.Duration
+	window func() Window
 	max    int
 	fetch  func(ctx context.Context, keys []string) (map[string]V, error)
 
@@ -23,12 +23,22 @@ type Batcher[V any] struct {
 	open *batch[V]
 }
 
+// Window is how long a batch stays open.
+type Window struct {
+	// Idle closes it when no caller has joined for so long.
+	Idle time.Duration
+	// Most closes it so long after the first caller.
+	Most time.Duration
+}
+
 type batch[V any] struct {
-	keys  map[string]struct{}
-	full  chan struct{}
-	done  chan struct{}
-	found map[string]V
-	err   error
+	keys map[string]struct{}
+	// joined is when the last caller did.
+	joined time.Time
+	full   chan struct{}
+	done   chan struct{}
+	found  map[string]V
+	err    error
 }
 
 // MaxBatch is how many ids one Describe call may name (EC2: 200 filter values).
@@ -38,9 +48,9 @@ const MaxBatch = 200
 const batchTimeout = time.Minute
 
 // NewBatcher returns a batcher that calls fetch with at most max keys at a time,
-// window() after the first of them was asked for or when max is reached; window
-// is asked again meanwhile. What fetch does not return is not found.
-func NewBatcher[V any](window func() time.Duration, max int, fetch func(context.Context, []string) (map[string]V, error)) *Batcher[V] {
+// when the window closes or when max is reached; window is asked again meanwhile.
+// What fetch does not return is not found.
+func NewBatcher[V any](window func() Window, max int, fetch func(context.Context, []string) (map[string]V, error)) *Batcher[V] {
 	return &Batcher[V]{window: window, max: max, fetch: fetch}
 }
 
@@ -64,7 +74,7 @@ func (b *Batcher[V]) join(key string) *batch[V] {
 		go b.run(b.open)
 	}
 	joined := b.open
-	joined.keys[key] = struct{}{}
+	joined.keys[key], joined.joined = struct{}{}, time.Now()
 	if len(joined.keys) == b.max {
 		b.open = nil
 		close(joined.full)
@@ -97,14 +107,23 @@ const windowStep = 50 * time.Millisecond
 // gather waits for more keys. The window is looked at again and again: once what
 // made it long is over, nobody should wait for its end.
 func (b *Batcher[V]) gather(batch *batch[V]) {
-	waited := time.Duration(0)
-	for left := b.window(); left > 0; left = b.window() - waited {
-		step := min(left, windowStep)
+	began := time.Now()
+	for {
+		window := b.window()
+		left := min(window.Most-time.Since(began), window.Idle-time.Since(b.lastJoined(batch)))
+		if left <= 0 {
+			return
+		}
 		select {
-		case <-time.After(step):
-			waited += step
+		case <-time.After(min(left, windowStep)):
 		case <-batch.full:
 			return
 		}
 	}
+}
+
+func (b *Batcher[V]) lastJoined(batch *batch[V]) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return batch.joined
 }

@@ -8,6 +8,7 @@ package ec2
 
 import (
 	"context"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -28,11 +29,11 @@ func TestABatchDoesNotWaitForAWindowThatIsOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var short atomic.Bool
-				window := func() time.Duration {
+				window := func() Window {
 					if short.Load() {
-						return windowStep
+						return Window{Idle: windowStep, Most: windowStep}
 					}
-					return 5 * time.Second
+					return Window{Idle: 5 * time.Second, Most: 5 * time.Second}
 				}
 				b := NewBatcher(window, 10, func(_ context.Context, keys []string) (map[string]bool, error) {
 					return map[string]bool{keys[0]: true}, nil
@@ -45,6 +46,48 @@ func TestABatchDoesNotWaitForAWindowThatIsOver(t *testing.T) {
 				late := time.Since(began) - test.waits
 				assert.Assert(t, late >= 0 && late <= windowStep, late.String())
 				time.Sleep(time.Hour + time.Second) // in the bubble: the timer ends with it
+			})
+		})
+	}
+}
+
+// TestABatchStaysOpenWhileCallersJoin: a burst is one call, a steady stream is not
+// waited for without end, and a lone caller hardly waits.
+func TestABatchStaysOpenWhileCallersJoin(t *testing.T) {
+	window := Window{Idle: 50 * time.Millisecond, Most: 500 * time.Millisecond}
+	for name, test := range map[string]struct {
+		callers    int
+		apart      time.Duration
+		calls      int32
+		firstWaits time.Duration
+	}{
+		"one caller":        {callers: 1, calls: 1, firstWaits: 50 * time.Millisecond},
+		"a burst":           {callers: 10, apart: 40 * time.Millisecond, calls: 1, firstWaits: 410 * time.Millisecond},
+		"a long stream":     {callers: 20, apart: 40 * time.Millisecond, calls: 2, firstWaits: 500 * time.Millisecond},
+		"callers far apart": {callers: 3, apart: 100 * time.Millisecond, calls: 3, firstWaits: 50 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var calls atomic.Int32
+				b := NewBatcher(func() Window { return window }, 200, func(_ context.Context, _ []string) (map[string]bool, error) {
+					calls.Add(1)
+					return nil, nil
+				})
+				var waited time.Duration
+				for i := range test.callers {
+					go func() {
+						began := time.Now()
+						_, _, err := b.Get(t.Context(), strconv.Itoa(i))
+						assert.NilError(t, err)
+						if i == 0 {
+							waited = time.Since(began)
+						}
+					}()
+					time.Sleep(test.apart)
+				}
+				time.Sleep(time.Minute + time.Second) // in the bubble: the last timer ends with it
+				assert.Equal(t, calls.Load(), test.calls)
+				assert.Equal(t, waited, test.firstWaits)
 			})
 		})
 	}

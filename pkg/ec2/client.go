@@ -51,7 +51,10 @@ func NewClient(ctx context.Context, limits Limits) (Client, error) {
 	})}, nil
 }
 
-func (c *sdkClient) Waiting(action string) int { return c.limiter.queue(action).length() }
+func (c *sdkClient) Backlog(action string) (waiting, underway int) {
+	q := c.limiter.queue(action)
+	return q.length(), int(q.underway.Load())
+}
 
 func (c *sdkClient) CreateNetworkInterface(ctx context.Context, input CreateInput) (NetworkInterface, error) {
 	call := &ec2.CreateNetworkInterfaceInput{

@@ -157,14 +157,14 @@ func TestOneActionDoesNotHoldUpAnother(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	waited := make(chan error)
 	go func() { waited <- remove(ctx) }()
-	for client.Waiting("DeleteNetworkInterface") == 0 {
+	for waiting(client) == 0 {
 		_, err := client.DescribeNetworkInterfaces(t.Context())
 		assert.NilError(t, err)
 	}
 	assert.Equal(t, Classify(client.DetachNetworkInterface(t.Context(), "eni-attach-0123456789abcdef0", false)), ClassNotFound)
 	cancel()
 	assert.Assert(t, Cancelled(<-waited))
-	assert.Equal(t, client.Waiting("DeleteNetworkInterface"), 0)
+	assert.Equal(t, waiting(client), 0)
 	assert.Equal(t, server.Counts()["DeleteNetworkInterface"].Calls, 1)
 }
 
@@ -194,8 +194,9 @@ func TestNoRegion(t *testing.T) {
 }
 
 // windowOf is a batcher's window of so many milliseconds.
-func windowOf(ms int) func() time.Duration {
-	return func() time.Duration { return time.Duration(ms) * time.Millisecond }
+func windowOf(ms int) func() Window {
+	d := time.Duration(ms) * time.Millisecond
+	return func() Window { return Window{Idle: d, Most: d} }
 }
 
 // TestBatcher runs in bubbles, whose clock moves when all are waiting.

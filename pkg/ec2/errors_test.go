@@ -143,7 +143,7 @@ func TestWhatWasNotSentIsClear(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error)
 	go func() { left <- client.DeleteNetworkInterface(ctx, "eni-0123456789abcdef0") }()
-	for client.Waiting("DeleteNetworkInterface") == 0 {
+	for waiting(client) == 0 {
 		runtime.Gosched()
 	}
 	cancel()

@@ -112,6 +112,8 @@ func (l *limiter) addTo(stack *middleware.Stack) error {
 			if err := q.wait(ctx); err != nil {
 				return middleware.FinalizeOutput{}, middleware.Metadata{}, &notSentError{cause: err}
 			}
+			q.underway.Add(1)
+			defer q.underway.Add(-1)
 			ctx, cancel := context.WithTimeout(ctx, l.callTimeout)
 			defer cancel()
 			out, metadata, err := next.HandleFinalize(ctx, in)

@@ -11,6 +11,7 @@ import (
 	"container/heap"
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -34,6 +35,8 @@ const (
 type queue struct {
 	clock clock.WithDelayedExecution
 	full  Limit
+	// underway is the number of calls that EC2 has not answered yet.
+	underway atomic.Int64
 
 	mu      sync.Mutex
 	bucket  *rate.Limiter

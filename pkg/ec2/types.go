@@ -40,12 +40,16 @@ type Client interface {
 	DescribeSecurityGroups(ctx context.Context, filters ...Filter) ([]string, error)
 	DescribeInstanceTypes(ctx context.Context, names []string) ([]InstanceType, error)
 
-	// Waiting is the number of calls of an action that wait for its rate limit.
-	Waiting(action string) int
+	// Backlog is the number of calls of an action that wait for its rate limit, and
+	// of those that EC2 has not answered yet.
+	Backlog(action string) (waiting, underway int)
 }
 
-// ActionAttach is the API action whose queue a fleet's start waits for longest.
-const ActionAttach = "AttachNetworkInterface"
+// The API actions whose queues a fleet's start waits for.
+const (
+	ActionCreate = "CreateNetworkInterface"
+	ActionAttach = "AttachNetworkInterface"
+)
 
 // Filter is a Describe filter: the values are ORed, filters are ANDed. EC2 takes
 // at most 200 values.

@@ -51,3 +51,9 @@ func aSubnet(t *testing.T, client Client) Subnet {
 	assert.Assert(t, len(subnets) > 0)
 	return subnets[0]
 }
+
+// waiting is the number of deletions in the queue.
+func waiting(client Client) int {
+	waiting, _ := client.Backlog("DeleteNetworkInterface")
+	return waiting
+}

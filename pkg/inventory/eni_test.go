@@ -152,7 +152,7 @@ type stub struct {
 	err error
 }
 
-func (s *stub) Waiting(string) int { return 0 }
+func (s *stub) Backlog(string) (waiting, underway int) { return 0, 0 }
 
 func (s *stub) DescribeNetworkInterfaces(context.Context, ...ec2.Filter) ([]ec2.NetworkInterface, error) {
 	return []ec2.NetworkInterface{s.eni}, nil

@@ -31,10 +31,12 @@ type Options struct {
 	// VisibilityWindow is for how long after a write EC2 may answer reads with
 	// what was before, and how long an unknown ENI may still appear.
 	VisibilityWindow time.Duration
-	// BatchWindow is how long a read waits for others to join its call.
+	// BatchWindow is how long a read waits for others to join its call, anew with
+	// each that does, but ten times at most.
 	BatchWindow time.Duration
-	// BusyBatchWindow is the same for ENIs while attachments wait for EC2's rate
-	// limit: then the whole fleet is not ready sooner by looking sooner.
+	// BusyBatchWindow is the same for looks at ENIs while attachments wait for EC2's
+	// rate limit, and at instances while creations do: then the whole fleet is not
+	// ready sooner by looking sooner.
 	BusyBatchWindow time.Duration
 	// NetworkTTL is how long subnets and security groups found by selector terms
 	// are trusted.
@@ -114,21 +116,49 @@ func New(client ec2.Client, options Options) *Inventory {
 		networks:         map[string]networkAnswer{},
 		reservations:     map[string]map[ec2.Slot]string{},
 	}
-	window := func() time.Duration { return options.BatchWindow }
+	window := i.window
 	i.eniReads = ec2.NewBatcher(i.eniWindow, ec2.MaxBatch, i.fetchENIs)
 	i.ownerReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchByOwner)
-	i.instanceReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchInstances)
+	i.instanceReads = ec2.NewBatcher(i.instanceWindow, ec2.MaxBatch, i.fetchInstances)
 	i.typeReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchTypes)
 	i.subnetReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchSubnets)
 	return i
 }
 
+// window is how long a read waits for others.
+func (i *Inventory) window() ec2.Window {
+	return ec2.Window{Idle: i.options.BatchWindow, Most: 10 * i.options.BatchWindow}
+}
+
+// busyWindow is how long a read waits for others while calls wait for EC2.
+func (i *Inventory) busyWindow() ec2.Window {
+	busy := max(i.options.BusyBatchWindow, i.options.BatchWindow)
+	return ec2.Window{Idle: busy, Most: busy}
+}
+
+// attachTime is the least that EC2 takes to attach an ENI.
+const attachTime = time.Second
+
 // eniWindow is how long a look at an ENI waits for others.
-func (i *Inventory) eniWindow() time.Duration {
-	if i.client.Waiting(ec2.ActionAttach) > 0 {
-		return max(i.options.BusyBatchWindow, i.options.BatchWindow)
+func (i *Inventory) eniWindow() ec2.Window {
+	waiting, underway := i.client.Backlog(ec2.ActionAttach)
+	window := i.window()
+	switch {
+	case waiting > 0:
+		return i.busyWindow()
+	case underway > 0: // Those will be looked at next.
+		window.Most = min(attachTime, i.busyWindow().Most)
+		window.Idle = window.Most
 	}
-	return i.options.BatchWindow
+	return window
+}
+
+// instanceWindow is how long a read of an instance waits for others.
+func (i *Inventory) instanceWindow() ec2.Window {
+	if waiting, _ := i.client.Backlog(ec2.ActionCreate); waiting > 0 {
+		return i.busyWindow()
+	}
+	return i.window()
 }
 
 // Subscribe calls notify for each change that a sweep finds. It must not block.

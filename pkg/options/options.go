@@ -117,16 +117,17 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 		"Shortest time between two collections of leaked ENIs, which use the audit's reads: below --audit-interval it changes nothing. 0: collect none.")
 	flags.DurationVar(&o.GCGrace, "gc-grace", 10*time.Minute, "How old an ENI that no resource stands for becomes before it counts as leaked.")
 	flags.BoolVar(&o.GCDryRun, "gc-dry-run", false, "Report leaked ENIs in the log and in the metrics, and delete none.")
-	flags.DurationVar(&o.BatchWindow, "batch-window", 50*time.Millisecond, "How long a read of EC2 waits for others to join its call.")
-	flags.DurationVar(&o.BusyBatchWindow, "busy-batch-window", 5*time.Second,
-		"The same for looks at ENIs while attachments wait for EC2's rate limit.")
+	flags.DurationVar(&o.BatchWindow, "batch-window", 50*time.Millisecond,
+		"How long a read of EC2 waits for others to join its call, anew with each that does, but ten times at most.")
+	flags.DurationVar(&o.BusyBatchWindow, "busy-batch-window", 8*time.Second,
+		"The same, at most, for ENIs while attachments wait for EC2's rate limit, and for instances while creations do.")
 	flags.DurationVar(&o.NetworkTTL, "network-ttl", time.Minute, "How long subnets and security groups found by selector terms are trusted.")
 	flags.DurationVar(&o.RetryBaseDelay, "retry-base-delay", time.Second, "Delay after a first failure; each further one doubles it.")
 	flags.DurationVar(&o.RetryMaxDelay, "retry-max-delay", 2*time.Minute, "Longest delay between two tries.")
 
 	flags.IntVar(&o.ENIConcurrency, "eni-concurrency", 256, "ENIs worked on at once; most of them wait in EC2's queues.")
-	flags.IntVar(&o.PoolConcurrency, "pool-concurrency", 64, "Pools worked on at once.")
-	flags.IntVar(&o.NodeConcurrency, "node-concurrency", 16, "Nodes worked on at once.")
+	flags.IntVar(&o.PoolConcurrency, "pool-concurrency", 256, "Pools worked on at once.")
+	flags.IntVar(&o.NodeConcurrency, "node-concurrency", 64, "Nodes worked on at once.")
 	flags.Float32Var(&o.KubeAPIQPS, "kube-api-qps", 200, "Requests to Kubernetes a second; -1: no limit but the API server's own.")
 	flags.IntVar(&o.KubeAPIBurst, "kube-api-burst", 400, "Requests to Kubernetes at once.")
 }

@@ -36,7 +36,7 @@ type sweptEC2 struct {
 	down  atomic.Bool
 }
 
-func (*sweptEC2) Waiting(string) int { return 0 }
+func (*sweptEC2) Backlog(string) (waiting, underway int) { return 0, 0 }
 
 func (s *sweptEC2) DescribeNetworkInterfaces(context.Context, ...ec2.Filter) ([]ec2.NetworkInterface, error) {
 	s.asked.Add(1)
