@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 )
 
 // writes counts one user's writes to Kubernetes by verb and resource, as in
@@ -127,6 +128,19 @@ func (w writes) kinds() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(w)), func(kind string) bool {
 		return kind == leaseWrites || kind == eventWrites || kind == conflicts
 	})
+}
+
+// of counts the writes of some resources, their status included.
+func (w writes) of(resources ...string) int {
+	sum := 0
+	for _, kind := range w.kinds() {
+		_, resource, _ := strings.Cut(kind, " ")
+		resource, _, _ = strings.Cut(resource, "/")
+		if slices.Contains(resources, resource) {
+			sum += w[kind]
+		}
+	}
+	return sum
 }
 
 func (w writes) total() int {

@@ -164,7 +164,7 @@ func (s *sheet) addCalls(made calls) {
 // addWrites reports what the fleet cost in writes to Kubernetes.
 func (s *sheet) addWrites(made writes) {
 	nodes := float64(s.nodes)
-	s.goal("Kubernetes writes per node", float64(made.total())/nodes, "writes", writesGoal)
+	s.goal("Kubernetes writes per node", float64(made.of("enipools", "elasticnetworkinterfaces"))/nodes, "writes", writesGoal)
 	for _, kind := range made.kinds() {
 		s.add(kind+" per node", float64(made[kind])/nodes, "writes")
 	}

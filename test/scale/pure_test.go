@@ -146,6 +146,8 @@ func TestTheAuditLogIsFollowedLineByLine(t *testing.T) {
 	assert.Equal(t, after.total(), 3)
 	assert.DeepEqual(t, after.kinds(), []string{"create enipools", "update enipools/status"})
 	assert.DeepEqual(t, after.since(before), writes{leaseWrites: 1, eventWrites: 1})
+	assert.Equal(t, after.of("enipools"), 3)
+	assert.Equal(t, after.of("eniclaims"), 0)
 }
 
 func TestCallsAreCountedSinceALook(t *testing.T) {
