@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -147,6 +148,26 @@ func TestFaultForYoungENIs(t *testing.T) {
 	assert.Equal(t, w.countENIs(), 1) // a call that names no ENI
 	w.clock.Step(time.Second)
 	assert.NilError(t, w.tryTags(id))
+}
+
+// TestFaultsForManyCallers asserts that callers at the same time do not hold each
+// other up for good.
+func TestFaultsForManyCallers(t *testing.T) {
+	w := newWorld(t, unthrottled())
+	id := w.eni(w.subnet("10.0.0.0/24"))
+	w.server.AddFault(emulator.Fault{Action: "CreateTags", YoungENI: time.Hour, Probability: 0.5, Code: "IncorrectState"})
+	w.server.AddFault(emulator.Fault{Action: "DescribeNetworkInterfaces", Probability: 0.5, Stale: time.Second})
+	var callers sync.WaitGroup
+	for range 8 {
+		callers.Go(func() {
+			for range 50 {
+				_ = w.tryTags(id) // half of them fail
+				_, err := w.DescribeNetworkInterfaces(w.ctx(), &ec2.DescribeNetworkInterfacesInput{})
+				assert.Check(t, err)
+			}
+		})
+	}
+	callers.Wait()
 }
 
 // TestStaleDescribe asserts that stale reads show what was, in ENIs and instances,

@@ -138,11 +138,11 @@ func (s *Server) admit(ctx context.Context, q *request, fault Fault) (action, er
 // Region's lock, so that the log has the order in which effects took place.
 // A read may see the Region as it was a while before.
 func (s *Server) execute(act action, q *request, ago time.Duration) (result, error) {
-	r := s.region(q.region)
+	r, lag := s.region(q.region), s.faults.lag() // no fault's lock is taken under a Region's
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stale = s.stale.get()
-	r.advance(s.clock.Now(), s.faults.lag())
+	r.advance(s.clock.Now(), lag)
 	seen := r
 	if ago > 0 && !act.mutating {
 		seen = r.before(ago)

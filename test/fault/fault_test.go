@@ -1,0 +1,63 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package fault_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/eni-operator/eni-operator/test/crash"
+	"github.com/eni-operator/eni-operator/test/fault"
+)
+
+// A fleet small enough for every day, and a seed with which each class comes up.
+// `make test-fault` plays with 200 nodes and a new seed each time.
+const (
+	nodes = 20
+	seed  = 1
+)
+
+func TestFaultsMakeNoDifference(t *testing.T) {
+	folder := logFolder(t)
+	binary, err := crash.BuildOperator(t.Context(), folder)
+	assert.NilError(t, err)
+	options := fault.Options{
+		Nodes: nodes, Seed: seed, Probability: 0.05, Operator: binary, Folder: folder,
+		Tell: func(line string) { t.Log(line) },
+	}
+	t.Logf("seed %d; to repeat: %s", seed, fault.Repeat(nodes, seed))
+	world, err := fault.NewWorld(t.Context(), options)
+	assert.NilError(t, err)
+	t.Cleanup(func() { assert.Check(t, world.Stop()) })
+
+	played, err := world.Disturbed(t.Context())
+	assert.NilError(t, err)
+	var report strings.Builder
+	played.WriteFindings(&report, 20)
+	played.WriteInjected(&report)
+	played.WriteSummary(&report, options)
+	t.Log(report.String())
+	assert.NilError(t, played.Verdict(true))
+}
+
+// logFolder is a folder that stays if the test fails.
+func logFolder(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "eni-operator-fault-") //nolint:usetesting // t.TempDir does not stay
+	assert.NilError(t, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("The operator's logs are in", folder)
+		} else {
+			assert.Check(t, os.RemoveAll(folder))
+		}
+	})
+	return folder
+}

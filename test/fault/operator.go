@@ -1,0 +1,95 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package fault
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/eni-operator/eni-operator/test/controlplane"
+)
+
+// The operator's waits, short enough for many of them to be in a run. EC2's stale
+// reads stay within the visibility window.
+const (
+	cooldown         = time.Second
+	idleReleaseAfter = 2 * time.Second
+	visibilityWindow = 3 * time.Second
+	auditInterval    = 2 * time.Second
+)
+
+var settings = []string{
+	"--cluster-name=" + clusterName,
+	"--leader-elect=false",
+	"--metrics-bind-address=0",
+	"--health-probe-bind-address=0",
+	"--log-level=debug",
+	"--visibility-window=" + visibilityWindow.String(),
+	"--cooldown=" + cooldown.String(),
+	"--idle-release-after=" + idleReleaseAfter.String(),
+	"--node-gone-grace=10s",
+	"--retry-base-delay=100ms",
+	"--retry-max-delay=5s",
+	"--audit-interval=" + auditInterval.String(),
+	"--gc-interval=" + auditInterval.String(),
+	"--gc-grace=5s",
+	"--batch-window=20ms",
+	"--busy-batch-window=500ms",
+	"--network-ttl=5s",
+	"--kube-api-qps=-1",
+}
+
+// operator is the operator's process.
+type operator struct {
+	process *controlplane.Process
+	logFile string
+}
+
+func startOperator(binary, kubeconfig, logFile string, environment []string) (*operator, error) {
+	o := &operator{logFile: logFile, process: &controlplane.Process{
+		Path: binary, Args: append([]string{"--kubeconfig=" + kubeconfig}, settings...),
+		Env: environment, LogFile: logFile, StopTimeout: 30 * time.Second,
+	}}
+	return o, o.process.Start()
+}
+
+// alive is an error if the operator has ended by itself.
+func (o *operator) alive() error {
+	select {
+	case <-o.process.Done():
+		return fmt.Errorf("the operator has ended by itself: %w", errors.Join(o.process.Wait()))
+	default:
+		return nil
+	}
+}
+
+// collected are the lines of the operator's log in which the collector deletes an
+// ENI.
+func (o *operator) collected() ([]string, error) {
+	log, err := os.Open(o.logFile)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	var found []string
+	lines := bufio.NewScanner(log)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var line struct {
+			Message string `json:"msg"`
+		}
+		// What is no JSON comes from elsewhere, such as the Go runtime.
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Message == "Deleting leaked ENI" {
+			found = append(found, lines.Text())
+		}
+	}
+	return found, lines.Err()
+}
