@@ -36,6 +36,21 @@ func leaks(seen view) []string {
 	return leaked
 }
 
+// collected are the ENIs that were still there when the collector set out to delete
+// them. To a stale read the others still were.
+func collected(all []collection, calls []emulator.Call) []string {
+	var leaked []string
+	for _, c := range all {
+		if slices.ContainsFunc(calls, func(call emulator.Call) bool {
+			return call.Action == "DeleteNetworkInterface" && call.ErrorCode == "" &&
+				slices.Contains(call.ResourceIDs, c.id) && !call.Time.Before(c.when)
+		}) {
+			leaked = append(leaked, fmt.Sprintf("leaked: %s, until the collector deleted it", c.id))
+		}
+	}
+	return leaked
+}
+
 // unsound are the promises that are broken now, whatever the scenario asks for.
 func (s *stage) unsound(seen view) []string {
 	return slices.Concat(s.oneToOne(seen), heldOnce(seen), s.foreignUntouched(seen), s.referee.report())

@@ -36,13 +36,23 @@ const (
 // Classes are all classes.
 func Classes() []Class { return []Class{Throttled, Failed, Lost, Stale, Incorrect, Unseen} }
 
-const (
-	// staleLag is how long a stale read lags behind; the emulator makes it up to
-	// twice as long.
-	staleLag = time.Second
-	// youth is how long a new ENI may be unknown to EC2.
-	youth = 1500 * time.Millisecond
-)
+// haze is how long EC2 may not show what is.
+type haze struct {
+	// window is how long the operator expects it to last, at most.
+	window time.Duration
+	// lag is how long a stale read lags behind; the emulator makes it up to twice
+	// as long, and a little more.
+	lag time.Duration
+	// youth is how long a new ENI may be unknown.
+	youth time.Duration
+}
+
+// hazeFor is the haze of a fleet. ENIs of a large one wait in the operator's own
+// queues, at five attachments a second, and it has to last until their turn comes.
+func hazeFor(nodes int) haze {
+	window := 3*time.Second + time.Duration(nodes)*100*time.Millisecond
+	return haze{window: window, lag: window / 3, youth: window * 3 / 4}
+}
 
 // The actions that the operator makes use of, by what can go wrong with them.
 var (
@@ -78,7 +88,7 @@ func (c Class) actions() []string {
 
 // faults of the class, each with its share of the calls that it can strike. Half
 // of the lost answers cut the connection, and half are errors after the effect.
-func (c Class) faults() []emulator.Fault {
+func (c Class) faults(h haze) []emulator.Fault {
 	const internal, failed = "InternalError", "An internal error has occurred"
 	switch c {
 	case Throttled:
@@ -91,12 +101,12 @@ func (c Class) faults() []emulator.Fault {
 			{LoseAnswer: true, Probability: 1. / 2, Code: internal, Message: failed, Status: http.StatusInternalServerError},
 		}
 	case Stale:
-		return []emulator.Fault{{Stale: staleLag}}
+		return []emulator.Fault{{Stale: h.lag}}
 	case Incorrect:
 		return []emulator.Fault{{Code: "IncorrectState", Message: "The resource is not in the state that this request needs."}}
 	default:
 		return []emulator.Fault{{
-			YoungENI: youth, Code: "InvalidNetworkInterfaceID.NotFound", Message: "The networkInterface ID does not exist",
+			YoungENI: h.youth, Code: "InvalidNetworkInterfaceID.NotFound", Message: "The networkInterface ID does not exist",
 		}}
 	}
 }
@@ -104,7 +114,7 @@ func (c Class) faults() []emulator.Fault {
 // disturbances are the faults that strike each class's calls of a caller with a
 // probability. A call meets one fault at most, and those that come later are tried
 // only on calls that the earlier ones left alone: they are tried harder for it.
-func disturbances(caller string, probability float64) []emulator.Fault {
+func disturbances(caller string, probability float64, h haze) []emulator.Fault {
 	if probability == 0 {
 		return nil
 	}
@@ -115,7 +125,7 @@ func disturbances(caller string, probability float64) []emulator.Fault {
 	}
 	for _, class := range Classes() {
 		for _, action := range class.actions() {
-			for _, fault := range class.faults() {
+			for _, fault := range class.faults(h) {
 				share := probability
 				if fault.Probability > 0 {
 					share *= fault.Probability

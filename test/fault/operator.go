@@ -12,17 +12,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/eni-operator/eni-operator/test/controlplane"
 )
 
-// The operator's waits, short enough for many of them to be in a run. EC2's stale
-// reads stay within the visibility window.
+// The operator's waits, short enough for many of them to be in a run.
 const (
 	cooldown         = time.Second
 	idleReleaseAfter = 2 * time.Second
-	visibilityWindow = 3 * time.Second
 	auditInterval    = 2 * time.Second
 )
 
@@ -32,7 +31,6 @@ var settings = []string{
 	"--metrics-bind-address=0",
 	"--health-probe-bind-address=0",
 	"--log-level=debug",
-	"--visibility-window=" + visibilityWindow.String(),
 	"--cooldown=" + cooldown.String(),
 	"--idle-release-after=" + idleReleaseAfter.String(),
 	"--node-gone-grace=10s",
@@ -53,9 +51,10 @@ type operator struct {
 	logFile string
 }
 
-func startOperator(binary, kubeconfig, logFile string, environment []string) (*operator, error) {
+// startOperator starts the binary with our settings; further flags win over them.
+func startOperator(binary, logFile string, environment []string, flags ...string) (*operator, error) {
 	o := &operator{logFile: logFile, process: &controlplane.Process{
-		Path: binary, Args: append([]string{"--kubeconfig=" + kubeconfig}, settings...),
+		Path: binary, Args: append(slices.Clone(settings), flags...),
 		Env: environment, LogFile: logFile, StopTimeout: 30 * time.Second,
 	}}
 	return o, o.process.Start()
@@ -71,25 +70,32 @@ func (o *operator) alive() error {
 	}
 }
 
-// collected are the lines of the operator's log in which the collector deletes an
-// ENI.
-func (o *operator) collected() ([]string, error) {
+// collection is when the collector set out to delete an ENI.
+type collection struct {
+	id   string
+	when time.Time
+}
+
+// collections are what the collector set out to delete, by the operator's log.
+func (o *operator) collections() ([]collection, error) {
 	log, err := os.Open(o.logFile)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	var found []string
+	var all []collection
 	lines := bufio.NewScanner(log)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var line struct {
-			Message string `json:"msg"`
+			Message string  `json:"msg"`
+			Time    float64 `json:"ts"` // in seconds
+			ENI     string  `json:"eniID"`
 		}
 		// What is no JSON comes from elsewhere, such as the Go runtime.
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Message == "Deleting leaked ENI" {
-			found = append(found, lines.Text())
+			all = append(all, collection{id: line.ENI, when: time.UnixMicro(int64(line.Time * 1e6))})
 		}
 	}
-	return found, lines.Err()
+	return all, lines.Err()
 }

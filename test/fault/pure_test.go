@@ -10,6 +10,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -27,7 +28,7 @@ func TestEachClassStrikesItsShare(t *testing.T) {
 	const probability = 0.05
 	struck := map[string]map[Class]float64{}
 	left := map[string]float64{}
-	for _, fault := range disturbances("KEY", probability) {
+	for _, fault := range disturbances("KEY", probability, hazeFor(20)) {
 		assert.Equal(t, fault.Caller, "KEY")
 		if struck[fault.Action] == nil {
 			struck[fault.Action], left[fault.Action] = map[Class]float64{}, 1
@@ -45,7 +46,16 @@ func TestEachClassStrikesItsShare(t *testing.T) {
 	for action, rest := range struck {
 		assert.Equal(t, len(rest), 0, action)
 	}
-	assert.Equal(t, len(disturbances("KEY", 0)), 0)
+	assert.Equal(t, len(disturbances("KEY", 0, haze{})), 0)
+}
+
+// TestHazeEndsWithinTheWindow: beyond it the operator may take EC2 at its word.
+func TestHazeEndsWithinTheWindow(t *testing.T) {
+	for _, nodes := range []int{4, 20, 200, 1000} {
+		h := hazeFor(nodes)
+		assert.Assert(t, 2*h.lag+200*time.Millisecond < h.window, h)
+		assert.Assert(t, h.youth < h.window, h)
+	}
 }
 
 func TestInjectedCounts(t *testing.T) {
@@ -134,6 +144,21 @@ func TestRefereeSeesWhatIsHeldTwice(t *testing.T) {
 	assert.Equal(t, len(r.report()), 0)
 	r.see(holding("e", "10.0.0.2"), false)
 	assert.DeepEqual(t, r.report(), []string{"10.0.0.2 was held by the claims d and e at once"})
+}
+
+// TestCollectedCountsWhatWasThere: a stale read may show the collector an ENI that
+// its controller has deleted, and deleting it again is no sign of a leak.
+func TestCollectedCountsWhatWasThere(t *testing.T) {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	deleted := func(id, code string, when time.Time) emulator.Call {
+		return emulator.Call{Action: "DeleteNetworkInterface", ResourceIDs: []string{id}, ErrorCode: code, Time: when}
+	}
+	found := collected([]collection{{"eni-1", at}, {"eni-2", at}, {"eni-3", at}}, []emulator.Call{
+		deleted("eni-1", "", at.Add(-time.Second)), deleted("eni-1", "InvalidNetworkInterfaceID.NotFound", at.Add(time.Second)),
+		deleted("eni-2", "InternalError", at.Add(time.Second)), deleted("eni-2", "", at.Add(2*time.Second)),
+	})
+	assert.Equal(t, len(found), 1)
+	assert.Assert(t, strings.Contains(found[0], "eni-2"), found[0])
 }
 
 func TestLeaksAndHolders(t *testing.T) {

@@ -68,12 +68,14 @@ func (w *World) play(ctx context.Context, name string, probability float64) (pla
 		return played, err
 	}
 	defer s.cloud.close()
-	for _, fault := range disturbances(operatorKey, probability) {
+	haze := hazeFor(w.options.Nodes)
+	for _, fault := range disturbances(operatorKey, probability, haze) {
 		s.cloud.emulator.AddFault(fault)
 	}
 	begun := time.Now()
 	log := filepath.Join(w.options.Folder, name+".log")
-	if s.operator, err = startOperator(w.options.Operator, s.kube.plane.KubeconfigPath, log, s.cloud.environment()); err != nil {
+	if s.operator, err = startOperator(w.options.Operator, log, s.cloud.environment(),
+		"--kubeconfig="+s.kube.plane.KubeconfigPath, "--visibility-window="+haze.window.String()); err != nil {
 		return played, err
 	}
 	played, err = s.through(ctx)
@@ -108,9 +110,9 @@ func (s *stage) through(ctx context.Context) (Play, error) {
 			break
 		}
 	}
-	collected, err := s.operator.collected()
+	collections, err := s.operator.collections()
 	calls := s.cloud.calls()
-	played.Leaks = append(played.Leaks, collected...)
+	played.Leaks = append(played.Leaks, collected(collections, calls)...)
 	played.Differences = append(played.Differences, s.foreignNamed(calls)...)
 	played.Injected, played.Calls = injected(calls), len(calls)
 	return played, err
