@@ -11,6 +11,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // ElasticNetworkInterfaceSpec is what one ENI should be.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.addressCount) || !has(self.prefixCount) || self.addressCount == 0 || self.prefixCount == 0",message="set addressCount or prefixCount, not both",fieldPath=".prefixCount"
+// +kubebuilder:validation:XValidation:rule="!has(self.deviceIndex) || self.deviceIndex > 0 || (self.mode == 'Shared' && !has(self.subnetIDs) && !has(self.securityGroupIDs) && !has(self.tags) && !has(self.networkCardIndex))",message="0 is the instance's primary ENI, of which only addresses are managed: mode must be Shared, and subnetIDs, securityGroupIDs, tags and networkCardIndex unset",fieldPath=".deviceIndex"
+// +kubebuilder:validation:XValidation:rule="(has(self.deviceIndex) && self.deviceIndex == 0) == (has(oldSelf.deviceIndex) && oldSelf.deviceIndex == 0)",message="deviceIndex cannot change from or to 0, the instance's primary ENI; make another resource",fieldPath=".deviceIndex"
 type ElasticNetworkInterfaceSpec struct {
 	// NodeName is the Node that the ENI is attached to.
 	// +kubebuilder:validation:MinLength=1
@@ -38,17 +40,17 @@ type ElasticNetworkInterfaceSpec struct {
 	Mode Mode `json:"mode,omitempty"`
 
 	// MinDeviceIndex is the lowest device index to attach at when deviceIndex is
-	// unset. Unset: the operator's flag --min-device-index.
-	// +kubebuilder:validation:Minimum=1
+	// unset; 0 is the same as 1. Unset: the operator's flag --min-device-index.
+	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=127
 	// +optional
 	MinDeviceIndex *int32 `json:"minDeviceIndex,omitempty"`
 
 	// DeviceIndex fixes the index on the network card. Unset: the lowest free one
-	// when the ENI is attached. 0 is the primary ENI's.
+	// when the ENI is attached. 0: the resource stands for the instance's primary
+	// ENI, of which only the addresses that the operator assigned are managed.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=127
-	// +kubebuilder:validation:XValidation:rule="self >= 1",message="0 (the instance's primary ENI) is not supported by this release; use 1 or more"
 	// +optional
 	DeviceIndex *int32 `json:"deviceIndex,omitempty"`
 
@@ -186,6 +188,25 @@ type CreationRecord struct {
 	MissedAt *metav1.Time `json:"missedAt,omitempty"`
 }
 
+// AssignmentRecord is what is asked of EC2 for a primary ENI, written before the
+// call is made, so that addresses whose answer was lost are told from those that
+// others assigned.
+type AssignmentRecord struct {
+	// StartedAt is when the record was written.
+	StartedAt metav1.Time `json:"startedAt"`
+	// AddressCount is the number of secondary addresses asked for.
+	// +optional
+	AddressCount int32 `json:"addressCount,omitempty"`
+	// PrefixCount is the number of prefixes asked for.
+	// +optional
+	PrefixCount int32 `json:"prefixCount,omitempty"`
+	// Carried are the secondary addresses and prefixes that the ENI had before.
+	// +kubebuilder:validation:MaxItems=1024
+	// +listType=atomic
+	// +optional
+	Carried []AddressOrPrefix `json:"carried,omitempty"`
+}
+
 // Attachment is an ENI's attachment to an instance.
 type Attachment struct {
 	// ID of the attachment.
@@ -251,12 +272,14 @@ type ElasticNetworkInterfaceStatus struct {
 	// +kubebuilder:validation:MaxLength=15
 	// +optional
 	PrimaryAddress string `json:"primaryAddress,omitempty"`
-	// Addresses are the secondary private IPv4 addresses, sorted.
+	// Addresses are the secondary private IPv4 addresses, sorted. Of a primary ENI:
+	// those that the operator assigned.
 	// +kubebuilder:validation:MaxItems=1024
 	// +listType=atomic
 	// +optional
 	Addresses []Address `json:"addresses,omitempty"`
-	// Prefixes are the /28 prefixes, sorted.
+	// Prefixes are the /28 prefixes, sorted. Of a primary ENI: those that the
+	// operator assigned.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=atomic
 	// +optional
@@ -265,12 +288,20 @@ type ElasticNetworkInterfaceStatus struct {
 	// secondary addresses and those of its prefixes.
 	// +optional
 	AddressCount int32 `json:"addressCount"`
+	// ForeignCount is the number of secondary addresses and prefixes of a primary
+	// ENI that are not the operator's.
+	// +optional
+	ForeignCount int32 `json:"foreignCount,omitempty"`
 	// Attachment is where the ENI is attached.
 	// +optional
 	Attachment *Attachment `json:"attachment,omitempty"`
 	// Creation is the record of the last CreateNetworkInterface call.
 	// +optional
 	Creation *CreationRecord `json:"creation,omitempty"`
+	// Assignment is the record of an AssignPrivateIpAddresses call for a primary ENI
+	// whose outcome is open.
+	// +optional
+	Assignment *AssignmentRecord `json:"assignment,omitempty"`
 	// Transitions are the last states that the ENI entered, the oldest first.
 	// +kubebuilder:validation:MaxItems=10
 	// +listType=atomic
@@ -323,4 +354,10 @@ type ElasticNetworkInterfaceList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	// Items are the ENIs.
 	Items []ElasticNetworkInterface `json:"items"`
+}
+
+// Primary says whether the resource stands for the primary ENI of its instance, of
+// which only the addresses that the operator assigned are managed.
+func (e *ElasticNetworkInterface) Primary() bool {
+	return e.Spec.DeviceIndex != nil && *e.Spec.DeviceIndex == 0
 }

@@ -137,10 +137,11 @@ type ENITemplate struct {
 
 	// MinDeviceIndex is the lowest device index that the operator may use for
 	// its ENIs. Unset: the operator's flag --min-device-index. Lower indexes stay
-	// free for others, such as the VPC CNI.
+	// free for others, such as the VPC CNI. 0: shared pools use the free slots of the
+	// primary ENI first, if its subnet and security groups are those of the policy;
+	// nothing of it is changed but addresses that the operator assigned.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=127
-	// +kubebuilder:validation:XValidation:rule="self >= 1",message="0 (use the primary ENI's free slots) is not supported by this release; use 1 or more"
 	// +optional
 	MinDeviceIndex *int32 `json:"minDeviceIndex,omitempty"`
 

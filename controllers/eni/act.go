@@ -29,11 +29,16 @@ func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 	ctx = ec2.WithPriority(ctx, r.priority(ctx, eni, d), eni.Spec.NodeName)
 	looked := false
 	defer func() { done.looked = looked }()
+	done.freshAssignment = false
 	id := eni.Status.NetworkInterfaceID
 	switch d.action {
 	case actRecord:
 		eni.Status.Creation = &d.record
 		done.freshRecord = true
+		return nil
+	case actRecordAssignment:
+		eni.Status.Assignment = &d.assignment
+		done.freshAssignment = true
 		return nil
 	case actCreate:
 		return r.create(ctx, eni, done)
@@ -84,7 +89,10 @@ func (r *Reconciler) amend(ctx context.Context, eni *v1alpha1.ElasticNetworkInte
 	case actUnassign:
 		return r.inventory.Unassign(ctx, id, split(d.names))
 	case actAssign:
-		return r.inventory.Assign(ctx, id, ec2.AssignInput{AddressCount: d.count, PrefixCount: d.prefixes})
+		return r.assign(ctx, eni, d)
+	case actAdopt:
+		adopt(&eni.Status, split(d.names))
+		return nil
 	case actSetSecurityGroups:
 		return r.inventory.SetSecurityGroups(ctx, id, o.desired.securityGroups)
 	case actSetTags:
@@ -94,6 +102,33 @@ func (r *Reconciler) amend(ctx context.Context, eni *v1alpha1.ElasticNetworkInte
 	default:
 		return nil
 	}
+}
+
+// assign asks for addresses by count. Those of a primary ENI are the operator's
+// from then on.
+func (r *Reconciler) assign(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, d decision) error {
+	assigned, err := r.inventory.Assign(ctx, eni.Status.NetworkInterfaceID, ec2.AssignInput{AddressCount: d.count, PrefixCount: d.prefixes})
+	if eni.Primary() && (err == nil || !ec2.Unclear(err)) {
+		adopt(&eni.Status, assigned)
+	}
+	return err
+}
+
+// adopt adds addresses of a primary ENI to those that the operator assigned, and
+// closes the record.
+func adopt(status *v1alpha1.ElasticNetworkInterfaceStatus, names ec2.Assigned) {
+	status.Assignment = nil
+	status.Addresses = append(status.Addresses, typed[v1alpha1.Address](names.Addresses)...)
+	status.Prefixes = append(status.Prefixes, typed[v1alpha1.Prefix](names.Prefixes)...)
+	slices.Sort(status.Addresses)
+	slices.Sort(status.Prefixes)
+}
+
+// primaryTakenError says that another resource stands for the same primary ENI.
+type primaryTakenError struct{ by string }
+
+func (e *primaryTakenError) Error() string {
+	return fmt.Sprintf("ElasticNetworkInterface %s stands for the primary ENI of this instance already: delete one of the two", e.by)
 }
 
 // create makes the recorded call. A definite refusal closes the attempt; it

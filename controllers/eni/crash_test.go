@@ -81,7 +81,7 @@ func timings() emulator.Timings {
 
 // live goes through a life: its first chapters up to one, and its end. The process
 // ends at each error if it is mortal.
-func live(w *world, upTo int, cuts []func(int) cut, mortal bool) (points [][]string) {
+func live(w *world, life []chapter, upTo int, cuts []func(int) cut, mortal bool) (points [][]string) {
 	for i, chapter := range life {
 		if i > upTo && i < len(life)-1 {
 			continue
@@ -117,9 +117,13 @@ func TestCrashMatrix(t *testing.T) {
 	options := emulator.Options{Timings: timings(), Stale: emulator.StaleReads{
 		NewENIs: 3 * time.Second, NewAddresses: 20 * time.Second, Detachments: 10 * time.Second,
 	}}
-	w := newWorld(t, e, options)
-	points := live(w, len(life), undisturbed(), false)
-	runs := 0
+	runs := cutEverywhere(t, life, func() *world { return newWorld(t, e, options) })
+	assert.Assert(t, runs >= 60, "only %d runs", runs)
+}
+
+// cutEverywhere cuts each call of a life once, and returns how many lives it took.
+func cutEverywhere(t *testing.T, life []chapter, begin func() *world) (runs int) {
+	points := live(begin(), life, len(life), undisturbed(), false)
 	for c := range life {
 		for point, call := range points[c] {
 			for _, how := range []cut{before, after} {
@@ -136,13 +140,15 @@ func TestCrashMatrix(t *testing.T) {
 							}
 							return whole
 						}
-						live(newWorld(t, e, options), c, cuts, mortal)
+						w := begin()
+						w.t = t
+						live(w, life, c, cuts, mortal)
 					})
 				}
 			}
 		}
 	}
-	assert.Assert(t, runs >= 60, "only %d runs", runs)
+	return runs
 }
 
 // lives is how many lives full of trouble are tried.
@@ -161,7 +167,7 @@ func TestTroubledLives(t *testing.T) {
 				return whole
 			}
 			options := emulator.Options{Timings: timings(), Seed: seed}
-			live(newWorld(t, e, options), len(life), []func(int) cut{trouble, trouble, trouble, trouble}, seed%2 == 0)
+			live(newWorld(t, e, options), life, len(life), []func(int) cut{trouble, trouble, trouble, trouble}, seed%2 == 0)
 		})
 	}
 }
@@ -177,7 +183,7 @@ func TestStaleLife(t *testing.T) {
 	} {
 		for _, mortal := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%+v mortal=%t", stale, mortal), func(t *testing.T) {
-				live(newWorld(t, e, emulator.Options{Timings: timings(), Stale: stale}), len(life), undisturbed(), mortal)
+				live(newWorld(t, e, emulator.Options{Timings: timings(), Stale: stale}), life, len(life), undisturbed(), mortal)
 			})
 		}
 	}

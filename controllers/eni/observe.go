@@ -7,7 +7,9 @@ SPDX-License-Identifier: Apache-2.0
 package eni
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,13 +35,15 @@ type progress struct {
 	// freshRecord: the creation record was written just now, so no call of its
 	// attempt was made before.
 	freshRecord bool
+	// freshAssignment: the same for the record of an assignment.
+	freshAssignment bool
 }
 
 // observe reads all that a decision depends on. On an error the observation
 // holds what was read until then.
 func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, done *progress) (observation, error) {
 	o := observation{
-		eni: eni, now: r.clock.Now(), looked: done.looked, forced: done.forced,
+		eni: eni, now: r.clock.Now(), looked: done.looked, forced: done.forced, freshAssignment: done.freshAssignment,
 		stuck:        detachingFor(eni, r.clock.Now()) >= r.options.ForceDetachAfter,
 		recordMaxAge: r.options.CreateRecordMaxAge, visibility: r.options.VisibilityWindow,
 	}
@@ -48,7 +52,12 @@ func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 		return o, err
 	}
 	o.desired = build(r.options.Identity, eni, instance)
-	if err := r.observeENI(ctx, &o); err != nil {
+	if eni.Primary() {
+		err = r.observePrimary(ctx, &o, instance)
+	} else {
+		err = r.observeENI(ctx, &o)
+	}
+	if err != nil {
 		return o, err
 	}
 	if !eni.DeletionTimestamp.IsZero() {
@@ -112,8 +121,62 @@ func detachingFor(eni *v1alpha1.ElasticNetworkInterface, now time.Time) time.Dur
 	return 0
 }
 
+// observePrimary finds the primary ENI of the instance, which EC2 shows with it.
+func (r *Reconciler) observePrimary(ctx context.Context, o *observation, instance ec2.Instance) error {
+	if o.instance != instanceLive || instance.Primary.ID == "" {
+		return nil
+	}
+	if o.eni.DeletionTimestamp.IsZero() {
+		if err := r.onlyPrimary(ctx, o.eni); err != nil {
+			return err
+		}
+	}
+	o.eni.Status.NetworkInterfaceID = instance.Primary.ID
+	known, ok := r.inventory.ENI(instance.Primary.ID)
+	if !ok {
+		return r.lookAtPrimary(ctx, o)
+	}
+	o.presence, o.actual, o.doubt = present, actualOf(known), r.doubtAbout(known.ID)
+	return nil
+}
+
+// lookAtPrimary asks EC2 for the instance, and with it for its primary ENI.
+func (r *Reconciler) lookAtPrimary(ctx context.Context, o *observation) error {
+	instance, _, err := r.inventory.RefreshInstance(ctx, o.instanceID)
+	if err != nil {
+		return err
+	}
+	o.looked = true
+	if known, ok := r.inventory.ENI(instance.Primary.ID); ok {
+		o.presence, o.actual, o.doubt = present, actualOf(known), r.doubtAbout(known.ID)
+	}
+	return nil
+}
+
+// onlyPrimary refuses a second resource for a primary ENI: the first one made is
+// the one that counts.
+func (r *Reconciler) onlyPrimary(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) error {
+	list := &v1alpha1.ElasticNetworkInterfaceList{}
+	if err := r.client.List(ctx, list, client.MatchingFields{index.NodeName: eni.Spec.NodeName}, client.UnsafeDisableDeepCopy); err != nil {
+		return err
+	}
+	for i := range list.Items {
+		other := &list.Items[i]
+		if other.UID == eni.UID || !other.Primary() || other.Spec.InstanceID != eni.Spec.InstanceID {
+			continue
+		}
+		if cmp.Or(other.CreationTimestamp.Compare(eni.CreationTimestamp.Time), strings.Compare(other.Name, eni.Name)) < 0 {
+			return &primaryTakenError{by: other.Name}
+		}
+	}
+	return nil
+}
+
 // look asks EC2 for the ENI.
 func (r *Reconciler) look(ctx context.Context, o *observation) error {
+	if o.eni.Primary() {
+		return r.lookAtPrimary(ctx, o)
+	}
 	seen, state, err := r.inventory.Look(ctx, o.eni.Status.NetworkInterfaceID)
 	if err != nil {
 		return err

@@ -40,6 +40,11 @@ const (
 	actUnassign action = "Unassign"
 	// actAssign asks for more addresses or prefixes.
 	actAssign action = "Assign"
+	// actRecordAssignment writes what a primary ENI is to be assigned.
+	actRecordAssignment action = "RecordAssignment"
+	// actAdopt takes addresses of a primary ENI for the operator's, none included,
+	// and closes the record of their assignment.
+	actAdopt action = "Adopt"
 	// actSetSecurityGroups replaces the security groups.
 	actSetSecurityGroups action = "SetSecurityGroups"
 	// actSetTags brings the tags in line.
@@ -143,6 +148,9 @@ type observation struct {
 	doubt doubt
 	// looked: EC2 was asked within this reconcile, after the last write.
 	looked bool
+	// freshAssignment: the record of an assignment was written just now, so that no
+	// call was made before.
+	freshAssignment bool
 	// stuck: the ENI has been detaching for too long. forced: it was detached by
 	// force within this reconcile.
 	stuck, forced bool
@@ -153,15 +161,17 @@ type observation struct {
 
 // decision is what plan decides, and why, in words for the status.
 type decision struct {
-	action   action
-	wait     time.Duration
-	reason   string
-	message  string
-	record   v1alpha1.CreationRecord
-	names    []string
-	count    int32
-	prefixes int32
-	force    bool
+	action  action
+	wait    time.Duration
+	reason  string
+	message string
+	record  v1alpha1.CreationRecord
+	// assignment is the record of an assignment to a primary ENI.
+	assignment v1alpha1.AssignmentRecord
+	names      []string
+	count      int32
+	prefixes   int32
+	force      bool
 	// detaching: the ENI is on its way off its instance.
 	detaching bool
 	tags      map[string]string
@@ -171,6 +181,8 @@ type decision struct {
 // plan decides the next action for an ENI.
 func plan(o observation) decision {
 	switch {
+	case o.eni.Primary():
+		return planPrimary(o)
 	case !o.eni.DeletionTimestamp.IsZero():
 		return planDeletion(o)
 	case o.eni.Status.NetworkInterfaceID == "":
@@ -298,7 +310,12 @@ func planAddresses(o observation) decision {
 	if o.doubt.until.IsZero() || (change.action == actNothing && !contradicts(o)) {
 		return change
 	}
-	// What is not known for sure is not changed.
+	return planDoubt(o)
+}
+
+// planDoubt waits until a look tells for sure, since what is in doubt is not
+// changed.
+func planDoubt(o observation) decision {
 	doubtful := decision{action: actLook, reason: v1alpha1.ReasonAssigning,
 		message: "Making sure which addresses the ENI has, since EC2 may not show all of them yet"}
 	if wait := o.doubt.until.Sub(o.now); wait > 0 {
@@ -310,9 +327,21 @@ func planAddresses(o observation) decision {
 // contradicts says whether a read in doubt differs from what the operator before
 // this one stored.
 func contradicts(o observation) bool {
-	return inherits(o.doubt, &o.eni.Status) &&
-		(!slices.Equal(typed[v1alpha1.Address](o.actual.addresses), o.eni.Status.Addresses) ||
-			!slices.Equal(typed[v1alpha1.Prefix](o.actual.prefixes), o.eni.Status.Prefixes))
+	status := &o.eni.Status
+	addresses, prefixes := typed[v1alpha1.Address](o.actual.addresses), typed[v1alpha1.Prefix](o.actual.prefixes)
+	switch {
+	case !inherits(o.doubt, status):
+		return false
+	case o.eni.Primary(): // Others are not the operator's.
+		return len(common(status.Addresses, addresses)) < len(status.Addresses) || len(common(status.Prefixes, prefixes)) < len(status.Prefixes)
+	default:
+		return !slices.Equal(addresses, status.Addresses) || !slices.Equal(prefixes, status.Prefixes)
+	}
+}
+
+// common are the names of one list that are in another too.
+func common[T comparable](names, others []T) []T {
+	return slices.DeleteFunc(slices.Clone(names), func(name T) bool { return !slices.Contains(others, name) })
 }
 
 // inherits says whether the addresses in an ENI's status are better than those of a
@@ -338,12 +367,16 @@ func changeAddresses(o observation) decision {
 func releasable(o observation) []string {
 	var names []string
 	for _, name := range o.eni.Spec.Release {
-		if slices.Contains(o.actual.addresses, string(name)) || slices.Contains(o.actual.prefixes, string(name)) {
+		if carries(o.actual, name) {
 			names = append(names, string(name))
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+func carries(a actual, name v1alpha1.AddressOrPrefix) bool {
+	return slices.Contains(a.addresses, string(name)) || slices.Contains(a.prefixes, string(name))
 }
 
 // planAttributes is off the critical path: the ENI is ready already.

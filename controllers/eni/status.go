@@ -66,10 +66,7 @@ func (r *Reconciler) describe(ctx context.Context, eni *v1alpha1.ElasticNetworkI
 	status.AvailabilityZone, status.SubnetID = known.AvailabilityZone, known.SubnetID
 	status.PrimaryAddress = known.PrimaryAddress
 	status.SecurityGroupIDs = typed[v1alpha1.SecurityGroupID](known.SecurityGroups)
-	if !inherits(r.doubtAbout(known.ID), status) {
-		status.Addresses = typed[v1alpha1.Address](known.Addresses)
-		status.Prefixes = typed[v1alpha1.Prefix](known.Prefixes)
-	}
+	describeAddresses(eni, known, r.doubtAbout(known.ID))
 	status.AddressCount = int32(len(status.Addresses) + addressesPerPrefix*len(status.Prefixes)) //nolint:gosec // bounded by EC2
 	status.Attachment = nil
 	if at := known.Attachment; at != nil && at.Status == ec2.AttachmentAttached {
@@ -90,6 +87,25 @@ func (r *Reconciler) describe(ctx context.Context, eni *v1alpha1.ElasticNetworkI
 	}
 	status.SubnetCIDR = subnet.CIDR.String()
 	return nil
+}
+
+// describeAddresses lists what the ENI carries or, of a primary ENI, what of it the
+// operator assigned. What the operator before this one stored is better than a read
+// in doubt.
+func describeAddresses(eni *v1alpha1.ElasticNetworkInterface, known ec2.NetworkInterface, d doubt) {
+	status := &eni.Status
+	addresses, prefixes := typed[v1alpha1.Address](known.Addresses), typed[v1alpha1.Prefix](known.Prefixes)
+	if eni.Primary() && status.Assignment == nil {
+		foreign := len(addresses) + len(prefixes) - len(common(status.Addresses, addresses)) - len(common(status.Prefixes, prefixes))
+		status.ForeignCount = int32(foreign) //nolint:gosec // bounded by EC2
+	}
+	switch {
+	case inherits(d, status):
+	case eni.Primary():
+		status.Addresses, status.Prefixes = common(status.Addresses, addresses), common(status.Prefixes, prefixes)
+	default:
+		status.Addresses, status.Prefixes = addresses, prefixes
+	}
 }
 
 // addressesPerPrefix is the size of a /28 (EC2 delegates no other).
@@ -166,7 +182,10 @@ func explain(err error) (reason, message string) {
 	var noSlot *noSlotError
 	var noCIDR *noCIDRError
 	var full *subnetFullError
+	var taken *primaryTakenError
 	switch {
+	case errors.As(err, &taken):
+		return v1alpha1.ReasonNoFreeDeviceIndex, err.Error()
 	case errors.As(err, &full):
 		return v1alpha1.ReasonSubnetExhausted, err.Error()
 	case errors.As(err, &noSlot):

@@ -28,6 +28,9 @@ func buildENI(o observation, n newENI) *v1alpha1.ElasticNetworkInterface {
 			MinDeviceIndex: spec.MinDeviceIndex,
 		},
 	}
+	if n.primary {
+		eni.Spec.DeviceIndex, eni.Spec.MinDeviceIndex = new(int32), nil
+	}
 	if n.mode == v1alpha1.ModeShared {
 		if o.unit() > 1 {
 			eni.Spec.PrefixCount = n.count
@@ -43,8 +46,11 @@ func buildENI(o observation, n newENI) *v1alpha1.ElasticNetworkInterface {
 // tags, deletion policy, and the subnets of an ENI that has none yet.
 func follow(o observation, eni *v1alpha1.ElasticNetworkInterface) {
 	spec := o.pool.Spec
-	eni.Spec.Tags = spec.Tags
 	eni.Spec.DeletionPolicy = spec.DeletionPolicy
+	if eni.Primary() {
+		return // Nothing else of it is ours.
+	}
+	eni.Spec.Tags = spec.Tags
 	if o.draining() {
 		return
 	}

@@ -172,7 +172,13 @@ func atMaximum(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mode
 // instanceFull says that all the ENIs that the pool may have are there, and those
 // that take claims are ready and as large as they get.
 func instanceFull(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mode) bool {
-	if !o.limits.known || o.limits.slots > o.otherENIs+int32(len(o.enis)) { //nolint:gosec // bounded by EC2
+	taken := o.otherENIs
+	for i := range o.enis {
+		if !o.enis[i].Primary() {
+			taken++
+		}
+	}
+	if !o.limits.known || o.limits.slots > taken {
 		return false
 	}
 	return !slices.ContainsFunc(stored.ENIs, func(entry v1alpha1.PoolENI) bool {
@@ -180,7 +186,7 @@ func instanceFull(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.M
 		if eni == nil || entry.Mode != mode || entry.State != v1alpha1.PoolENIActive {
 			return false
 		}
-		return !entry.Ready || (mode == v1alpha1.ModeShared && specSize(eni) < o.limits.addressSlots)
+		return !entry.Ready || (mode == v1alpha1.ModeShared && specSize(eni) < o.room(eni))
 	})
 }
 

@@ -95,10 +95,14 @@ func describeENI(entry *v1alpha1.PoolENI, eni *v1alpha1.ElasticNetworkInterface)
 }
 
 // outOfPlace says whether an ENI is to take no new claims: it is being deleted,
-// the pool or its mode is being given up, or its subnet is none of the policy's.
+// the pool or its mode is being given up, its subnet is none of the policy's, or it
+// is the primary ENI and not to be used any more.
 func (h *holders) outOfPlace(o observation, eni *v1alpha1.ElasticNetworkInterface) bool {
 	if !eni.DeletionTimestamp.IsZero() || o.draining() || !o.offers(eni.Spec.Mode) {
 		return true
+	}
+	if eni.Primary() {
+		return len(o.network.subnetIDs) > 0 && !o.primary.usable
 	}
 	return eni.Status.SubnetID != "" && len(o.network.subnetIDs) > 0 &&
 		!slices.Contains(o.network.subnetIDs, eni.Status.SubnetID)

@@ -68,7 +68,7 @@ func (r *Reconciler) observeENIs(ctx context.Context, pool *v1alpha1.ENIPool, o 
 		case ownedBy(pool, eni):
 			o.enis = append(o.enis, *eni.DeepCopy())
 			continue
-		case eni.Spec.InstanceID == "" || eni.Spec.InstanceID == pool.Spec.InstanceID:
+		case !eni.Primary() && (eni.Spec.InstanceID == "" || eni.Spec.InstanceID == pool.Spec.InstanceID):
 			o.otherENIs++
 		}
 		o.otherNames[eni.Name] = true
@@ -231,7 +231,25 @@ func (r *Reconciler) observeEC2(ctx context.Context, o *observation) error {
 	if o.draining() {
 		return nil
 	}
-	return r.observeNetwork(ctx, o, instance)
+	if err := r.observeNetwork(ctx, o, instance); err != nil {
+		return err
+	}
+	o.observePrimary(instance.Primary)
+	return nil
+}
+
+// observePrimary says whether the pool may use the primary ENI. Its groups and its
+// subnet cannot be changed, so they must be what the policy asks for.
+func (o *observation) observePrimary(eni ec2.NetworkInterface) {
+	rightGroups := len(o.network.securityGroups) == 0 || slices.Equal(o.network.securityGroups, eni.SecurityGroups)
+	foreign := int32(len(eni.Addresses) + len(eni.Prefixes)) //nolint:gosec // bounded by EC2
+	if resource := o.eni(primaryName(o.pool)); resource != nil && resource.Status.NetworkInterfaceID != "" {
+		foreign = resource.Status.ForeignCount
+	}
+	o.primary = primary{
+		usable: o.lowestSlot == 0 && eni.ID != "" && slices.Contains(o.network.subnetIDs, eni.SubnetID) && rightGroups,
+		room:   max(o.limits.addressSlots-foreign, 0),
+	}
 }
 
 // unknownInstance may be one that EC2 does not show yet, so it is asked for again.

@@ -25,6 +25,15 @@ type limits struct {
 	nitro        bool
 }
 
+// primary is what the pool may use of the instance's primary ENI.
+type primary struct {
+	// usable: the policy lets the pool use it, and it is where the policy's ENIs are
+	// to be: in one of its subnets, with its security groups.
+	usable bool
+	// room is the number of slots for addresses or prefixes that others leave.
+	room int32
+}
+
 // network is where new ENIs of the pool go.
 type network struct {
 	subnetIDs      []string
@@ -45,6 +54,7 @@ type observation struct {
 	allowed    map[string]bool // namespaces that may claim
 	nodeGone   bool
 	limits     limits
+	primary    primary
 	network    network
 	// idleAfter and restFor are for pools whose policy has no shared mode.
 	idleAfter, restFor time.Duration
@@ -81,6 +91,8 @@ type newENI struct {
 	name  string
 	mode  v1alpha1.Mode
 	count int32
+	// primary: it stands for the instance's primary ENI.
+	primary bool
 }
 
 // plan decides who holds what, how large the pool should be, and what that means
@@ -97,7 +109,7 @@ func plan(o observation) decision {
 	s := sizeOf(o, h)
 	surplusSince, wait := h.shrink(o, s)
 	s.grow(o, h, &d)
-	h.handOver(&d)
+	h.handOver(o, &d)
 	d.status = statusOf(o, h, s)
 	d.status.SurplusSince = surplusSince
 	d.recheck = soonest(h.nextThaw(o), wait)
@@ -131,6 +143,14 @@ func (o observation) highest() int32 {
 		return 0
 	}
 	return o.pool.Spec.Shared.MaximumIPs / o.unit() * o.unit()
+}
+
+// room is the number of slots for addresses or prefixes that an ENI offers.
+func (o observation) room(eni *v1alpha1.ElasticNetworkInterface) int32 {
+	if eni.Primary() {
+		return o.primary.room
+	}
+	return o.limits.addressSlots
 }
 
 // addressesPerPrefix is the size of a /28 (EC2 delegates no other).

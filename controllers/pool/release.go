@@ -271,7 +271,7 @@ func (g giving) beyond(prefix bool) int32 {
 
 // handOver says what the record means for the ENIs' specs. It is acted upon only
 // once the record is stored.
-func (h *holders) handOver(d *decision) {
+func (h *holders) handOver(o observation, d *decision) {
 	uses := h.uses()
 	for _, name := range slices.Sorted(maps.Keys(h.resources)) {
 		eni, entry := h.resources[name], h.enis[name]
@@ -281,6 +281,9 @@ func (h *holders) handOver(d *decision) {
 		}
 		g := h.giving(eni)
 		if len(g.names) == 0 {
+			if room := o.room(eni); eni.Primary() && o.limits.known && specSize(eni) > room && !g.underway() {
+				d.counts[name] = room // Others took slots of the primary ENI.
+			}
 			continue
 		}
 		d.releases[name] = g.names

@@ -32,7 +32,7 @@ type sizing struct {
 // sizeOf counts supply, what is in flight included, and decides what is wanted.
 func sizeOf(o observation, h *holders) *sizing {
 	s := &sizing{}
-	s.countENIs(h)
+	s.countENIs(o, h)
 	for _, entry := range h.addresses {
 		switch entry.State {
 		case v1alpha1.HolderAllocated:
@@ -59,7 +59,7 @@ func sizeOf(o observation, h *holders) *sizing {
 
 // countENIs counts ENIs that take no new claims by what is held of them, so that
 // their replacements stay within the bounds.
-func (s *sizing) countENIs(h *holders) {
+func (s *sizing) countENIs(o observation, h *holders) {
 	uses := h.uses()
 	for name, entry := range h.enis {
 		eni := h.resources[name]
@@ -67,7 +67,7 @@ func (s *sizing) countENIs(h *holders) {
 		case entry.Mode == v1alpha1.ModeExclusive:
 			s.countExclusive(entry)
 		case eni != nil && h.active(name):
-			s.sharedSupply += h.size(eni)*unitOf(eni) - uses[name].aside
+			s.sharedSupply += min(h.size(eni), o.room(eni))*unitOf(eni) - uses[name].aside
 		default:
 			s.sharedSupply += uses[name].held
 		}
@@ -120,7 +120,11 @@ func (s *sizing) fit(o observation, exclusive, shared int32) {
 	slots := max(o.limits.slots-o.otherENIs, 0)
 	s.exclusiveFits = min(exclusive, slots)
 	if o.carriesUnit() {
-		s.sharedFits = min(shared, (slots-s.exclusiveFits)*o.limits.addressSlots*o.unit())
+		room := (slots - s.exclusiveFits) * o.limits.addressSlots
+		if o.primary.usable {
+			room += o.primary.room
+		}
+		s.sharedFits = min(shared, room*o.unit())
 	}
 	s.short = s.exclusiveFits < exclusive || s.sharedFits < shared
 }
@@ -135,14 +139,25 @@ func (s *sizing) grow(o observation, h *holders, d *decision) {
 	if !o.limits.known || o.draining() {
 		return
 	}
-	g := &growth{o: o, h: h, d: d, s: s, sizes: map[string]int32{},
-		slots: o.limits.slots - o.otherENIs - int32(len(h.resources))} //nolint:gosec // bounded by EC2
+	g := &growth{o: o, h: h, d: d, s: s, sizes: map[string]int32{}, slots: o.limits.slots - o.otherENIs - h.slotsTaken()}
 	exclusive, shared := s.minima(o)
 	s.fit(o, exclusive, shared)
 	s.full = !g.exclusive(exclusive)
 	s.full = !g.shared(shared) || s.full
 	g.exclusive(s.exclusiveDesired)
 	g.shared(s.sharedDesired)
+}
+
+// slotsTaken is the number of slots that the pool's ENIs take: the primary ENI has
+// its own.
+func (h *holders) slotsTaken() int32 {
+	taken := int32(0)
+	for _, eni := range h.resources {
+		if !eni.Primary() {
+			taken++
+		}
+	}
+	return taken
 }
 
 // growth hands out the instance's free slots.
@@ -176,18 +191,41 @@ func (g *growth) shared(target int32) bool {
 		g.fill(name, g.missing(target))
 	}
 	for i := range g.d.creates {
-		if g.d.creates[i].mode == v1alpha1.ModeShared {
-			added := min(g.o.limits.addressSlots-g.d.creates[i].count, g.missing(target))
-			g.d.creates[i].count += added
+		if n := &g.d.creates[i]; n.mode == v1alpha1.ModeShared {
+			added := min(g.roomFor(n)-n.count, g.missing(target))
+			n.count += added
 			g.s.sharedSupply += added * unit
 		}
 	}
+	g.usePrimary(target)
 	for g.missing(target) > 0 && g.slots > 0 && g.o.limits.addressSlots > 0 {
 		count := min(g.o.limits.addressSlots, g.missing(target))
 		g.create(v1alpha1.ModeShared, count)
 		g.s.sharedSupply += count * unit
 	}
 	return g.missing(target) == 0
+}
+
+// usePrimary takes the primary ENI's free slots, which needs no new ENI.
+func (g *growth) usePrimary(target int32) {
+	name := primaryName(g.o.pool)
+	count := min(g.o.primary.room, g.missing(target))
+	if !g.o.primary.usable || count <= 0 || g.h.resources[name] != nil || g.h.enis[name] != nil || g.o.otherNames[name] {
+		return
+	}
+	g.add(newENI{name: name, mode: v1alpha1.ModeShared, count: count, primary: true})
+	g.s.sharedSupply += count * g.o.unit()
+}
+
+// primaryName is the name of the resource that stands for the primary ENI: that of
+// slot 0.
+func primaryName(pool *v1alpha1.ENIPool) string { return pool.Spec.InstanceID + "-0" }
+
+func (g *growth) roomFor(n *newENI) int32 {
+	if n.primary {
+		return g.o.primary.room
+	}
+	return g.o.limits.addressSlots
 }
 
 // missing is how many addresses or prefixes there are to be added up to a target.
@@ -223,7 +261,7 @@ func (g *growth) fill(name string, want int32) {
 	if !grown {
 		size = g.h.size(eni)
 	}
-	added := min(g.o.limits.addressSlots-size, want)
+	added := min(g.o.room(eni)-size, want)
 	if added <= 0 {
 		return
 	}
@@ -236,16 +274,20 @@ func (g *growth) fill(name string, want int32) {
 
 func (g *growth) create(mode v1alpha1.Mode, count int32) {
 	g.slots--
-	name := g.freeName()
-	g.d.creates = append(g.d.creates, newENI{name: name, mode: mode, count: count})
-	// Listed at once: the pool need not be written again when it exists.
-	g.h.enis[name] = &v1alpha1.PoolENI{Name: name, Mode: mode, State: v1alpha1.PoolENIActive}
+	g.add(newENI{name: g.freeName(), mode: mode, count: count})
+}
+
+// add makes an ENI, and lists it at once: the pool need not be written again when
+// it exists.
+func (g *growth) add(n newENI) {
+	g.d.creates = append(g.d.creates, n)
+	g.h.enis[n.name] = &v1alpha1.PoolENI{Name: n.name, Mode: n.mode, State: v1alpha1.PoolENIActive}
 }
 
 // freeName is the first of the instance's ENI names that no resource has, so that
 // a repeated decision makes the same ENI.
 func (g *growth) freeName() string {
-	for slot := g.o.lowestSlot; ; slot++ {
+	for slot := max(g.o.lowestSlot, 1); ; slot++ {
 		name := fmt.Sprintf("%s-%d", g.o.pool.Spec.InstanceID, slot)
 		if g.h.enis[name] == nil && g.h.resources[name] == nil && !g.o.otherNames[name] {
 			return name

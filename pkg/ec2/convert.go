@@ -85,10 +85,43 @@ func fromInstance(in *types.Instance) Instance {
 		}
 		out.Interfaces[aws.ToString(eni.NetworkInterfaceId)] = slot
 		if slot == (Slot{}) {
-			out.SubnetID = aws.ToString(eni.SubnetId)
-			out.SecurityGroups = groupIDs(eni.Groups)
+			out.Primary = fromPrimary(in, eni)
+			out.SubnetID = out.Primary.SubnetID
+			out.SecurityGroups = out.Primary.SecurityGroups
 		}
 	}
+	return out
+}
+
+// fromPrimary takes the primary ENI from what EC2 tells of its instance.
+func fromPrimary(instance *types.Instance, in *types.InstanceNetworkInterface) NetworkInterface {
+	out := NetworkInterface{
+		ID:             aws.ToString(in.NetworkInterfaceId),
+		MACAddress:     aws.ToString(in.MacAddress),
+		VPCID:          aws.ToString(in.VpcId),
+		SubnetID:       aws.ToString(in.SubnetId),
+		Description:    aws.ToString(in.Description),
+		PrimaryAddress: aws.ToString(in.PrivateIpAddress),
+		SecurityGroups: groupIDs(in.Groups),
+		Attachment: &Attachment{
+			ID:                  aws.ToString(in.Attachment.AttachmentId),
+			InstanceID:          aws.ToString(instance.InstanceId),
+			Status:              string(in.Attachment.Status),
+			DeleteOnTermination: aws.ToBool(in.Attachment.DeleteOnTermination),
+		},
+	}
+	if instance.Placement != nil {
+		out.AvailabilityZone = aws.ToString(instance.Placement.AvailabilityZone)
+	}
+	for _, address := range in.PrivateIpAddresses {
+		if !aws.ToBool(address.Primary) {
+			out.Addresses = append(out.Addresses, aws.ToString(address.PrivateIpAddress))
+		}
+	}
+	for _, prefix := range in.Ipv4Prefixes {
+		out.Prefixes = append(out.Prefixes, aws.ToString(prefix.Ipv4Prefix))
+	}
+	out.Addresses, out.Prefixes = sorted(out.Addresses), sorted(out.Prefixes)
 	return out
 }
 

@@ -143,6 +143,8 @@ type Instance struct {
 	SecurityGroups []string
 	// Interfaces by ENI id, the primary one included.
 	Interfaces map[string]Slot
+	// Primary is the primary ENI, without tags.
+	Primary NetworkInterface
 }
 
 // Gone says whether the instance is shutting down or terminated.

@@ -34,6 +34,8 @@ type record struct {
 	unclearAt time.Time
 	// unshown: the last sweep did not show it, and no read has since.
 	unshown bool
+	// primary: the primary ENI of an instance. Only addresses of it are changed.
+	primary bool
 	// ours: a call of this process created it, so that no other process has
 	// changed its addresses.
 	ours bool
@@ -248,6 +250,22 @@ func (i *Inventory) fetchByOwner(ctx context.Context, uids []string) (map[string
 func (i *Inventory) merge(read ec2.NetworkInterface, asked time.Time) (before ec2.NetworkInterface, differs bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	return i.mergeLocked(read, asked)
+}
+
+// mergePrimary takes what a read of an instance showed of its primary ENI; i.mu is
+// held.
+func (i *Inventory) mergePrimary(read ec2.NetworkInterface, asked time.Time) {
+	if read.ID == "" {
+		return
+	}
+	i.mergeLocked(read, asked)
+	if known, ok := i.enis[read.ID]; ok {
+		known.primary = true
+	}
+}
+
+func (i *Inventory) mergeLocked(read ec2.NetworkInterface, asked time.Time) (before ec2.NetworkInterface, differs bool) {
 	known, ok := i.enis[read.ID]
 	if missed := i.missing[read.ID]; !ok && asked.Before(missed.goneAt) {
 		return before, false // Asked for before it went.

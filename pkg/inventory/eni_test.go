@@ -33,8 +33,8 @@ func TestWriteThrough(t *testing.T) {
 	assert.Equal(t, at.Status, ec2.AttachmentAttaching)
 	assert.Equal(t, at.InstanceID, instance)
 
-	assert.NilError(t, w.Assign(w.ctx, eni.ID, ec2.AssignInput{AddressCount: 2}))
-	assert.NilError(t, w.Assign(w.ctx, eni.ID, ec2.AssignInput{PrefixCount: 1}))
+	assert.NilError(t, w.assign(eni.ID, ec2.AssignInput{AddressCount: 2}))
+	assert.NilError(t, w.assign(eni.ID, ec2.AssignInput{PrefixCount: 1}))
 	addresses := w.known(eni.ID).Addresses
 	assert.Equal(t, len(addresses), 4)
 	assert.Equal(t, len(w.known(eni.ID).Prefixes), 1)
@@ -77,14 +77,14 @@ func TestAReadNeverUndoesAWrite(t *testing.T) {
 		{
 			name: "assigned addresses",
 			write: func(w *world, id string) error {
-				return w.Assign(w.ctx, id, ec2.AssignInput{AddressCount: 1})
+				return w.assign(id, ec2.AssignInput{AddressCount: 1})
 			},
 			kept: func(eni ec2.NetworkInterface) bool { return len(eni.Addresses) == 1 },
 		},
 		{
 			name: "assigned prefixes",
 			write: func(w *world, id string) error {
-				return w.Assign(w.ctx, id, ec2.AssignInput{PrefixCount: 1})
+				return w.assign(id, ec2.AssignInput{PrefixCount: 1})
 			},
 			kept: func(eni ec2.NetworkInterface) bool { return len(eni.Prefixes) == 1 },
 		},
@@ -199,7 +199,7 @@ func TestOneDoubtLeavesTheRest(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	eni := w.create("a", 0)
 	w.server.SetStaleReads(emulator.StaleReads{NewAddresses: 20 * time.Second})
-	assert.NilError(t, w.Assign(w.ctx, eni.ID, ec2.AssignInput{AddressCount: 3}))
+	assert.NilError(t, w.assign(eni.ID, ec2.AssignInput{AddressCount: 3}))
 	w.server.AddFault(emulator.Fault{Action: "CreateTags", Code: "TagLimitExceeded", Count: 1})
 	assert.Assert(t, w.SetTags(w.ctx, eni.ID, map[string]string{"a": "b"}, nil) != nil)
 	_, trusted := w.ENI(eni.ID)
@@ -254,7 +254,7 @@ func TestUnclearIsNotTrustedBeforeALook(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	eni := w.create("a", 0)
 	w.server.AddFault(emulator.Fault{Action: "AssignPrivateIpAddresses", LoseAnswer: true, Count: 1})
-	assert.Assert(t, ec2.Unclear(w.Assign(w.ctx, eni.ID, ec2.AssignInput{AddressCount: 2})))
+	assert.Assert(t, ec2.Unclear(w.assign(eni.ID, ec2.AssignInput{AddressCount: 2})))
 	_, trusted := w.ENI(eni.ID)
 	assert.Assert(t, !trusted)
 	looked, presence := w.look(eni.ID)
@@ -273,7 +273,7 @@ func TestDoubt(t *testing.T) {
 	assert.Equal(t, w.DoubtAddresses(eni.ID), Doubt{}, "created here")
 
 	w.server.AddFault(emulator.Fault{Action: "AssignPrivateIpAddresses", LoseAnswer: true, Count: 1})
-	assert.Assert(t, ec2.Unclear(w.Assign(w.ctx, eni.ID, ec2.AssignInput{AddressCount: 2})))
+	assert.Assert(t, ec2.Unclear(w.assign(eni.ID, ec2.AssignInput{AddressCount: 2})))
 	w.look(eni.ID)
 	unclear := Doubt{Until: led.Add(window)}
 	assert.Equal(t, w.DoubtAddresses(eni.ID), unclear, "a look at once")
@@ -283,7 +283,7 @@ func TestDoubt(t *testing.T) {
 	assert.Equal(t, w.DoubtAddresses(eni.ID), Doubt{}, "a look late enough")
 
 	w.server.AddFault(emulator.Fault{Action: "AssignPrivateIpAddresses", Code: "RequestLimitExceeded", Status: 503, Count: 1})
-	assert.Assert(t, w.Assign(w.ctx, eni.ID, ec2.AssignInput{AddressCount: 2}) != nil)
+	assert.Assert(t, w.assign(eni.ID, ec2.AssignInput{AddressCount: 2}) != nil)
 	assert.Equal(t, w.DoubtAddresses(eni.ID), Doubt{}, "refused for sure")
 }
 
@@ -315,7 +315,7 @@ func TestAnEarlierReadDoesNotClearUp(t *testing.T) {
 	w.api.answered = func() {
 		w.clk.Step(time.Second)
 		w.server.AddFault(emulator.Fault{Action: "AssignPrivateIpAddresses", LoseAnswer: true, Count: 1})
-		assert.Assert(t, ec2.Unclear(w.Assign(w.ctx, eni.ID, ec2.AssignInput{AddressCount: 2})))
+		assert.Assert(t, ec2.Unclear(w.assign(eni.ID, ec2.AssignInput{AddressCount: 2})))
 	}
 	w.sweep()
 	_, trusted := w.ENI(eni.ID)
@@ -330,12 +330,12 @@ func TestThrottledIsNoDoubt(t *testing.T) {
 	eni := w.create("a", 0)
 	for _, code := range []string{"RequestLimitExceeded", "UnauthorizedOperation", "InsufficientFreeAddressesInSubnet"} {
 		w.server.AddFault(emulator.Fault{Action: "AssignPrivateIpAddresses", Code: code, Count: 1})
-		assert.Equal(t, ec2.Code(w.Assign(w.ctx, eni.ID, ec2.AssignInput{AddressCount: 2})), code)
+		assert.Equal(t, ec2.Code(w.assign(eni.ID, ec2.AssignInput{AddressCount: 2})), code)
 		w.known(eni.ID)
 	}
 	for _, code := range []string{"InvalidParameterValue", "PrivateIpAddressLimitExceeded", "IncorrectState", "InvalidNetworkInterfaceID.NotFound"} {
 		w.server.AddFault(emulator.Fault{Action: "AssignPrivateIpAddresses", Code: code, Count: 1})
-		assert.Equal(t, ec2.Code(w.Assign(w.ctx, eni.ID, ec2.AssignInput{AddressCount: 2})), code)
+		assert.Equal(t, ec2.Code(w.assign(eni.ID, ec2.AssignInput{AddressCount: 2})), code)
 		_, trusted := w.ENI(eni.ID)
 		assert.Assert(t, !trusted, code)
 		w.look(eni.ID)
@@ -377,7 +377,7 @@ func TestPresence(t *testing.T) {
 	t.Run("created just now, and a call met NotFound: unknown until it shows", func(t *testing.T) {
 		w := newWorld(t, emulator.Options{Stale: emulator.StaleReads{NewENIs: 10 * time.Second}})
 		eni := w.create("a", 0)
-		assert.Equal(t, ec2.Classify(w.Assign(w.ctx, eni.ID, ec2.AssignInput{AddressCount: 1})), ec2.ClassNotFound)
+		assert.Equal(t, ec2.Classify(w.assign(eni.ID, ec2.AssignInput{AddressCount: 1})), ec2.ClassNotFound)
 		_, presence := w.look(eni.ID)
 		assert.Equal(t, presence, Unknown)
 		w.clk.Step(10 * time.Second)
@@ -426,7 +426,7 @@ func TestPresence(t *testing.T) {
 func TestTheSameTokenIsTheSameENI(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	eni := w.create("a", 0)
-	assert.NilError(t, w.Assign(w.ctx, eni.ID, ec2.AssignInput{AddressCount: 2}))
+	assert.NilError(t, w.assign(eni.ID, ec2.AssignInput{AddressCount: 2}))
 	again := w.create("a", 0)
 	assert.Equal(t, again.ID, eni.ID)
 	assert.Equal(t, len(again.Addresses), 2, "the answer is older than what is known")
@@ -498,7 +498,7 @@ func TestConcurrentUse(t *testing.T) {
 			_, _, err = w.Instance(w.ctx, instance)
 			assert.Check(t, err)
 			assert.Check(t, w.SetTags(w.ctx, eni.ID, map[string]string{"n": uid}, nil))
-			assert.Check(t, w.Assign(w.ctx, eni.ID, ec2.AssignInput{AddressCount: 1}))
+			assert.Check(t, w.assign(eni.ID, ec2.AssignInput{AddressCount: 1}))
 			assert.Check(t, w.Sweep(w.ctx))
 			w.ForeignSlots(ec2.Instance{Interfaces: map[string]ec2.Slot{eni.ID: slot}})
 			w.OwnedBy(uid)

@@ -70,6 +70,7 @@ func presenceOf(instance ec2.Instance) Presence {
 }
 
 func (i *Inventory) fetchInstances(ctx context.Context, ids []string) (map[string]ec2.Instance, error) {
+	asked := i.clock.Now()
 	instances, err := i.client.DescribeInstances(ctx, ec2.Filter{Name: "instance-id", Values: ids})
 	if err != nil {
 		return nil, err
@@ -78,6 +79,7 @@ func (i *Inventory) fetchInstances(ctx context.Context, ids []string) (map[strin
 	var changes []Change
 	i.mu.Lock()
 	for _, instance := range instances {
+		i.mergePrimary(instance.Primary, asked)
 		instance.Interfaces = i.interfacesOf(instance)
 		found[instance.ID] = instance
 		known, ok := i.instances[instance.ID]

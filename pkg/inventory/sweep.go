@@ -68,6 +68,10 @@ func (i *Inventory) distrustMissing(shown map[string]bool, asked time.Time) []Ch
 	for id, known := range i.enis {
 		switch {
 		case shown[id], i.settling(known.createdAt, asked):
+		case known.primary: // It comes with its instance, and goes with it.
+			if i.forgotten(known) && !i.settling(known.readAt, asked) {
+				i.drop(id)
+			}
 		case known.unshown:
 			i.drop(id)
 		default:
@@ -77,6 +81,17 @@ func (i *Inventory) distrustMissing(shown map[string]bool, asked time.Time) []Ch
 		}
 	}
 	return changes
+}
+
+// forgotten says whether nobody asks for the instance of a primary ENI any more;
+// i.mu is held.
+func (i *Inventory) forgotten(primary *record) bool {
+	at := primary.eni.Attachment
+	if at == nil {
+		return true
+	}
+	_, known := i.instances[at.InstanceID]
+	return !known
 }
 
 func (i *Inventory) sweepInstances(ctx context.Context) error {

@@ -134,6 +134,11 @@ func (w *world) create(uid string, addresses int32) ec2.NetworkInterface {
 	return eni
 }
 
+func (w *world) assign(id string, input ec2.AssignInput) error {
+	_, err := w.Assign(w.ctx, id, input)
+	return err
+}
+
 // run launches an instance, which is running when it returns.
 func (w *world) run(instanceType string) string {
 	w.t.Helper()

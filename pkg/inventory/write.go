@@ -8,6 +8,8 @@ package inventory
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -38,6 +40,9 @@ func (i *Inventory) Create(ctx context.Context, input ec2.CreateInput) (ec2.Netw
 
 // Attach attaches an ENI to a reserved slot of an instance.
 func (i *Inventory) Attach(ctx context.Context, eniID, instanceID string, slot ec2.Slot) error {
+	if err := i.refusePrimary(eniID); err != nil {
+		return err
+	}
 	id, err := i.client.AttachNetworkInterface(ctx, eniID, instanceID, slot)
 	return i.wrote(eniID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
 		before := known.eni.Attachment
@@ -51,6 +56,9 @@ func (i *Inventory) Attach(ctx context.Context, eniID, instanceID string, slot e
 
 // Detach begins to detach an ENI.
 func (i *Inventory) Detach(ctx context.Context, eniID, attachmentID string, force bool) error {
+	if err := i.refusePrimary(eniID); err != nil {
+		return err
+	}
 	err := i.client.DetachNetworkInterface(ctx, attachmentID, force)
 	return i.wrote(eniID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
 		if known.eni.Attachment != nil {
@@ -62,6 +70,9 @@ func (i *Inventory) Detach(ctx context.Context, eniID, attachmentID string, forc
 
 // Delete deletes a detached ENI. Whether it is gone, a Look tells.
 func (i *Inventory) Delete(ctx context.Context, eniID string) error {
+	if err := i.refusePrimary(eniID); err != nil {
+		return err
+	}
 	err := i.client.DeleteNetworkInterface(ctx, eniID)
 	return i.wrote(eniID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
 		known.seen = true
@@ -69,11 +80,11 @@ func (i *Inventory) Delete(ctx context.Context, eniID string) error {
 	})
 }
 
-// Assign adds addresses to an ENI. After an unclear outcome the addresses are in
-// doubt; see DoubtAddresses.
-func (i *Inventory) Assign(ctx context.Context, eniID string, input ec2.AssignInput) error {
+// Assign adds addresses to an ENI and returns them. After an unclear outcome the
+// addresses are in doubt; see DoubtAddresses.
+func (i *Inventory) Assign(ctx context.Context, eniID string, input ec2.AssignInput) (ec2.Assigned, error) {
 	assigned, err := i.client.AssignPrivateAddresses(ctx, eniID, input)
-	return i.wrote(eniID, err, func(known *record) {
+	return assigned, i.wrote(eniID, err, func(known *record) {
 		if ec2.Unclear(err) {
 			known.assignUnclearAt = known.unclearAt
 		}
@@ -96,6 +107,9 @@ func (i *Inventory) Unassign(ctx context.Context, eniID string, names ec2.Assign
 
 // SetDeleteOnTermination has EC2 delete the ENI with its instance, or not.
 func (i *Inventory) SetDeleteOnTermination(ctx context.Context, eniID, attachmentID string, value bool) error {
+	if err := i.refusePrimary(eniID); err != nil {
+		return err
+	}
 	err := i.client.SetDeleteOnTermination(ctx, eniID, attachmentID, value)
 	return i.wrote(eniID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
 		if known.eni.Attachment != nil {
@@ -107,6 +121,9 @@ func (i *Inventory) SetDeleteOnTermination(ctx context.Context, eniID, attachmen
 
 // SetSecurityGroups replaces an ENI's security groups.
 func (i *Inventory) SetSecurityGroups(ctx context.Context, eniID string, groups []string) error {
+	if err := i.refusePrimary(eniID); err != nil {
+		return err
+	}
 	err := i.client.SetSecurityGroups(ctx, eniID, groups)
 	return i.wrote(eniID, err, (*record).doubtAttributes, func(known *record, now time.Time) {
 		known.eni.SecurityGroups = slices.Clone(groups)
@@ -116,6 +133,9 @@ func (i *Inventory) SetSecurityGroups(ctx context.Context, eniID string, groups 
 
 // SetTags adds or replaces tags, and then removes keys.
 func (i *Inventory) SetTags(ctx context.Context, eniID string, set map[string]string, remove []string) error {
+	if err := i.refusePrimary(eniID); err != nil {
+		return err
+	}
 	if len(set) > 0 {
 		err := i.client.CreateTags(ctx, eniID, set)
 		if err := i.wrote(eniID, err, (*record).doubtAttributes, func(known *record, now time.Time) {
@@ -139,6 +159,19 @@ func (i *Inventory) SetTags(ctx context.Context, eniID string, set map[string]st
 		}
 		known.attributesAt = now
 	})
+}
+
+// errPrimary is a change of an ENI that is not ours but for some addresses.
+var errPrimary = errors.New("the primary ENI of an instance is not to be changed")
+
+// refusePrimary is the last guard before calls that must not name a primary ENI.
+func (i *Inventory) refusePrimary(eniID string) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if known, ok := i.enis[eniID]; ok && known.primary {
+		return fmt.Errorf("%s: %w", eniID, errPrimary)
+	}
+	return nil
 }
 
 // wrote records the outcome of a call about an ENI: its effect, or that what we

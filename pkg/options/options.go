@@ -99,7 +99,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.LeaderElectRenewDeadline, "leader-elect-renew-deadline", 10*time.Second, "How long the leader tries to renew before it stops.")
 	flags.DurationVar(&o.LeaderElectRetryPeriod, "leader-elect-retry-period", time.Second, "How long to wait between tries.")
 
-	flags.Int32Var(&o.MinDeviceIndex, "min-device-index", 1, "Lowest device index for ENIs, where a policy or ENI names none.")
+	flags.Int32Var(&o.MinDeviceIndex, "min-device-index", 1, "Lowest device index for ENIs, where a policy or ENI names none. 0: use the primary ENI's free slots too.")
 	flags.BoolVar(&o.VPCCNINoManage, "vpc-cni-no-manage", true, "Tag ENIs node.k8s.amazonaws.com/no_manage=true, so that the VPC CNI leaves them alone.")
 	flags.DurationVar(&o.Cooldown, "cooldown", 30*time.Second,
 		"How long a released exclusive ENI rests on nodes whose policy has no shared mode (which has a setting of its own).")
@@ -191,7 +191,7 @@ func (o *Options) validate() error {
 	require(utf8.RuneCountInString(o.ClusterName) <= maxTagValue, "--cluster-name: at most %d characters (an EC2 tag's value)", maxTagValue)
 	require(o.Uninstall == "" || o.Uninstall == UninstallDelete || o.Uninstall == UninstallAbandon,
 		"--uninstall: must be %s or %s, not %q", UninstallDelete, UninstallAbandon, o.Uninstall)
-	require(o.MinDeviceIndex >= 1, "--min-device-index: must be at least 1; this release does not use the primary ENI (0)")
+	require(o.MinDeviceIndex >= 0 && o.MinDeviceIndex <= 127, "--min-device-index: must be between 0 and 127")
 	require(!o.EnableWebhooks, "--enable-webhooks: this release has no webhooks; leave it false")
 	require(o.LeaderElectLeaseDuration > o.LeaderElectRenewDeadline, "--leader-elect-lease-duration must be above --leader-elect-renew-deadline")
 	require(o.LeaderElectRetryPeriod > 0, "--leader-elect-retry-period: must be above 0")

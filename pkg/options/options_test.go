@@ -102,7 +102,7 @@ func TestBadValues(t *testing.T) {
 		{name: "bad duration in a variable", environment: []string{"ENI_OPERATOR_VISIBILITY_WINDOW=30"}, want: []string{"ENI_OPERATOR_VISIBILITY_WINDOW", "30"}},
 		{name: "bad bool", environment: []string{"ENI_OPERATOR_LEADER_ELECT=perhaps"}, want: []string{"ENI_OPERATOR_LEADER_ELECT", "perhaps"}},
 		{name: "bad integer", arguments: []string{"--min-device-index=one"}, want: []string{"--min-device-index"}},
-		{name: "the primary ENI", arguments: []string{"--min-device-index=0"}, want: []string{"--min-device-index"}},
+		{name: "below the primary ENI", arguments: []string{"--min-device-index=-1"}, want: []string{"--min-device-index"}},
 		{name: "webhooks", arguments: []string{"--enable-webhooks"}, want: []string{"--enable-webhooks"}},
 		{name: "lease below deadline", arguments: []string{"--leader-elect-lease-duration=10s"}, want: []string{"--leader-elect-lease-duration", "--leader-elect-renew-deadline"}},
 		{name: "deadline below period", arguments: []string{"--leader-elect-retry-period=10s"}, want: []string{"--leader-elect-renew-deadline", "--leader-elect-retry-period"}},
@@ -120,7 +120,7 @@ func TestBadValues(t *testing.T) {
 		{name: "log format", arguments: []string{"--log-format=xml"}, want: []string{"--log-format", "xml"}},
 		{name: "negative", arguments: []string{"--node-gone-grace=-1s"}, want: []string{"--node-gone-grace"}},
 		{name: "negative window", arguments: []string{"--batch-window=-1s"}, want: []string{"--batch-window"}},
-		{name: "all that is wrong at once", arguments: []string{"--min-device-index=0", "--log-format=xml"}, want: []string{"--min-device-index", "--log-format"}},
+		{name: "all that is wrong at once", arguments: []string{"--min-device-index=-1", "--log-format=xml"}, want: []string{"--min-device-index", "--log-format"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			arguments := test.arguments

@@ -185,8 +185,11 @@ func (u *Uninstaller) abandonENI(ctx context.Context, object client.Object) erro
 }
 
 // idsOf are the ENIs of a resource in EC2: the one that it names, and any that a
-// creation made whose answer was lost.
+// creation made whose answer was lost. A primary ENI is not the operator's to tag.
 func (u *Uninstaller) idsOf(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) ([]string, error) {
+	if eni.Primary() {
+		return nil, nil
+	}
 	if id := eni.Status.NetworkInterfaceID; id != "" {
 		return []string{id}, nil
 	}

@@ -57,11 +57,13 @@ func TestENIRules(t *testing.T) {
 			name: "mode", accept: inENI("mode: Exclusive"), refuse: inENI("mode: Trunk"),
 			field: "spec.mode", words: `supported values: "Shared", "Exclusive"`,
 		}, {
-			name: "minDeviceIndex", accept: inENI("minDeviceIndex: 1"), refuse: inENI("minDeviceIndex: 0"),
-			field: "spec.minDeviceIndex", words: "greater than or equal to 1",
+			name: "minDeviceIndex", accept: inENI("minDeviceIndex: 0"), refuse: inENI("minDeviceIndex: -1"),
+			field: "spec.minDeviceIndex", words: "greater than or equal to 0",
 		}, {
-			name: "the primary ENI comes later", accept: inENI("deviceIndex: 1"), refuse: inENI("deviceIndex: 0"),
-			field: "spec.deviceIndex", words: "is not supported by this release; use 1 or more",
+			name: "of the primary ENI only addresses are managed", accept: inENI("deviceIndex: 0", "deviceIndex: 0, addressCount: 3", "deviceIndex: 1, mode: Exclusive"),
+			refuse: inENI("deviceIndex: 0, mode: Exclusive", "deviceIndex: 0, tags: {team: a}", "deviceIndex: 0, subnetIDs: [subnet-01234567]",
+				"deviceIndex: 0, securityGroupIDs: [sg-01234567]", "deviceIndex: 0, networkCardIndex: 1"),
+			field: "spec.deviceIndex", words: "0 is the instance's primary ENI, of which only addresses are managed",
 		}, {
 			name: "networkCardIndex", accept: inENI("networkCardIndex: 0"), refuse: inENI("networkCardIndex: 32"),
 			field: "spec.networkCardIndex", words: "less than or equal to 31",

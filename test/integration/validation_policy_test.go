@@ -100,10 +100,10 @@ func TestPolicyRules(t *testing.T) {
 			name: "maximum", accept: inExclusive("maximum: 1"), refuse: inExclusive("maximum: 0"),
 			field: "spec.exclusive.maximum", words: "greater than or equal to 1",
 		}, {
-			name: "minDeviceIndex 0 comes later", accept: inPolicy("minDeviceIndex: 1", "minDeviceIndex: 127"), refuse: inPolicy("minDeviceIndex: 0"),
-			field: "spec.minDeviceIndex", words: "is not supported by this release; use 1 or more",
+			name: "minDeviceIndex is at least 0", accept: inPolicy("minDeviceIndex: 0", "minDeviceIndex: 127"), refuse: inPolicy("minDeviceIndex: -1"),
+			field: "spec.minDeviceIndex", words: "greater than or equal to 0",
 		}, {
-			name: "minDeviceIndex has bounds", accept: inPolicy("minDeviceIndex: 2"), refuse: inPolicy("minDeviceIndex: 128"),
+			name: "minDeviceIndex is at most 127", accept: inPolicy("minDeviceIndex: 2"), refuse: inPolicy("minDeviceIndex: 128"),
 			field: "spec.minDeviceIndex", words: "less than or equal to 127",
 		}, {
 			name: "ipam names a plugin of this release", accept: inPolicy("ipam: shared"), refuse: inPolicy("ipam: aws", "ipam: dhcp"),
