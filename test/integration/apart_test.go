@@ -29,9 +29,12 @@ func TestApart(t *testing.T) {
 	t.Run("EC2 is down at the start", ec2IsDownAtTheStart)
 	t.Run("a permission is missing", aPermissionIsMissing)
 	t.Run("answers are lost and nothing is audited", answersAreLostAndNothingIsAudited)
+	t.Run("one ENI, whatever becomes of its creation", oneENIWhateverBecomesOfItsCreation)
 	t.Run("the operator crashes while it creates", crashWhileCreating)
 	t.Run("the operator crashes while it deletes", crashWhileDeleting)
 	t.Run("a restart changes nothing", aRestartChangesNothing)
+	t.Run("a restart begins with the snapshot", aRestartBeginsWithTheSnapshot)
+	t.Run("a stuck detach is forced", aStuckDetachIsForced)
 	t.Run("a node that stays away is given up", aNodeThatStaysAwayIsGivenUp)
 }
 

@@ -9,8 +9,6 @@ package integration
 import (
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"gotest.tools/v3/assert"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -139,29 +137,6 @@ func TestMissingSecurityGroupIsToldAndHealsWhenItIsMade(t *testing.T) {
 	assert.DeepEqual(t, groupIDs, []string{group})
 }
 
-func TestENIOfAPersonInAMissingSubnetIsToldAndHeals(t *testing.T) {
-	t.Parallel()
-	s := shared.tell(t, "own-no-subnet")
-	node, _ := s.machine("t3.medium")
-	const missing = "subnet-0fffffffffffffff1"
-	eni := &v1alpha1.ElasticNetworkInterface{
-		ObjectMeta: metav1.ObjectMeta{Name: "own-no-subnet"},
-		Spec:       v1alpha1.ElasticNetworkInterfaceSpec{NodeName: node, SubnetIDs: []v1alpha1.SubnetID{missing}},
-	}
-	s.create(eni)
-	s.awaitENI(eni, "says so", func() error {
-		return conditionIs(eni.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotFound)
-	})
-	s.says(messageOf(eni.Status.Conditions, v1alpha1.ConditionReady), "CreateNetworkInterface", missing, "Name one that exists")
-	s.awaitEvent(eni.Name, v1alpha1.ReasonNotFound, missing)
-	s.backsOff("CreateNetworkInterface", missing)
-
-	s.update(eni, func() { eni.Spec.SubnetIDs = []v1alpha1.SubnetID{v1alpha1.SubnetID(s.home.id)} })
-	s.awaitENI(eni, "is ready", func() error {
-		return conditionIs(eni.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
-	})
-}
-
 func TestENIOfAPersonOnAnUnknownNodeWaits(t *testing.T) {
 	t.Parallel()
 	s := shared.tell(t, "own-no-node")
@@ -177,54 +152,6 @@ func TestENIOfAPersonOnAnUnknownNodeWaits(t *testing.T) {
 	s.awaitENI(eni, "is ready", func() error {
 		return conditionIs(eni.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 	})
-}
-
-func TestENIOfAPersonAtATakenDeviceIndex(t *testing.T) {
-	t.Parallel()
-	s := shared.tell(t, "taken-index")
-	node, instance := s.machine("m5.large")
-	stranger, err := s.CreateNetworkInterface(t.Context(), &ec2.CreateNetworkInterfaceInput{SubnetId: &s.home.id})
-	assert.NilError(t, err)
-	id := stranger.NetworkInterface.NetworkInterfaceId
-	eventually(t, "a stranger's ENI is attached", func() error {
-		_, err := s.AttachNetworkInterface(t.Context(), &ec2.AttachNetworkInterfaceInput{InstanceId: &instance, NetworkInterfaceId: id, DeviceIndex: aws.Int32(1)})
-		return err
-	})
-	s.disown(aws.ToString(id))
-	index := int32(1)
-	eni := &v1alpha1.ElasticNetworkInterface{
-		ObjectMeta: metav1.ObjectMeta{Name: "taken-index"}, Spec: v1alpha1.ElasticNetworkInterfaceSpec{NodeName: node, DeviceIndex: &index},
-	}
-	s.create(eni)
-	s.awaitENI(eni, "finds no place", func() error {
-		return conditionIs(eni.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNoFreeDeviceIndex)
-	})
-	s.says(messageOf(eni.Status.Conditions, v1alpha1.ConditionReady), instance, "name a free deviceIndex, or detach another ENI")
-
-	s.letGo(aws.ToString(id))
-	delete(s.foreign, aws.ToString(id))
-	s.awaitENI(eni, "is ready", func() error {
-		return conditionIs(eni.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
-	})
-}
-
-func TestInvalidParametersAreToldAndWaitForAnEdit(t *testing.T) {
-	t.Parallel()
-	s := shared.tell(t, "invalid")
-	node, instance := s.machine("t3.medium")
-	elsewhere := s.subnet(zoneB, "7.0/24", nil)
-	eni := &v1alpha1.ElasticNetworkInterface{
-		ObjectMeta: metav1.ObjectMeta{Name: "invalid"},
-		Spec:       v1alpha1.ElasticNetworkInterfaceSpec{NodeName: node, SubnetIDs: []v1alpha1.SubnetID{v1alpha1.SubnetID(elsewhere.id)}},
-	}
-	s.create(eni)
-	s.awaitENI(eni, "is refused", func() error {
-		return conditionIs(eni.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidParameter)
-	})
-	s.says(messageOf(eni.Status.Conditions, v1alpha1.ConditionReady), "AttachNetworkInterface", "same availability zone", "Change what the spec asks for")
-	s.awaitEvent(eni.Name, v1alpha1.ReasonInvalidParameter, "availability zone")
-	calls := s.operatorCalls("AttachNetworkInterface", instance)
-	assert.Assert(t, len(calls) < 20, "a hot loop: %d calls", len(calls))
 }
 
 func TestPausedENIIsLeftAlone(t *testing.T) {

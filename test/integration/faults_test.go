@@ -182,23 +182,30 @@ func TestExhaustedSubnetIsToldAndHeals(t *testing.T) {
 }
 
 // backsOff waits until an action has failed a few times, and says whether the
-// pauses between grow as they should: each is at least as long as the backoff, and
-// a busy machine can only make it longer.
+// pauses between grow as they should.
 func (s *scenario) backsOff(action, resource string) {
 	s.t.Helper()
+	s.slowsDown(action+" failed", func() []emulator.Call {
+		return slices.DeleteFunc(s.operatorCalls(action, resource), func(call emulator.Call) bool { return call.ErrorCode == "" })
+	})
+}
+
+// slowsDown waits for a few calls, and says whether the pauses between are those of
+// the backoff: each is at least as long, and a busy machine can only make it longer.
+func (s *scenario) slowsDown(what string, calls func() []emulator.Call) {
+	s.t.Helper()
 	const tries = 4
-	var failed []emulator.Call
-	eventually(s.t, action+" has failed again and again", func() error {
-		failed = slices.DeleteFunc(s.operatorCalls(action, resource), func(call emulator.Call) bool { return call.ErrorCode == "" })
-		if len(failed) < tries {
-			return fmt.Errorf("it has failed %d times", len(failed))
+	var made []emulator.Call
+	eventually(s.t, what+" again and again", func() error {
+		if made = calls(); len(made) < tries {
+			return fmt.Errorf("there were %d calls", len(made))
 		}
 		return nil
 	})
-	pause, slept := retryBaseDelay, failed[tries-1].Time.Sub(failed[0].Time)
+	pause, slept := retryBaseDelay, made[tries-1].Time.Sub(made[0].Time)
 	least := pause + 2*pause + 4*pause
 	// Something else may have asked once in between.
 	if slept < least/2 {
-		s.t.Errorf("%s failed %d times within %s; its backoff takes %s", action, tries, slept, least)
+		s.t.Errorf("%s %d times within %s; its backoff takes %s", what, tries, slept, least)
 	}
 }

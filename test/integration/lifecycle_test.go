@@ -70,6 +70,8 @@ func TestNodeThatComesBackForTheSameInstanceKeepsEverything(t *testing.T) {
 	before := s.awaitReady(node)
 	claims := append(s.bind(node, v1alpha1.ModeShared, "web"), s.bind(node, v1alpha1.ModeExclusive, "router")...)
 	enis := s.resources(t.Context())
+	eventually(t, "everything agrees", func() error { return s.consistent(t.Context()) })
+	calls := s.changesOf(enis)
 
 	s.unregister(node)
 	s.awaitPool(node, "misses its Node", func(pool *v1alpha1.ENIPool) error {
@@ -93,6 +95,19 @@ func TestNodeThatComesBackForTheSameInstanceKeepsEverything(t *testing.T) {
 		assert.Equal(t, now[i].Status.NetworkInterfaceID, enis[i].Status.NetworkInterfaceID)
 	}
 	s.bind(node, v1alpha1.ModeShared, "another")
+	assert.DeepEqual(t, s.changesOf(enis), calls)
+}
+
+// changesOf are the operator's calls that could change any of some ENIs, or their
+// attachments.
+func (s *scenario) changesOf(enis []v1alpha1.ElasticNetworkInterface) []string {
+	var actions []string
+	for i := range enis {
+		status := enis[i].Status
+		actions = append(actions, s.mutationsOf(status.NetworkInterfaceID)...)
+		actions = append(actions, s.mutationsOf(status.Attachment.ID)...)
+	}
+	return actions
 }
 
 func TestAnotherInstanceUnderTheSameNameWaitsForTheOldPool(t *testing.T) {

@@ -45,10 +45,14 @@ func (s *scenario) eni(ctx context.Context, id string) *ec2types.NetworkInterfac
 	return nil
 }
 
-// ours are the ENIs in the scenario's VPC with this cluster's tags.
+// ours are the ENIs in the scenario's VPC with this cluster's tags, but for those
+// that were let go of.
 func (s *scenario) ours(ctx context.Context) []ec2types.NetworkInterface {
 	s.t.Helper()
-	return s.interfaces(ctx, "tag:networking.eni-operator.dev/cluster-uid", s.clusterUID)
+	return slices.DeleteFunc(s.interfaces(ctx, "tag:networking.eni-operator.dev/cluster-uid", s.clusterUID), func(eni ec2types.NetworkInterface) bool {
+		_, foreign := s.foreign[aws.ToString(eni.NetworkInterfaceId)]
+		return foreign
+	})
 }
 
 // freeAddresses is how many addresses a subnet has left.

@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 
 // scenariosAtOnce is more than there are processors on a small machine: scenarios
 // wait most of the time.
-const scenariosAtOnce = 4
+const scenariosAtOnce = 6
 
 func run(m *testing.M) int {
 	var err error
@@ -67,6 +67,9 @@ func run(m *testing.M) int {
 		return refuse(err)
 	}
 	code := m.Run()
+	if fouls := shared.touched(); len(fouls) > 0 {
+		code = refuse(fmt.Errorf("at the end of the run the call log shows: %q", fouls))
+	}
 	if code == 0 {
 		_ = os.RemoveAll(scratch)
 	} else {

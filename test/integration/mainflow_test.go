@@ -90,7 +90,7 @@ func TestPolicyBecomesPoolsENIsAndBoundClaims(t *testing.T) {
 		assert.Equal(t, len(s.operatorCalls("DeleteNetworkInterface", id)), 1, "%s deleted", id)
 	}
 	primaries := int32(2)
-	assert.Equal(t, s.freeAddresses(t.Context(), s.home.id), freeBefore-primaries)
+	assert.Equal(t, s.freeAddresses(t.Context(), s.home.id), freeBefore-primaries*addressesOfPrimary)
 }
 
 // checkClaim compares every field of a bound claim's status with EC2.

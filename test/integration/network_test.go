@@ -112,16 +112,7 @@ func TestDeviceIndexesBelowTheMinimumAndOfOthersStayFree(t *testing.T) {
 	t.Parallel()
 	s := shared.tell(t, "device-index")
 	node, instance := s.machine("m5.xlarge") // four ENIs
-	stranger, err := s.CreateNetworkInterface(t.Context(), &ec2.CreateNetworkInterfaceInput{SubnetId: &s.home.id})
-	assert.NilError(t, err)
-	id := stranger.NetworkInterface.NetworkInterfaceId
-	eventually(t, "a stranger's ENI is attached", func() error {
-		_, err := s.AttachNetworkInterface(t.Context(), &ec2.AttachNetworkInterfaceInput{
-			InstanceId: &instance, NetworkInterfaceId: id, DeviceIndex: aws.Int32(3),
-		})
-		return err
-	})
-	s.disown(aws.ToString(id))
+	stranger := s.stranger(instance, 3)
 
 	s.create(s.policy(sharing(0, 1), exclusive(1, 4), func(spec *v1alpha1.ENIPolicySpec) { // with sharing only for its short cooldown
 		spec.MinDeviceIndex = ptr.To[int32](2)
@@ -136,8 +127,8 @@ func TestDeviceIndexesBelowTheMinimumAndOfOthersStayFree(t *testing.T) {
 	assert.Equal(t, len(s.ours(t.Context())), 1)
 
 	t.Log("The stranger leaves, and its place is taken")
-	s.letGo(aws.ToString(id))
-	delete(s.foreign, aws.ToString(id))
+	s.letGo(stranger)
+	delete(s.foreign, stranger)
 	s.awaitBound(second)
 	assert.Equal(t, *second.Status.DeviceIndex, int32(3))
 }

@@ -40,6 +40,7 @@ func settings(more ...string) []string {
 		"--retry-base-delay=" + retryBaseDelay.String(),
 		"--retry-max-delay=2s",
 		"--audit-interval=1s",
+		"--gc-interval=1s",
 		"--batch-window=5ms",
 		"--network-ttl=200ms",
 		"--kube-api-qps=-1",

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	operatorec2 "github.com/eni-operator/eni-operator/pkg/ec2"
 )
 
 // scenarioLabel tells the Nodes of one scenario from all others.
@@ -112,13 +113,17 @@ func tagged(kind ec2types.ResourceType, tags map[string]string) []ec2types.TagSp
 	return []ec2types.TagSpecification{specification}
 }
 
-// foreignENIs makes ENIs of others beside ours: one of nobody we know, and one of
-// another cluster with this operator.
+// foreignENIs makes ENIs of others beside ours: one of nobody we know, one of
+// another cluster, one of another cluster of the same name, and one that this
+// cluster let go of. They are old enough for the collector.
 func (s *scenario) foreignENIs() {
 	s.t.Helper()
+	old := time.Now().Add(-24 * time.Hour)
 	for _, tags := range []map[string]string{
 		{"Name": "somebody else's"},
-		{"networking.eni-operator.dev/cluster": clusterName, "networking.eni-operator.dev/cluster-uid": "another-cluster"},
+		operatorec2.Ownership{Cluster: "another", ClusterUID: "another-cluster", Name: "eni", UID: "no-such-resource", CreatedAt: old, DeletionPolicy: "Delete"}.Tags(nil),
+		operatorec2.Ownership{Cluster: clusterName, ClusterUID: "another-cluster", Name: "eni", UID: "no-such-resource", CreatedAt: old, DeletionPolicy: "Delete"}.Tags(nil),
+		operatorec2.Ownership{Cluster: clusterName, ClusterUID: s.clusterUID, Name: "eni", UID: "no-such-resource", CreatedAt: old, DeletionPolicy: "Retain"}.Tags(nil),
 	} {
 		made, err := s.CreateNetworkInterface(s.t.Context(), &ec2.CreateNetworkInterfaceInput{
 			SubnetId: &s.home.id, TagSpecifications: tagged(ec2types.ResourceTypeNetworkInterface, tags),
@@ -138,9 +143,17 @@ func (s *scenario) disown(id string) {
 			return fmt.Errorf("it is %+v", eni)
 		}
 		s.foreign[id] = *eni
+		s.protect(id)
+		if eni.Attachment != nil {
+			s.protect(aws.ToString(eni.Attachment.AttachmentId))
+		}
 		return nil
 	})
 }
+
+// addressesOfPrimary is how many addresses an instance's primary ENI has: its own,
+// and one that is somebody else's.
+const addressesOfPrimary = 2
 
 // launch starts an instance in a subnet.
 func (s *scenario) launch(instanceType string, in subnet) string {
@@ -152,6 +165,10 @@ func (s *scenario) launch(instanceType string, in subnet) string {
 	assert.NilError(s.t, err)
 	id := aws.ToString(made.Instances[0].InstanceId)
 	for _, primary := range s.interfaces(s.t.Context(), "attachment.instance-id", id) {
+		_, err := s.AssignPrivateIpAddresses(s.t.Context(), &ec2.AssignPrivateIpAddressesInput{
+			NetworkInterfaceId: primary.NetworkInterfaceId, SecondaryPrivateIpAddressCount: aws.Int32(addressesOfPrimary - 1),
+		})
+		assert.NilError(s.t, err)
 		s.disown(aws.ToString(primary.NetworkInterfaceId))
 	}
 	return id

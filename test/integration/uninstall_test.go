@@ -52,6 +52,7 @@ func TestUninstall(t *testing.T) {
 			install(t, plane)
 			c := newCloud(emulator.Timings{})
 			t.Cleanup(c.stop)
+			t.Cleanup(func() { assert.DeepEqual(t, c.touched(), []string(nil)) })
 			w, err := newWorld(plane, c)
 			assert.NilError(t, err)
 			t.Cleanup(w.stop)

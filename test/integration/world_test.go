@@ -8,7 +8,9 @@ package integration
 
 import (
 	"context"
+	"fmt"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"gotest.tools/v3/assert"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -41,10 +44,17 @@ type cloud struct {
 	*ec2.Client
 	server *emulator.Server
 	http   *httptest.Server
+
+	mu sync.Mutex
+	// others are the ENIs that are not ours, and their attachments.
+	others map[string]bool
 }
 
 func newCloud(timings emulator.Timings) *cloud {
-	c := &cloud{server: emulator.New(emulator.Options{Timings: timings, Throttling: emulator.Throttling{Off: true}})}
+	c := &cloud{
+		server: emulator.New(emulator.Options{Timings: timings, Throttling: emulator.Throttling{Off: true}}),
+		others: map[string]bool{},
+	}
 	c.http = httptest.NewServer(c.server)
 	c.Client = ec2.New(ec2.Options{
 		Region: region, BaseEndpoint: aws.String(c.http.URL),
@@ -54,6 +64,35 @@ func newCloud(timings emulator.Timings) *cloud {
 }
 
 func (c *cloud) stop() { c.http.Close() }
+
+// protect has the referee of the call log watch over an ENI of somebody else, or
+// over its attachment.
+func (c *cloud) protect(ids ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		c.others[id] = true
+	}
+}
+
+// touched are the operator's calls, refused ones too, that could have changed
+// something of others. The call log must hold all calls.
+func (c *cloud) touched() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var fouls []string
+	for _, call := range c.server.Calls() {
+		if call.Caller != operatorKey || !call.Mutating {
+			continue
+		}
+		for id := range c.others {
+			if names(call, id) {
+				fouls = append(fouls, fmt.Sprintf("%s of %s, which is not ours: %v", call.Action, id, call.Params))
+			}
+		}
+	}
+	return fouls
+}
 
 // sharedTimings let states last long enough to be seen in between.
 func sharedTimings() emulator.Timings {
@@ -128,6 +167,7 @@ func newWorldApart(t *testing.T, timings emulator.Timings) *world {
 	}
 	c := newCloud(timings)
 	t.Cleanup(c.stop)
+	t.Cleanup(func() { assert.DeepEqual(t, c.touched(), []string(nil)) })
 	w, err := newWorld(plane, c)
 	if err != nil {
 		t.Fatal(err)
