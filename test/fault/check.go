@@ -40,11 +40,13 @@ func leaks(seen view) []string {
 // them. To a stale read the others still were.
 func collected(all []collection, calls []emulator.Call) []string {
 	var leaked []string
+	counted := map[string]bool{}
 	for _, c := range all {
-		if slices.ContainsFunc(calls, func(call emulator.Call) bool {
+		if !counted[c.id] && slices.ContainsFunc(calls, func(call emulator.Call) bool {
 			return call.Action == "DeleteNetworkInterface" && call.ErrorCode == "" &&
 				slices.Contains(call.ResourceIDs, c.id) && !call.Time.Before(c.when)
 		}) {
+			counted[c.id] = true
 			leaked = append(leaked, fmt.Sprintf("leaked: %s, until the collector deleted it", c.id))
 		}
 	}

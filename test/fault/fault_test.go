@@ -17,11 +17,12 @@ import (
 	"github.com/eni-operator/eni-operator/test/fault"
 )
 
-// A fleet small enough for every day, and a seed with which each class comes up.
+// A fleet small enough for every day, and a seed with which each class comes up,
+// also for the calls that are few, and repeating which does harm: Assign by count.
 // `make test-fault` plays with 200 nodes and a new seed each time.
 const (
 	nodes = 20
-	seed  = 1
+	seed  = 54
 )
 
 func TestFaultsMakeNoDifference(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/eni-operator/eni-operator/test/controlplane"
@@ -58,6 +59,18 @@ func startOperator(binary, logFile string, environment []string, flags ...string
 		Env: environment, LogFile: logFile, StopTimeout: 30 * time.Second,
 	}}
 	return o, o.process.Start()
+}
+
+// crash kills the operator with SIGKILL and starts it again.
+func (o *operator) crash() error {
+	if err := o.process.Signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	<-o.process.Done()
+	o.process = &controlplane.Process{
+		Path: o.process.Path, Args: o.process.Args, Env: o.process.Env, LogFile: o.logFile, StopTimeout: o.process.StopTimeout,
+	}
+	return o.process.Start()
 }
 
 // alive is an error if the operator has ended by itself.

@@ -153,7 +153,7 @@ func TestCollectedCountsWhatWasThere(t *testing.T) {
 	deleted := func(id, code string, when time.Time) emulator.Call {
 		return emulator.Call{Action: "DeleteNetworkInterface", ResourceIDs: []string{id}, ErrorCode: code, Time: when}
 	}
-	found := collected([]collection{{"eni-1", at}, {"eni-2", at}, {"eni-3", at}}, []emulator.Call{
+	found := collected([]collection{{"eni-1", at}, {"eni-2", at}, {"eni-2", at.Add(time.Second)}, {"eni-3", at}}, []emulator.Call{
 		deleted("eni-1", "", at.Add(-time.Second)), deleted("eni-1", "InvalidNetworkInterfaceID.NotFound", at.Add(time.Second)),
 		deleted("eni-2", "InternalError", at.Add(time.Second)), deleted("eni-2", "", at.Add(2*time.Second)),
 	})

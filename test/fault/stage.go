@@ -37,7 +37,9 @@ type stage struct {
 	operator *operator
 	referee  *referee
 	machines []machine
-	tell     func(format string, arguments ...any)
+	// kills says that the operator is killed once in each phase.
+	kills bool
+	tell  func(format string, arguments ...any)
 }
 
 // Play is what became of playing the scenario once.
@@ -59,7 +61,7 @@ type Play struct {
 // play plays the scenario, with the operator's calls disturbed by a probability.
 // The operator's log is named after the play.
 func (w *World) play(ctx context.Context, name string, probability float64) (played Play, err error) {
-	s := &stage{kube: w.kube, machines: fleet(w.options.Nodes), tell: w.options.tell}
+	s := &stage{kube: w.kube, machines: fleet(w.options.Nodes), kills: w.options.Kills && probability > 0, tell: w.options.tell}
 	if s.referee, err = newReferee(ctx, s.kube); err != nil {
 		return played, err
 	}
@@ -99,6 +101,9 @@ func (s *stage) through(ctx context.Context) (Play, error) {
 		if p == lowering {
 			still = lastCalm
 		}
+		if err := s.crash(ctx, wanted(s.machines, p)); err != nil {
+			return played, fmt.Errorf("%s: %w", p, err)
+		}
 		found, err := s.settle(ctx, wanted(s.machines, p), still)
 		if err != nil {
 			return played, fmt.Errorf("%s: %w", p, err)
@@ -116,6 +121,29 @@ func (s *stage) through(ctx context.Context) (Play, error) {
 	played.Differences = append(played.Differences, s.foreignNamed(calls)...)
 	played.Injected, played.Calls = injected(calls), len(calls)
 	return played, err
+}
+
+// crash kills the operator in the middle of a phase, if that is wanted, and starts
+// it again: when half of what is to change has changed.
+func (s *stage) crash(ctx context.Context, want state) error {
+	if !s.kills {
+		return nil
+	}
+	most := 0
+	for deadline := time.Now().Add(patience(len(s.machines))); time.Now().Before(deadline); {
+		found, err := s.judge(ctx, want)
+		if err != nil {
+			return err
+		}
+		most = max(most, found.count())
+		if found.count() <= most/2 {
+			break
+		}
+		if !pause(ctx, glance) {
+			return ctx.Err()
+		}
+	}
+	return s.operator.crash()
 }
 
 // act sets a phase going.

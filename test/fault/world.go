@@ -30,6 +30,9 @@ type Options struct {
 	Seed uint64
 	// Probability of each class for each call to which it applies, in (0, 1/6].
 	Probability float64
+	// Kills has the operator killed once in each phase of the disturbed play, and
+	// started again.
+	Kills bool
 	// Operator is the operator's binary.
 	Operator string
 	// Folder receives the operators' logs, and EC2's call log of a play that did

@@ -42,6 +42,7 @@ func parse() fault.Options {
 	pflag.IntVar(&options.Nodes, "nodes", 200, "Size of the fleet.")
 	pflag.Uint64Var(&options.Seed, "seed", fault.NewSeed(), "Decides which calls meet which fault.")
 	pflag.Float64Var(&options.Probability, "probability", 0.05, "Part of the calls that each class of faults strikes.")
+	pflag.BoolVar(&options.Kills, "kills", false, "Kill the operator once in each phase of the disturbed play, and start it again.")
 	pflag.StringVar(&options.Operator, "operator", "", "Path of the operator's binary (default: built from this working tree).")
 	pflag.StringVar(&options.Folder, "logs", filepath.Join("build", "fault"), "Folder for the operators' logs; it is emptied first.")
 	pflag.Parse()
