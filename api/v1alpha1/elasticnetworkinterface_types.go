@@ -12,9 +12,12 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.addressCount) || !has(self.prefixCount) || self.addressCount == 0 || self.prefixCount == 0",message="set addressCount or prefixCount, not both",fieldPath=".prefixCount"
 // +kubebuilder:validation:XValidation:rule="!has(self.deviceIndex) || self.deviceIndex > 0 || (self.mode == 'Shared' && !has(self.subnetIDs) && !has(self.securityGroupIDs) && !has(self.tags) && !has(self.networkCardIndex))",message="0 is the instance's primary ENI, of which only addresses are managed: mode must be Shared, and subnetIDs, securityGroupIDs, tags and networkCardIndex unset",fieldPath=".deviceIndex"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.poolName) || size(oldSelf.poolName) == 0 || self.nodeName == oldSelf.nodeName",message="an ENI of a pool stays on its node: the pools make others where they are needed",fieldPath=".nodeName"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.poolName) || size(oldSelf.poolName) == 0 || (has(self.instanceID) == has(oldSelf.instanceID) && (!has(self.instanceID) || self.instanceID == oldSelf.instanceID))",message="an ENI of a pool stays on its instance: the pools make others where they are needed",fieldPath=".instanceID"
 // +kubebuilder:validation:XValidation:rule="(has(self.deviceIndex) && self.deviceIndex == 0) == (has(oldSelf.deviceIndex) && oldSelf.deviceIndex == 0)",message="deviceIndex cannot change from or to 0, the instance's primary ENI; make another resource",fieldPath=".deviceIndex"
 type ElasticNetworkInterfaceSpec struct {
-	// NodeName is the Node that the ENI is attached to.
+	// NodeName is the Node that the ENI is attached to. An ENI that a person made
+	// moves when it changes, to a Node of the same zone.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +required

@@ -8,7 +8,6 @@ package eni
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -124,13 +123,6 @@ func adopt(status *v1alpha1.ElasticNetworkInterfaceStatus, names ec2.Assigned) {
 	slices.Sort(status.Prefixes)
 }
 
-// primaryTakenError says that another resource stands for the same primary ENI.
-type primaryTakenError struct{ by string }
-
-func (e *primaryTakenError) Error() string {
-	return fmt.Sprintf("ElasticNetworkInterface %s stands for the primary ENI of this instance already: delete one of the two", e.by)
-}
-
 // create makes the recorded call. A definite refusal closes the attempt; it
 // leaves no doubt only if no call of the attempt was made before.
 func (r *Reconciler) create(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, done *progress) error {
@@ -152,19 +144,6 @@ func (r *Reconciler) create(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 	}
 	return err
 }
-
-// subnetFullError says that a subnet has too few free addresses for an ENI.
-type subnetFullError struct {
-	subnetID string
-	cause    error
-}
-
-func (e *subnetFullError) Error() string {
-	return fmt.Sprintf("subnet %s has too few free addresses: %s. The next candidate subnet is tried; "+
-		"add one to subnetSelectorTerms, or free addresses.", e.subnetID, ec2.Message(e.cause))
-}
-
-func (e *subnetFullError) Unwrap() error { return e.cause }
 
 // subnetFull says whether a creation was refused for want of free addresses.
 // EC2's code for a count above what is left is one that it has for much else, so
@@ -217,14 +196,6 @@ func adoptFirst(a, b ec2.NetworkInterface) int {
 	default:
 		return strings.Compare(a.ID, b.ID)
 	}
-}
-
-// noSlotError says that an instance has no free device index for an ENI.
-type noSlotError struct{ instanceID string }
-
-func (e *noSlotError) Error() string {
-	return fmt.Sprintf("instance %s has no free device index for this ENI: "+
-		"lower minDeviceIndex, name a free deviceIndex, or detach another ENI", e.instanceID)
 }
 
 func (r *Reconciler) attach(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation) error {

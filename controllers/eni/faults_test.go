@@ -321,6 +321,65 @@ func TestAFailedTagDoesNotAssignTwice(t *testing.T) {
 	w.assertAgrees()
 }
 
+// otherZone adds a subnet of another zone, and returns its id.
+func (w *world) otherZone() string {
+	w.t.Helper()
+	vpc := first(w.t, w.ec2("DescribeSubnets", "SubnetId.1", w.subnets[0]), "vpcId")
+	return first(w.t, w.ec2("CreateSubnet", "VpcId", vpc, "AvailabilityZone", region+"b", "CidrBlock", "10.0.9.0/24"), "subnetId")
+}
+
+// TestSubnetsOfOtherZonesAreNoCandidates: EC2 creates an ENI in any zone, and then
+// attaches it nowhere but there.
+func TestSubnetsOfOtherZonesAreNoCandidates(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	far := v1alpha1.SubnetID(w.otherZone())
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{SubnetIDs: []v1alpha1.SubnetID{far}})
+	_, err := w.once()
+	assert.ErrorContains(t, err, "lies in zone us-east-1b, and the instance in zone us-east-1a")
+	assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "False InvalidParameter")
+	assert.Equal(t, w.calls("CreateNetworkInterface"), 0)
+
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) {
+		eni.Spec.SubnetIDs = []v1alpha1.SubnetID{far, v1alpha1.SubnetID(w.subnets[1])}
+	})
+	w.mustSettle()
+	assert.Equal(t, w.only().SubnetID, w.subnets[1])
+	w.assertAgrees()
+}
+
+// TestTooManyAddresses are refused before there is an ENI that no instance takes.
+func TestTooManyAddresses(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 10})
+	_, err := w.once()
+	assert.ErrorContains(t, err, "on instance type m5.large an ENI carries 9 addresses")
+	assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "False QuotaExceeded")
+	assert.Equal(t, w.calls("CreateNetworkInterface"), 0)
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.AddressCount = 9 })
+	w.mustSettle()
+	w.assertAgrees()
+}
+
+// TestAnENIIsNotMovedToAnotherZone: it is not even detached.
+func TestAnENIIsNotMovedToAnotherZone(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	subnet := w.otherZone()
+	far := first(t, w.ec2("RunInstances", "ImageId", "ami-0123456789abcdef0", "InstanceType", "m5.large",
+		"SubnetId", subnet, "MinCount", "1", "MaxCount", "1"), "instanceId")
+	w.clock.Step(time.Minute)
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{})
+	w.mustSettle()
+	calls := len(w.story())
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.InstanceID = far })
+	w.mustSettle()
+	assert.Equal(t, len(w.story()), calls)
+	assert.Assert(t, strings.Contains(message(w.eni()), "lies in zone us-east-1a"), message(w.eni()))
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.InstanceID = w.instance })
+	w.mustSettle()
+	w.assertAgrees()
+	assert.Equal(t, len(w.story()), calls)
+}
+
 // TestANewProcessDoesNotAssignTwice: the last one ended after its Assign, and EC2
 // does not show the new addresses yet.
 func TestANewProcessDoesNotAssignTwice(t *testing.T) {

@@ -60,10 +60,54 @@ func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 	if err != nil {
 		return o, err
 	}
+	if err := r.checkBirth(ctx, &o, instance); err != nil {
+		return o, err
+	}
 	if !eni.DeletionTimestamp.IsZero() {
 		err = r.observeDeletion(ctx, eni, &o)
 	}
 	return o, err
+}
+
+// checkBirth refuses an ENI that could never be attached, before there is one, and
+// drops the candidate subnets of other zones. EC2 would create it all the same.
+func (r *Reconciler) checkBirth(ctx context.Context, o *observation, instance ec2.Instance) error {
+	begun := o.eni.Status.NetworkInterfaceID != "" || mayExist(o.eni.Status.Creation)
+	if begun || o.instance != instanceLive || !o.eni.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	limits, known, err := r.inventory.InstanceType(ctx, instance.Type)
+	if err != nil {
+		return err
+	}
+	if most := limits.IPv4PerENI - 1; known && o.desired.addressCount+o.desired.prefixCount > most {
+		return &tooManyError{instanceType: instance.Type, most: most}
+	}
+	if len(o.eni.Spec.SubnetIDs) > 0 {
+		o.desired.subnetIDs, err = r.inZone(ctx, o.desired.subnetIDs, instance.AvailabilityZone)
+	}
+	return err
+}
+
+// inZone are the subnets of a zone. What EC2 does not know, it refuses itself.
+func (r *Reconciler) inZone(ctx context.Context, ids []string, zone string) ([]string, error) {
+	var near []string
+	var far ec2.Subnet
+	for _, id := range ids {
+		subnet, found, err := r.inventory.Subnet(ctx, id)
+		if err != nil {
+			return ids, err
+		}
+		if found && subnet.AvailabilityZone != zone {
+			far = subnet
+			continue
+		}
+		near = append(near, id)
+	}
+	if len(near) == 0 {
+		return ids, &otherZoneError{subnet: far, zone: zone}
+	}
+	return near, nil
 }
 
 func (r *Reconciler) observeDeletion(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o *observation) (err error) {
@@ -89,7 +133,7 @@ func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.I
 	instance, state, err := r.inventory.Instance(ctx, o.instanceID)
 	switch state {
 	case inventory.Present:
-		o.instance = instanceLive
+		o.instance, o.zone = instanceLive, instance.AvailabilityZone
 	case inventory.Gone:
 		o.instance = instanceGone
 	case inventory.Unknown:
@@ -201,7 +245,7 @@ func (r *Reconciler) doubtAbout(eniID string) doubt {
 func actualOf(eni ec2.NetworkInterface) actual {
 	a := actual{
 		addresses: eni.Addresses, prefixes: eni.Prefixes,
-		securityGroups: eni.SecurityGroups, tags: eni.Tags,
+		securityGroups: eni.SecurityGroups, tags: eni.Tags, zone: eni.AvailabilityZone,
 	}
 	if at := eni.Attachment; at != nil {
 		a.attachment = &attachment{

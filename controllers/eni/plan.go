@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package eni
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -108,6 +109,7 @@ type actual struct {
 	prefixes       []string
 	securityGroups []string
 	tags           map[string]string
+	zone           string
 	attachment     *attachment
 }
 
@@ -137,6 +139,8 @@ type observation struct {
 	now        time.Time
 	instanceID string
 	instance   instanceState
+	// zone is the instance's.
+	zone string
 	// drained: nobody holds anything of the ENI.
 	drained bool
 	// uninstalling: a CRD of ours is being deleted.
@@ -271,6 +275,12 @@ func planLife(o observation) decision {
 			message: "EC2 does not show the ENI yet"}
 	case present:
 	}
+	if d := changeAddresses(o); d.action == actUnassign && o.actual.attachment == nil && o.doubt.until.IsZero() {
+		return d // It may carry more than the instance takes.
+	}
+	if d := planZone(o); d.reason != "" {
+		return d
+	}
 	if d := planAttachment(o); d.action != actNothing || d.reason != "" {
 		return d
 	}
@@ -278,6 +288,17 @@ func planLife(o observation) decision {
 		return d
 	}
 	return planAttributes(o)
+}
+
+// planZone keeps an ENI where it is if it could not be attached where it should be.
+func planZone(o observation) decision {
+	elsewhere := o.instance == instanceLive && (o.actual.attachment == nil || o.actual.attachment.instanceID != o.instanceID)
+	if !elsewhere || o.actual.zone == o.zone {
+		return decision{action: actNothing}
+	}
+	return decision{action: actNothing, reason: v1alpha1.ReasonInvalidParameter, message: fmt.Sprintf(
+		"The ENI lies in zone %s, and instance %s of Node %s in zone %s. EC2 attaches within a zone only: name a Node of zone %s, or delete this ENI.",
+		o.actual.zone, o.instanceID, o.eni.Spec.NodeName, o.zone, o.actual.zone)}
 }
 
 // planAttachment decides nothing, without a reason, for an ENI that is attached

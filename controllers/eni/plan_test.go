@@ -105,6 +105,11 @@ func TestPlan(t *testing.T) {
 		want   string
 		reason string
 	}{
+		{"what an instance would not take is given back before", settled, func(o *observation) {
+			o.actual.attachment = nil
+			o.eni.Spec.Release = []v1alpha1.AddressOrPrefix{"10.0.0.6"}
+		}, "Unassign 10.0.0.6", v1alpha1.ReasonAssigning},
+		{"an ENI of another zone stays", settled, func(o *observation) { o.instanceID, o.zone = instanceB, "us-east-1b" }, "Nothing", v1alpha1.ReasonInvalidParameter},
 		// What is doubtful about the addresses is not acted upon.
 		{"doubt changes nothing where nothing is to be done", settled, doubting(time.Second, false), "Nothing", v1alpha1.ReasonReady},
 		{"no count is asked for in doubt", settled, func(o *observation) {

@@ -9,7 +9,6 @@ package eni
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -111,13 +110,6 @@ func describeAddresses(eni *v1alpha1.ElasticNetworkInterface, known ec2.NetworkI
 // addressesPerPrefix is the size of a /28 (EC2 delegates no other).
 const addressesPerPrefix = 16
 
-// noCIDRError says that EC2 told no IPv4 CIDR for the ENI's subnet.
-type noCIDRError struct{ subnetID string }
-
-func (e *noCIDRError) Error() string {
-	return fmt.Sprintf("EC2 tells no IPv4 CIDR for subnet %s; it is asked again", e.subnetID)
-}
-
 // setConditions is the only place that builds an ENI's conditions.
 func setConditions(eni *v1alpha1.ElasticNetworkInterface, o observation, d decision, acted error) {
 	reason, message := d.reason, d.message
@@ -135,7 +127,7 @@ func setConditions(eni *v1alpha1.ElasticNetworkInterface, o observation, d decis
 	}
 	status := &eni.Status
 	created := status.NetworkInterfaceID != "" && o.presence != gone
-	attached := created && status.Attachment != nil
+	attached := created && inPlace(status.Attachment, o.instanceID)
 	assigned := created && len(status.Addresses) >= int(eni.Spec.AddressCount) && len(status.Prefixes) >= int(eni.Spec.PrefixCount)
 	setUninstallBlocked(eni, o)
 	if d.action == actRecord && d.record.Attempt > 1 {
@@ -146,6 +138,12 @@ func setConditions(eni *v1alpha1.ElasticNetworkInterface, o observation, d decis
 	set(v1alpha1.ConditionAddressesAssigned, assigned, v1alpha1.ReasonAssigned)
 
 	setReady(eni, attached && assigned, reason, message, acted == nil && reason != v1alpha1.ReasonPaused)
+}
+
+// inPlace says whether an attachment is to the instance that the spec or the Node
+// names, if any does.
+func inPlace(at *v1alpha1.Attachment, instanceID string) bool {
+	return at != nil && (instanceID == "" || at.InstanceID == instanceID)
 }
 
 // setUninstallBlocked is there only while it is true.
@@ -179,22 +177,11 @@ func setReady(eni *v1alpha1.ElasticNetworkInterface, usable bool, reason, messag
 
 // explain returns reason and remedy of a failed step.
 func explain(err error) (reason, message string) {
-	var noSlot *noSlotError
-	var noCIDR *noCIDRError
-	var full *subnetFullError
-	var taken *primaryTakenError
-	switch {
-	case errors.As(err, &taken):
-		return v1alpha1.ReasonNoFreeDeviceIndex, err.Error()
-	case errors.As(err, &full):
-		return v1alpha1.ReasonSubnetExhausted, err.Error()
-	case errors.As(err, &noSlot):
-		return v1alpha1.ReasonNoFreeDeviceIndex, err.Error()
-	case errors.As(err, &noCIDR):
-		return v1alpha1.ReasonInProgress, err.Error()
-	default:
-		return ec2.Explain(err)
+	var own reasoned
+	if errors.As(err, &own) {
+		return own.reason(), err.Error()
 	}
+	return ec2.Explain(err)
 }
 
 // setState notes where the ENI is on its way, and when it got there.

@@ -120,6 +120,9 @@ func (i *Inventory) network(kind, vpcID string, terms []Term, ask func(*networkA
 	if len(answer.subnets)+len(answer.groups) > 0 {
 		i.mu.Lock()
 		i.networks[key] = answer
+		for _, subnet := range answer.subnets {
+			i.subnets[subnet.ID] = subnet
+		}
 		i.mu.Unlock()
 	}
 	return answer, nil

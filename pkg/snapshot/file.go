@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -79,7 +80,9 @@ func explain(path string, err error) error {
 }
 
 func open(path, clusterUID string) (store Store, err error) {
-	// bbolt panics on some kinds of damage.
+	// bbolt panics on some kinds of damage, and reads beyond the end of a file that
+	// is cut off, which is a fault of the memory that the file is mapped to.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if damage := recover(); damage != nil {
 			store, err = nil, fmt.Errorf("the file is damaged: %v", damage)

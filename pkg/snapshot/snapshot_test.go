@@ -96,6 +96,19 @@ func TestUnusableFilesAreSetAside(t *testing.T) {
 		"text":      write([]byte("not a database, but long enough to be read as one\n")),
 		"truncated": write([]byte{1, 2, 3}),
 		"zeroes":    write(make([]byte, 64<<10)),
+		"cut off": func(t *testing.T, path string) {
+			t.Helper()
+			store, err := OpenFile(path, "cluster-1", logr.Discard())
+			assert.NilError(t, err)
+			for i := range 200 {
+				assert.NilError(t, store.Save(record(i)))
+			}
+			assert.NilError(t, store.Close())
+			whole, err := os.ReadFile(path)
+			assert.NilError(t, err)
+			const pages = 2 * 4096 // where bbolt says what else there is
+			assert.NilError(t, os.WriteFile(path, whole[:pages], fileMode))
+		},
 		"another cluster's": func(t *testing.T, path string) {
 			t.Helper()
 			store, err := OpenFile(path, "cluster-2", logr.Discard())

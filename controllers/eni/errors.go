@@ -1,0 +1,90 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package eni
+
+import (
+	"fmt"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+)
+
+// reasoned is an error of this controller's own that has a reason for a condition.
+// Its text names the remedy.
+type reasoned interface {
+	error
+	reason() string
+}
+
+// subnetFullError says that a subnet has too few free addresses for an ENI.
+type subnetFullError struct {
+	subnetID string
+	cause    error
+}
+
+func (e *subnetFullError) Error() string {
+	return fmt.Sprintf("subnet %s has too few free addresses: %s. The next candidate subnet is tried; "+
+		"add one to subnetSelectorTerms, or free addresses.", e.subnetID, ec2.Message(e.cause))
+}
+
+func (*subnetFullError) reason() string { return v1alpha1.ReasonSubnetExhausted }
+
+func (e *subnetFullError) Unwrap() error { return e.cause }
+
+// noCIDRError says that EC2 told no IPv4 CIDR for the ENI's subnet.
+type noCIDRError struct{ subnetID string }
+
+func (e *noCIDRError) Error() string {
+	return fmt.Sprintf("EC2 tells no IPv4 CIDR for subnet %s; it is asked again", e.subnetID)
+}
+
+func (*noCIDRError) reason() string { return v1alpha1.ReasonInProgress }
+
+// tooManyError says that no ENI of an instance type carries as much as is asked for.
+type tooManyError struct {
+	instanceType string
+	most         int32
+}
+
+func (e *tooManyError) Error() string {
+	return fmt.Sprintf("on instance type %s an ENI carries %d addresses or prefixes at most besides its primary address: "+
+		"lower addressCount or prefixCount, or use a larger instance", e.instanceType, e.most)
+}
+
+func (*tooManyError) reason() string { return v1alpha1.ReasonQuotaExceeded }
+
+// otherZoneError says that no candidate subnet lies in the instance's zone.
+type otherZoneError struct {
+	subnet ec2.Subnet
+	zone   string
+}
+
+func (e *otherZoneError) Error() string {
+	return fmt.Sprintf("subnet %s lies in zone %s, and the instance in zone %s: name a subnet of zone %s in subnetIDs, or none",
+		e.subnet.ID, e.subnet.AvailabilityZone, e.zone, e.zone)
+}
+
+func (*otherZoneError) reason() string { return v1alpha1.ReasonInvalidParameter }
+
+// primaryTakenError says that another resource stands for the same primary ENI.
+type primaryTakenError struct{ by string }
+
+func (e *primaryTakenError) Error() string {
+	return fmt.Sprintf("ElasticNetworkInterface %s stands for the primary ENI of this instance already: delete one of the two", e.by)
+}
+
+func (*primaryTakenError) reason() string { return v1alpha1.ReasonNoFreeDeviceIndex }
+
+// noSlotError says that an instance has no free device index for an ENI.
+type noSlotError struct{ instanceID string }
+
+func (e *noSlotError) Error() string {
+	return fmt.Sprintf("instance %s has no free device index for this ENI: "+
+		"lower minDeviceIndex, name a free deviceIndex, or detach another ENI", e.instanceID)
+}
+
+func (*noSlotError) reason() string { return v1alpha1.ReasonNoFreeDeviceIndex }
