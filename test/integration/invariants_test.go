@@ -103,7 +103,13 @@ func (s *scenario) consistent(ctx context.Context) error {
 	}
 	resources := map[string]v1alpha1.ElasticNetworkInterface{}
 	for _, eni := range s.resources(ctx) {
-		resources[eni.Status.NetworkInterfaceID] = eni
+		if !eni.Primary() {
+			resources[eni.Status.NetworkInterfaceID] = eni
+			continue
+		}
+		if err := s.primaryAgrees(eni, s.eni(ctx, eni.Status.NetworkInterfaceID)); err != nil {
+			return err
+		}
 	}
 	for id, eni := range resources {
 		if err := s.oneToOne(eni, actual[id]); err != nil {

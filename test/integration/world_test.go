@@ -75,6 +75,13 @@ func (c *cloud) protect(ids ...string) {
 	}
 }
 
+// unprotect takes an ENI out of the referee's watch.
+func (c *cloud) unprotect(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.others, id)
+}
+
 // touched are the operator's calls, refused ones too, that could have changed
 // something of others. The call log must hold all calls.
 func (c *cloud) touched() []string {
