@@ -152,3 +152,15 @@ func injected(calls []emulator.Call) map[Class]map[string]int {
 	}
 	return counts
 }
+
+// refused counts the calls that EC2 refused on its own account, by action and error
+// code. A call that meets no fault is refused if it was led astray by one before.
+func refused(calls []emulator.Call) map[string]int {
+	counts := map[string]int{}
+	for _, call := range calls {
+		if call.Fault == "" && call.ErrorCode != "" {
+			counts[call.Action+" "+call.ErrorCode]++
+		}
+	}
+	return counts
+}

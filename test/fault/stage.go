@@ -54,6 +54,9 @@ type Play struct {
 	// operator's.
 	Injected map[Class]map[string]int
 	Calls    int
+	// Refused counts the calls that EC2 refused on its own account, by action and
+	// error code.
+	Refused map[string]int
 	// Took is from the operator's start to the last judgement.
 	Took time.Duration
 }
@@ -119,7 +122,7 @@ func (s *stage) through(ctx context.Context) (Play, error) {
 	calls := s.cloud.calls()
 	played.Leaks = append(played.Leaks, collected(collections, calls)...)
 	played.Differences = append(played.Differences, s.foreignNamed(calls)...)
-	played.Injected, played.Calls = injected(calls), len(calls)
+	played.Injected, played.Refused, played.Calls = injected(calls), refused(calls), len(calls)
 	return played, err
 }
 

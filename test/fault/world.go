@@ -123,7 +123,8 @@ func (p *Play) WriteFindings(w io.Writer, most int) {
 	}
 }
 
-// WriteInjected writes how many calls met faults, by class and action.
+// WriteInjected writes how many calls met faults, by class and action, and what EC2
+// refused besides.
 func (p *Play) WriteInjected(w io.Writer) {
 	const row = "%-22s %-34s %d\n"
 	for _, class := range Classes() {
@@ -131,6 +132,9 @@ func (p *Play) WriteInjected(w io.Writer) {
 		for _, action := range slices.Sorted(maps.Keys(counts)) {
 			fmt.Fprintf(w, row, class, action, counts[action])
 		}
+	}
+	for _, call := range slices.Sorted(maps.Keys(p.Refused)) {
+		fmt.Fprintf(w, row, "refused by EC2 itself", call, p.Refused[call])
 	}
 	fmt.Fprintf(w, "disturbed %d of %d calls\n", p.total(), p.Calls)
 }
