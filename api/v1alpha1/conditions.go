@@ -31,6 +31,9 @@ const (
 	ConditionCreated = "Created"
 	// ConditionAttached, on an ENI: it is attached to its instance.
 	ConditionAttached = "Attached"
+	// ConditionAddressLost, on a claim: its address vanished in EC2 and cannot be had
+	// again. True is bad.
+	ConditionAddressLost = "AddressLost"
 	// ConditionUninstallBlocked, on an ENI: a CRD of the operator is being deleted,
 	// so the ENI is left alone in EC2. True is bad.
 	ConditionUninstallBlocked = "UninstallBlocked"
@@ -161,6 +164,8 @@ const (
 	// ReasonNamespaceNotAllowed: the policy's claimNamespaceSelector excludes the
 	// claim's namespace.
 	ReasonNamespaceNotAllowed = "NamespaceNotAllowed"
+	// ReasonAddressLost: the claim's address vanished in EC2 and cannot be had again.
+	ReasonAddressLost = "AddressLost"
 	// ReasonAddressNotInPool: spec.address is on none of the pool's ENIs.
 	ReasonAddressNotInPool = "AddressNotInPool"
 	// ReasonAddressInUse: spec.address is held by another claim.

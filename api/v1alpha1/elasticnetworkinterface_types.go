@@ -97,6 +97,13 @@ type ElasticNetworkInterfaceSpec struct {
 	// +optional
 	Release []AddressOrPrefix `json:"release,omitempty"`
 
+	// Reclaim names secondary addresses and prefixes that claims hold and that
+	// vanished in EC2: they are assigned again by name.
+	// +kubebuilder:validation:MaxItems=1024
+	// +listType=set
+	// +optional
+	Reclaim []AddressOrPrefix `json:"reclaim,omitempty"`
+
 	// Drained says that nobody holds anything of this ENI any more, so that it
 	// may be detached when it is deleted.
 	// +optional
@@ -291,6 +298,19 @@ type ElasticNetworkInterfaceStatus struct {
 	// secondary addresses and those of its prefixes.
 	// +optional
 	AddressCount int32 `json:"addressCount"`
+	// Missing are addresses and prefixes that vanished in EC2, until the pool says
+	// whether they are to be reclaimed or given up (spec.release). Nothing is assigned
+	// in their place before.
+	// +kubebuilder:validation:MaxItems=1024
+	// +listType=atomic
+	// +optional
+	Missing []AddressOrPrefix `json:"missing,omitempty"`
+	// Lost are those of spec.reclaim that EC2 does not give back, such as an address
+	// that another ENI has by now.
+	// +kubebuilder:validation:MaxItems=1024
+	// +listType=atomic
+	// +optional
+	Lost []AddressOrPrefix `json:"lost,omitempty"`
 	// ForeignCount is the number of secondary addresses and prefixes of a primary
 	// ENI that are not the operator's.
 	// +optional

@@ -108,7 +108,7 @@ type ENIClaimStatus struct {
 	// BoundAt is when the claim was bound.
 	// +optional
 	BoundAt *metav1.Time `json:"boundAt,omitempty"`
-	// Conditions are Ready.
+	// Conditions are Ready and, where it is so, AddressLost.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type

@@ -609,6 +609,11 @@ func (in *ElasticNetworkInterfaceSpec) DeepCopyInto(out *ElasticNetworkInterface
 		*out = make([]AddressOrPrefix, len(*in))
 		copy(*out, *in)
 	}
+	if in.Reclaim != nil {
+		in, out := &in.Reclaim, &out.Reclaim
+		*out = make([]AddressOrPrefix, len(*in))
+		copy(*out, *in)
+	}
 	if in.Tags != nil {
 		in, out := &in.Tags, &out.Tags
 		*out = make(map[string]TagValue, len(*in))
@@ -644,6 +649,16 @@ func (in *ElasticNetworkInterfaceStatus) DeepCopyInto(out *ElasticNetworkInterfa
 	if in.Prefixes != nil {
 		in, out := &in.Prefixes, &out.Prefixes
 		*out = make([]Prefix, len(*in))
+		copy(*out, *in)
+	}
+	if in.Missing != nil {
+		in, out := &in.Missing, &out.Missing
+		*out = make([]AddressOrPrefix, len(*in))
+		copy(*out, *in)
+	}
+	if in.Lost != nil {
+		in, out := &in.Lost, &out.Lost
+		*out = make([]AddressOrPrefix, len(*in))
 		copy(*out, *in)
 	}
 	if in.Attachment != nil {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -20,6 +21,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/store"
 )
 
 // act does what was decided. It changes the status in memory only where the
@@ -103,14 +105,44 @@ func (r *Reconciler) amend(ctx context.Context, eni *v1alpha1.ElasticNetworkInte
 	}
 }
 
-// assign asks for addresses by count. Those of a primary ENI are the operator's
-// from then on.
+// assign asks for addresses by count, or for one by name. Those of a primary ENI
+// are the operator's from then on.
 func (r *Reconciler) assign(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, d decision) error {
+	if len(d.names) > 0 {
+		return r.reclaim(ctx, eni, d.names[0])
+	}
 	assigned, err := r.inventory.Assign(ctx, eni.Status.NetworkInterfaceID, ec2.AssignInput{AddressCount: d.count, PrefixCount: d.prefixes})
 	if eni.Primary() && (err == nil || !ec2.Unclear(err)) {
 		adopt(&eni.Status, assigned)
 	}
 	return err
+}
+
+// reclaim asks for an address or prefix by name. What EC2 refuses is lost.
+func (r *Reconciler) reclaim(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, name string) error {
+	names := split([]string{name})
+	_, err := r.inventory.Assign(ctx, eni.Status.NetworkInterfaceID, ec2.AssignInput{Addresses: names.Addresses, Prefixes: names.Prefixes})
+	switch {
+	case err == nil && eni.Primary():
+		adopt(&eni.Status, names)
+	case err != nil && refusedForGood(err):
+		log.FromContext(ctx).Info("Address is lost", "address", name, "eniID", eni.Status.NetworkInterfaceID, "errorCode", ec2.Code(err))
+		r.recorder.Eventf(store.Subject(eni), nil, corev1.EventTypeWarning, v1alpha1.ReasonAddressLost, "Assign",
+			"%s vanished from %s and cannot be assigned again: %s", name, eni.Status.NetworkInterfaceID, ec2.Message(err))
+		eni.Status.Lost = append(eni.Status.Lost, v1alpha1.AddressOrPrefix(name))
+		return nil
+	}
+	return err
+}
+
+// refusedForGood says that asking again for the same address has no prospect.
+func refusedForGood(err error) bool {
+	switch ec2.Classify(err) {
+	case ec2.ClassTerminal, ec2.ClassQuota, ec2.ClassCapacity:
+		return ec2.Code(err) != ""
+	default:
+		return false
+	}
 }
 
 // adopt adds addresses of a primary ENI to those that the operator assigned, and

@@ -60,6 +60,9 @@ func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 	if err != nil {
 		return o, err
 	}
+	if o.presence == present {
+		noteMissing(eni, typed[v1alpha1.Address](o.actual.addresses), typed[v1alpha1.Prefix](o.actual.prefixes), o.doubt)
+	}
 	if err := r.checkBirth(ctx, &o, instance); err != nil {
 		return o, err
 	}

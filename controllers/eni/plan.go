@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -375,13 +376,50 @@ func changeAddresses(o observation) decision {
 	if names := releasable(o); len(names) > 0 {
 		return decision{action: actUnassign, names: names, reason: v1alpha1.ReasonAssigning, message: "Giving addresses back to the subnet"}
 	}
-	addresses := o.desired.addressCount - int32(len(o.actual.addresses)) //nolint:gosec // bounded by EC2
-	prefixes := o.desired.prefixCount - int32(len(o.actual.prefixes))    //nolint:gosec // bounded by EC2
+	if names := reclaimable(o); len(names) > 0 {
+		return planReclaim(names)
+	}
+	missingAddresses, missingPrefixes := missing(&o.eni.Status)
+	addresses := o.desired.addressCount - int32(len(o.actual.addresses)) - missingAddresses //nolint:gosec // bounded by EC2
+	prefixes := o.desired.prefixCount - int32(len(o.actual.prefixes)) - missingPrefixes     //nolint:gosec // bounded by EC2
 	if addresses <= 0 && prefixes <= 0 {
 		return decision{action: actNothing}
 	}
 	return decision{action: actAssign, count: max(addresses, 0), prefixes: max(prefixes, 0),
 		reason: v1alpha1.ReasonAssigning, message: "Assigning addresses"}
+}
+
+// planReclaim asks for one name, so that EC2's refusal is about that one.
+func planReclaim(names []string) decision {
+	return decision{action: actAssign, names: names[:1], reason: v1alpha1.ReasonAssigning,
+		message: "Assigning " + names[0] + " again, which a claim holds and which vanished in EC2"}
+}
+
+// reclaimable are the names in spec.reclaim that the ENI does not carry, and that
+// EC2 has not refused yet.
+func reclaimable(o observation) []string {
+	var names []string
+	for _, name := range o.eni.Spec.Reclaim {
+		if !carries(o.actual, name) && !slices.Contains(o.eni.Status.Lost, name) {
+			names = append(names, string(name))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// missing counts what vanished and is not to be replaced yet.
+func missing(status *v1alpha1.ElasticNetworkInterfaceStatus) (addresses, prefixes int32) {
+	for _, name := range status.Missing {
+		switch {
+		case slices.Contains(status.Lost, name):
+		case strings.Contains(string(name), "/"):
+			prefixes++
+		default:
+			addresses++
+		}
+	}
+	return addresses, prefixes
 }
 
 // releasable are the names in spec.release that the ENI still carries.

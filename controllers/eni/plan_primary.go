@@ -104,8 +104,12 @@ func appeared(names []string, carried []v1alpha1.AddressOrPrefix) []string {
 // planPrimaryGrowth writes down what will be asked for before it is.
 func planPrimaryGrowth(o observation) decision {
 	status := &o.eni.Status
-	addresses := o.desired.addressCount - int32(len(status.Addresses)) //nolint:gosec // bounded by EC2
-	prefixes := o.desired.prefixCount - int32(len(status.Prefixes))    //nolint:gosec // bounded by EC2
+	if names := reclaimable(o); len(names) > 0 {
+		return planReclaim(names)
+	}
+	missingAddresses, missingPrefixes := missing(status)
+	addresses := o.desired.addressCount - int32(len(status.Addresses)) - missingAddresses //nolint:gosec // bounded by EC2
+	prefixes := o.desired.prefixCount - int32(len(status.Prefixes)) - missingPrefixes     //nolint:gosec // bounded by EC2
 	if addresses <= 0 && prefixes <= 0 {
 		return decision{action: actNothing, reason: v1alpha1.ReasonReady, message: "The primary ENI carries its addresses"}
 	}

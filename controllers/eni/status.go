@@ -98,6 +98,7 @@ func describeAddresses(eni *v1alpha1.ElasticNetworkInterface, known ec2.NetworkI
 		foreign := len(addresses) + len(prefixes) - len(common(status.Addresses, addresses)) - len(common(status.Prefixes, prefixes))
 		status.ForeignCount = int32(foreign) //nolint:gosec // bounded by EC2
 	}
+	noteMissing(eni, addresses, prefixes, d)
 	switch {
 	case inherits(d, status):
 	case eni.Primary():
@@ -105,6 +106,37 @@ func describeAddresses(eni *v1alpha1.ElasticNetworkInterface, known ec2.NetworkI
 	default:
 		status.Addresses, status.Prefixes = addresses, prefixes
 	}
+}
+
+// noteMissing lists what the status showed and EC2 does not any more, though nobody
+// here gave it up. Only a pool knows what to do about it; of an ENI without one, it
+// is replaced.
+func noteMissing(eni *v1alpha1.ElasticNetworkInterface, addresses []v1alpha1.Address, prefixes []v1alpha1.Prefix, d doubt) {
+	status := &eni.Status
+	var names []v1alpha1.AddressOrPrefix
+	note := func(name v1alpha1.AddressOrPrefix) {
+		given := slices.Contains(eni.Spec.Release, name) || slices.Contains(names, name)
+		carried := slices.Contains(addresses, v1alpha1.Address(name)) || slices.Contains(prefixes, v1alpha1.Prefix(name))
+		if !given && !carried {
+			names = append(names, name)
+		}
+	}
+	if eni.Spec.PoolName != "" && eni.DeletionTimestamp.IsZero() {
+		for _, name := range status.Missing {
+			note(name)
+		}
+		if !inherits(d, status) {
+			for _, address := range status.Addresses {
+				note(v1alpha1.AddressOrPrefix(address))
+			}
+			for _, prefix := range status.Prefixes {
+				note(v1alpha1.AddressOrPrefix(prefix))
+			}
+		}
+	}
+	slices.Sort(names)
+	status.Missing = names
+	status.Lost = common(status.Lost, eni.Spec.Reclaim)
 }
 
 // addressesPerPrefix is the size of a /28 (EC2 delegates no other).

@@ -67,12 +67,13 @@ func follow(o observation, eni *v1alpha1.ElasticNetworkInterface) {
 func reshape(o observation, eni *v1alpha1.ElasticNetworkInterface, d decision) {
 	follow(o, eni)
 	eni.Spec.Release = slices.DeleteFunc(eni.Spec.Release, func(name v1alpha1.AddressOrPrefix) bool {
-		return !carries(eni, name) && !o.releasing(eni.Name, name)
+		return !carries(eni, name) && !slices.Contains(eni.Status.Missing, name) && !o.releasing(eni.Name, name)
 	})
 	eni.Spec.Release = append(eni.Spec.Release, d.releases[eni.Name]...)
 	if len(eni.Spec.Release) == 0 {
 		eni.Spec.Release = nil
 	}
+	eni.Spec.Reclaim = d.reclaims[eni.Name]
 	count, changes := d.counts[eni.Name]
 	switch {
 	case !changes:

@@ -25,6 +25,8 @@ type verdict struct {
 	// eni and address of a bound claim.
 	eni     *v1alpha1.ElasticNetworkInterface
 	address string
+	// lost: the address vanished in EC2 and cannot be had again.
+	lost bool
 }
 
 // verdictOn says what the stored record means for a claim. A claim whose entry is
@@ -32,7 +34,12 @@ type verdict struct {
 // this record is read again.
 func verdictOn(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENIClaim) verdict {
 	if eni, address, ok := heldBy(o, stored, claim); ok {
-		return verdict{phase: v1alpha1.ClaimBound, reason: v1alpha1.ReasonBound, eni: eni, address: address}
+		v := verdict{phase: v1alpha1.ClaimBound, reason: v1alpha1.ReasonBound, eni: eni, address: address}
+		if eni != nil && covered(eni.Status.Lost, v1alpha1.Address(address)) {
+			v.lost, v.reason, v.message = true, v1alpha1.ReasonAddressLost, fmt.Sprintf(
+				"%s was taken from ENI %s in EC2 by others and cannot be had again. Delete this claim and make a new one.", address, eni.Name)
+		}
+		return v
 	}
 	wasBound := claim.Status.Phase == v1alpha1.ClaimBound || claim.Status.Phase == v1alpha1.ClaimLost
 	if wasBound || (o.nodeGone && claim.Status.Phase != v1alpha1.ClaimExpired) {
@@ -204,9 +211,15 @@ func applyVerdict(claim *v1alpha1.ENIClaim, v verdict, now metav1.Time) {
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v.reason, Message: v.message,
 		ObservedGeneration: claim.Generation,
 	}
-	if v.phase == v1alpha1.ClaimBound {
+	if v.phase == v1alpha1.ClaimBound && !v.lost {
 		condition.Status = metav1.ConditionTrue
 	}
+	meta.SetStatusCondition(&status.Conditions, condition)
+	if !v.lost {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionAddressLost)
+		return
+	}
+	condition.Type, condition.Status = v1alpha1.ConditionAddressLost, metav1.ConditionTrue
 	meta.SetStatusCondition(&status.Conditions, condition)
 }
 

@@ -80,6 +80,9 @@ type decision struct {
 	counts map[string]int32
 	// releases are the addresses and prefixes to give back by name, by ENI.
 	releases map[string][]v1alpha1.AddressOrPrefix
+	// reclaims are the addresses and prefixes to assign again by name, by ENI: claims
+	// hold them, and they vanished in EC2.
+	reclaims map[string][]v1alpha1.AddressOrPrefix
 	// removals are ENIs that nobody holds anything of.
 	removals []string
 	// recheck is when time alone changes the decision; zero: never.
@@ -105,11 +108,14 @@ func plan(o observation) decision {
 	h.quarantineSurprises(o)
 	h.drain(o)
 	h.allocate(o)
-	d := decision{counts: map[string]int32{}, releases: map[string][]v1alpha1.AddressOrPrefix{}}
+	d := decision{
+		counts: map[string]int32{}, releases: map[string][]v1alpha1.AddressOrPrefix{}, reclaims: map[string][]v1alpha1.AddressOrPrefix{},
+	}
 	s := sizeOf(o, h)
 	surplusSince, wait := h.shrink(o, s)
 	s.grow(o, h, &d)
 	h.handOver(o, &d)
+	h.answerMissing(&d)
 	d.status = statusOf(o, h, s)
 	d.status.SurplusSince = surplusSince
 	d.recheck = soonest(h.nextThaw(o), wait)

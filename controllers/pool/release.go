@@ -293,6 +293,31 @@ func (h *holders) handOver(o observation, d *decision) {
 	}
 }
 
+// answerMissing says what is to become of addresses that vanished in EC2 (protocol
+// 4): those that claims hold are assigned again by name, the others are given up.
+func (h *holders) answerMissing(d *decision) {
+	for name, eni := range h.resources {
+		for _, vanished := range eni.Status.Missing {
+			switch {
+			case h.holds(name, vanished):
+				d.reclaims[name] = append(d.reclaims[name], vanished)
+			case !slices.Contains(eni.Spec.Release, vanished) && !slices.Contains(d.releases[name], vanished):
+				d.releases[name] = append(d.releases[name], vanished)
+			}
+		}
+	}
+}
+
+// holds says whether a claim holds an address of an ENI that a name stands for.
+func (h *holders) holds(eni string, name v1alpha1.AddressOrPrefix) bool {
+	for address, entry := range h.addresses {
+		if entry.ENIName == eni && entry.State == v1alpha1.HolderAllocated && covers(name, address) {
+			return true
+		}
+	}
+	return false
+}
+
 // size is an ENI's count of addresses or prefixes without what it gives back. One
 // that gives back takes nothing meanwhile, so its count falls to what will be left:
 // EC2 may assign the very address that the ENI is told to release.

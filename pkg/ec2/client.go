@@ -117,6 +117,7 @@ func (c *sdkClient) AssignPrivateAddresses(ctx context.Context, eniID string, in
 	call := &ec2.AssignPrivateIpAddressesInput{
 		NetworkInterfaceId: aws.String(eniID),
 		PrivateIpAddresses: input.Addresses,
+		Ipv4Prefixes:       input.Prefixes,
 	}
 	if input.AddressCount > 0 {
 		call.SecondaryPrivateIpAddressCount = aws.Int32(input.AddressCount)

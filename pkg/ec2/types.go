@@ -115,6 +115,7 @@ type CreateInput struct {
 // AssignInput asks for addresses by name, or by count.
 type AssignInput struct {
 	Addresses    []string
+	Prefixes     []string
 	AddressCount int32
 	PrefixCount  int32
 }

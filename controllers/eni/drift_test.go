@@ -1,0 +1,122 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package eni
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/emulator"
+)
+
+const poolName = "node-a"
+
+// take has somebody else take an address from the ENI, and the next sweep find out.
+func (w *world) take(address v1alpha1.Address) {
+	w.t.Helper()
+	w.clock.Step(time.Minute) // Reads show what the operator did.
+	w.ec2("UnassignPrivateIpAddresses", "NetworkInterfaceId", w.eni().Status.NetworkInterfaceID, "PrivateIpAddress.1", string(address))
+}
+
+func (w *world) sweep() {
+	w.t.Helper()
+	assert.NilError(w.t, w.reconciler.inventory.Sweep(w.t.Context()))
+	w.mustSettle()
+}
+
+func released(addresses ...v1alpha1.Address) []v1alpha1.AddressOrPrefix {
+	return typed[v1alpha1.AddressOrPrefix](stringsOf(addresses))
+}
+
+// TestWhatVanishesIsReported: the pool says whether it is to be had again, or given
+// up and replaced.
+func TestWhatVanishesIsReported(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 3, PoolName: poolName, InstanceID: w.instance})
+	w.mustSettle()
+	held, free := w.eni().Status.Addresses[0], w.eni().Status.Addresses[1]
+	w.take(held)
+	w.take(free)
+	w.sweep()
+	assert.DeepEqual(t, w.eni().Status.Missing, released(held, free))
+	assert.Equal(t, len(w.eni().Status.Addresses), 1)
+	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 0, "replaced before the pool said so")
+
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) {
+		eni.Spec.Reclaim, eni.Spec.Release = released(held), released(free)
+	})
+	w.mustSettle()
+	status := w.eni().Status
+	assert.Equal(t, len(status.Missing)+len(status.Lost), 0)
+	assert.Equal(t, len(status.Addresses), 3)
+	assert.Assert(t, strings.Contains(strings.Join(stringsOf(status.Addresses), " "), string(held)))
+	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 2, "one by name, one by count")
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Reclaim, eni.Spec.Release = nil, nil })
+	w.mustSettle()
+	w.assertAgrees()
+}
+
+// TestWhatOthersTookIsLost: EC2 is asked once, and somebody hears of it.
+func TestWhatOthersTookIsLost(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 2, PoolName: poolName, InstanceID: w.instance})
+	w.mustSettle()
+	held := w.eni().Status.Addresses[0]
+	w.take(held)
+	w.ec2("CreateNetworkInterface", "SubnetId", w.subnets[0], "PrivateIpAddress", string(held))
+	w.sweep()
+	w.drain()
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Reclaim = released(held) })
+	w.mustSettle()
+	assert.DeepEqual(t, w.eni().Status.Lost, released(held))
+	assert.Equal(t, len(w.eni().Status.Addresses), 2, "another takes its place")
+	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 2)
+	assert.Assert(t, strings.Contains(strings.Join(w.drain(), "\n"), "AddressLost "+string(held)+" vanished"))
+	w.sweep()
+	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 2, "asked again")
+
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Reclaim, eni.Spec.Release = nil, released(held) })
+	w.mustSettle()
+	assert.Equal(t, len(w.eni().Status.Missing)+len(w.eni().Status.Lost), 0)
+	w.assertAgrees()
+}
+
+// TestWhatVanishesFromAPersonsENIIsReplaced: no claim can hold it.
+func TestWhatVanishesFromAPersonsENIIsReplaced(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 2})
+	w.mustSettle()
+	w.take(w.eni().Status.Addresses[0])
+	w.sweep()
+	assert.Equal(t, len(w.eni().Status.Missing), 0)
+	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 1)
+	w.assertAgrees()
+}
+
+// TestGroupsAndTagsOfOthersHandsAreRepaired: only tags that are the operator's are.
+func TestGroupsAndTagsOfOthersHandsAreRepaired(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{
+		Tags: map[string]v1alpha1.TagValue{"team": "payments"}, SecurityGroupIDs: []v1alpha1.SecurityGroupID{v1alpha1.SecurityGroupID(w.group)},
+	})
+	w.mustSettle()
+	w.clock.Step(time.Minute)
+	id := w.eni().Status.NetworkInterfaceID
+	vpc := first(t, w.ec2("DescribeSubnets", "SubnetId.1", w.subnets[0]), "vpcId")
+	other := first(t, w.ec2("CreateSecurityGroup", "VpcId", vpc, "GroupName", "other", "GroupDescription", "other"), "groupId")
+	w.ec2("ModifyNetworkInterfaceAttribute", "NetworkInterfaceId", id, "SecurityGroupId.1", other)
+	w.ec2("CreateTags", "ResourceId.1", id, "Tag.1.Key", "team", "Tag.1.Value", "billing", "Tag.2.Key", "note", "Tag.2.Value", "mine")
+	w.sweep()
+	w.assertAgrees()
+	assert.DeepEqual(t, w.only().SecurityGroups, []string{w.group})
+	assert.Equal(t, w.only().Tags["team"], "payments")
+	assert.Equal(t, w.only().Tags["note"], "mine")
+}

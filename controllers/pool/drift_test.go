@@ -1,0 +1,99 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// missing says that names of the last ENI vanished in EC2.
+func missing(names ...v1alpha1.AddressOrPrefix) func(*v1alpha1.ElasticNetworkInterface) {
+	return func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status.Missing = names }
+}
+
+// TestVanishedAddresses: what claims hold is asked for by name, the rest given up.
+func TestVanishedAddresses(t *testing.T) {
+	type names = map[string][]v1alpha1.AddressOrPrefix
+	for name, test := range map[string]struct {
+		of                 *fixture
+		reclaims, releases names
+	}{
+		"a claim holds it": {
+			of:       newFixture().eni(1, 1, 4).last(missing("10.0.1.9")).entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).holds(1, map[string]int{"a": 9}),
+			reclaims: names{eniName(1): {"10.0.1.9"}},
+		},
+		"a claim holds an address of the prefix": {
+			of: newFixture().prefixes().prefixENI(1, 1).last(missing("10.0.1.32/28")).
+				entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).holds(1, map[string]int{"a": 40}),
+			reclaims: names{eniName(1): {"10.0.1.32/28"}},
+		},
+		"nobody holds it": {
+			of:       newFixture().eni(1, 1, 4).last(missing("10.0.1.9")).entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive),
+			releases: names{eniName(1): {"10.0.1.9"}},
+		},
+		"it rests": {
+			of: newFixture().eni(1, 1, 4).last(missing("10.0.1.9")).entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).
+				record(1, 9, v1alpha1.HolderCooling, "a", time.Second),
+			releases: names{eniName(1): {"10.0.1.9"}},
+		},
+		"it is given up already": {
+			of: newFixture().eni(1, 1, 4).last(missing("10.0.1.9")).last(func(eni *v1alpha1.ElasticNetworkInterface) {
+				eni.Spec.Release = []v1alpha1.AddressOrPrefix{"10.0.1.9"}
+			}).entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := plan(test.of.observation)
+			if test.reclaims == nil {
+				test.reclaims = names{}
+			}
+			if test.releases == nil {
+				test.releases = names{}
+			}
+			assert.DeepEqual(t, d.reclaims, test.reclaims)
+			assert.DeepEqual(t, d.releases, test.releases)
+		})
+	}
+}
+
+// TestReleaseStaysUntilItIsSeen: a name is not dropped from the spec before the ENI
+// has taken note.
+func TestReleaseStaysUntilItIsSeen(t *testing.T) {
+	f := newFixture().eni(1, 1, 4).last(missing("10.0.1.9"))
+	eni := f.enis[0].DeepCopy()
+	eni.Spec.Release = []v1alpha1.AddressOrPrefix{"10.0.1.9"}
+	reshape(f.observation, eni, decision{})
+	assert.DeepEqual(t, eni.Spec.Release, []v1alpha1.AddressOrPrefix{"10.0.1.9"})
+	eni.Status.Missing = nil
+	reshape(f.observation, eni, decision{})
+	assert.Equal(t, len(eni.Spec.Release), 0)
+}
+
+// TestLostAddress: the claim keeps what it was given, and is told.
+func TestLostAddress(t *testing.T) {
+	f := newFixture().eni(1, 1, 4).last(missing("10.0.1.9")).last(func(eni *v1alpha1.ElasticNetworkInterface) {
+		eni.Spec.Reclaim, eni.Status.Lost = eni.Status.Missing, eni.Status.Missing
+	}).entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).claim("a", time.Hour, boundTo(1, "10.0.1.9")).holds(1, map[string]int{"a": 9})
+	claim := &f.claims[0]
+	v := verdictOn(f.observation, &f.pool.Status, claim)
+	applyVerdict(claim, v, metav1.NewTime(f.now))
+	assert.Equal(t, claim.Status.Phase, v1alpha1.ClaimBound)
+	assert.Equal(t, claim.Status.Address, "10.0.1.9")
+	assert.Assert(t, isTrue(claim.Status.Conditions, v1alpha1.ConditionAddressLost))
+	assert.Assert(t, !isTrue(claim.Status.Conditions, v1alpha1.ConditionReady))
+
+	f.enis[0].Status.Lost = nil
+	applyVerdict(claim, verdictOn(f.observation, &f.pool.Status, claim), metav1.NewTime(f.now))
+	assert.Assert(t, !isTrue(claim.Status.Conditions, v1alpha1.ConditionAddressLost))
+	assert.Assert(t, isTrue(claim.Status.Conditions, v1alpha1.ConditionReady))
+}
