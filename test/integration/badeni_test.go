@@ -31,7 +31,7 @@ type badENI struct {
 	reason string
 	words  []string
 	// action is what fails; tried are the calls that show the attempts, where none
-	// fails.
+	// fails. Without either there is no call, and no ENI before it heals.
 	action string
 	tried  string
 	// heal takes the cause away.
@@ -113,6 +113,10 @@ var badENIs = []badENI{
 		spoil:  refusal("CreateNetworkInterface", "InvalidSubnetID.Malformed", "Invalid id: \"x\"", described),
 		reason: v1alpha1.ReasonInvalidParameter, words: []string{"InvalidSubnetID.Malformed", "Change what the spec asks for"}, heal: undo,
 	}, {
+		name:   "another-zone",
+		spoil:  func(b *badENIStory) { inSubnet(b, b.subnet(zoneB, "9.0/24", nil).id) },
+		reason: v1alpha1.ReasonInvalidParameter, words: []string{zoneA, zoneB, "name a subnet of zone " + zoneA}, heal: atHome,
+	}, {
 		name: "unknown-group", action: "CreateNetworkInterface",
 		spoil: func(b *badENIStory) {
 			b.culprit = "sg-0fffffffffffffff3"
@@ -147,6 +151,9 @@ var badENIs = []badENI{
 		name: "quota-of-attachments", action: "AttachNetworkInterface",
 		spoil:  refusal("AttachNetworkInterface", "AttachmentLimitExceeded", "Interface count 4 exceeds the limit for t3.medium", onInstance),
 		reason: v1alpha1.ReasonQuotaExceeded, words: []string{"AttachmentLimitExceeded", "Ask for less"}, heal: undo,
+	}, {
+		name: "quota-of-addresses", spoil: addresses(6), // a t3.medium carries five besides the primary one
+		reason: v1alpha1.ReasonQuotaExceeded, words: []string{"t3.medium", "5 addresses", "lower addressCount"}, heal: addresses(5),
 	}, {
 		name: "quota-of-addresses-later", action: "AssignPrivateIpAddresses", spoil: addresses(6), alive: true,
 		reason: v1alpha1.ReasonQuotaExceeded, words: []string{"PrivateIpAddressLimitExceeded", "Ask for less"}, heal: addresses(5),
@@ -198,10 +205,13 @@ func (bad badENI) check(b *badENIStory) {
 	}
 	b.says(messageOf(b.eni.Status.Conditions, v1alpha1.ConditionReady), words...)
 	b.awaitEvent(b.eni.Name, bad.reason, words...)
-	if bad.tried != "" {
+	switch {
+	case bad.tried != "":
 		b.slowsDown(bad.tried, func() []emulator.Call { return b.operatorCalls(bad.tried, b.instance) })
-	} else {
+	case bad.action != "":
 		b.backsOff(bad.action, b.about(bad.action))
+	default:
+		assert.Equal(b.t, len(b.creations(b.eni)), 0)
 	}
 	assert.Equal(b.t, len(b.events(b.eni.Name, bad.reason)), 1, "the same thing again is counted, not told again")
 }

@@ -11,8 +11,9 @@ SPDX-License-Identifier: Apache-2.0
 // operator in this process. Each has a VPC, nodes, a policy and a namespace of
 // its own and runs beside the others. Scenarios that need an operator with other
 // settings, or one that is killed, run one after the other in a second world, with
-// the operator as a child process.
+// the operator as a child process. Those that take the CRDs away have a third.
 //
 // Every scenario ends with the same questions: does every status agree with EC2,
 // is nothing held twice, is nothing left behind, and is nothing of others touched?
+// The last one is asked once more of the whole call log when all have ended.
 package integration

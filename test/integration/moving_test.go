@@ -11,7 +11,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"gotest.tools/v3/assert"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -55,4 +57,57 @@ func TestENIMovesToAnotherNodeOfItsZone(t *testing.T) {
 			s.awaitMoved(before, instance)
 		})
 	}
+}
+
+func TestENIDoesNotMoveToAnotherZone(t *testing.T) {
+	t.Parallel()
+	s := shared.tell(t, "move-zone")
+	node, _ := s.machine("m5.large")
+	target := s.nodeName(1)
+	s.registerAs(target, "aws:///"+zoneB+"/"+s.launch("m5.large", s.subnet(zoneB, "9.0/24", nil)))
+	eni := s.person(node, "eni", within(2))
+	s.awaitENIReady(eni)
+	at := eni.Status.Attachment.ID
+
+	s.update(eni, func() { eni.Spec.NodeName = target })
+	s.awaitENI(eni, "says why it does not move", func() error {
+		return first(differ("observedGeneration", eni.Status.ObservedGeneration, eni.Generation),
+			conditionIs(eni.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidParameter))
+	})
+	s.says(messageOf(eni.Status.Conditions, v1alpha1.ConditionReady), zoneA, zoneB, target)
+	s.awaitEvent(eni.Name, v1alpha1.ReasonInvalidParameter, zoneB)
+	assert.Equal(t, len(s.operatorCalls("DetachNetworkInterface", at)), 0)
+
+	s.update(eni, func() { eni.Spec.NodeName = node })
+	s.awaitENIReady(eni)
+	assert.Equal(t, eni.Status.Attachment.ID, at, "it never left")
+}
+
+// TestENIOfAPoolDoesNotMove: claims may hold it, and pools make others where they
+// are needed.
+func TestENIOfAPoolDoesNotMove(t *testing.T) {
+	t.Parallel()
+	s := shared.tell(t, "move-pool")
+	node, _ := s.machine("m5.large")
+	target, instance := s.machine("m5.large")
+	s.create(s.policy(sharing(2, 4), exclusive(1, 1)))
+	s.awaitReady(node)
+	s.awaitReady(target)
+	claims := append(s.bind(node, v1alpha1.ModeShared, "web"), s.bind(node, v1alpha1.ModeExclusive, "router")...)
+	eventually(t, "everything agrees", func() error { return s.consistent(t.Context()) })
+	mutations := s.changesOf(s.resources(t.Context()))
+	for _, eni := range s.resources(t.Context()) {
+		if eni.Spec.NodeName != node {
+			continue
+		}
+		patch := client.MergeFrom(eni.DeepCopy())
+		eni.Spec.NodeName, eni.Spec.InstanceID = target, instance
+		err := s.Patch(t.Context(), &eni, patch)
+		assert.Assert(t, apierrors.IsInvalid(err), "%v", err)
+		s.says(err.Error(), "spec.nodeName", "spec.instanceID", "the pools make others where they are needed")
+	}
+	for _, claim := range claims {
+		s.awaitBound(claim)
+	}
+	assert.DeepEqual(t, s.changesOf(s.resources(t.Context())), mutations)
 }
