@@ -30,10 +30,10 @@ func TestFaultsMakeNoDifference(t *testing.T) {
 	binary, err := crash.BuildOperator(t.Context(), folder)
 	assert.NilError(t, err)
 	options := fault.Options{
-		Nodes: nodes, Seed: seed, Probability: 0.05, Operator: binary, Folder: folder,
+		Nodes: nodes, Seed: seed, Probability: fault.DefaultProbability, Operator: binary, Folder: folder,
 		Tell: func(line string) { t.Log(line) },
 	}
-	t.Logf("seed %d; to repeat: %s", seed, fault.Repeat(nodes, seed))
+	t.Logf("seed %d; to repeat: %s", seed, options.Repeat())
 	world, err := fault.NewWorld(t.Context(), options)
 	assert.NilError(t, err)
 	t.Cleanup(func() { assert.Check(t, world.Stop()) })

@@ -58,6 +58,13 @@ func TestHazeEndsWithinTheWindow(t *testing.T) {
 	}
 }
 
+func TestRepeatNamesAllThatMatters(t *testing.T) {
+	o := Options{Nodes: 20, Seed: 7, Probability: DefaultProbability}
+	assert.Equal(t, o.Repeat(), "make test-fault NODES=20 SEED=7")
+	o.Kills = true
+	assert.Equal(t, o.Repeat(), "build/bin/fault-run --nodes=20 --seed=7 --probability=0.05 --kills=true")
+}
+
 func TestInjectedCounts(t *testing.T) {
 	counts := injected([]emulator.Call{
 		{Action: "AttachNetworkInterface", Fault: string(Lost)}, {Action: "AttachNetworkInterface", Fault: string(Lost)},

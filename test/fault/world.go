@@ -159,9 +159,15 @@ func callLines(calls []emulator.Call) string {
 	return lines.String()
 }
 
-// Repeat is the command that plays a run again.
-func Repeat(nodes int, seed uint64) string {
-	return fmt.Sprintf("make test-fault NODES=%d SEED=%d", nodes, seed)
+// DefaultProbability is that of each class, unless told otherwise.
+const DefaultProbability = 0.05
+
+// Repeat is the command that plays the same again.
+func (o *Options) Repeat() string {
+	if o.Probability == DefaultProbability && !o.Kills {
+		return fmt.Sprintf("make test-fault NODES=%d SEED=%d", o.Nodes, o.Seed)
+	}
+	return fmt.Sprintf("build/bin/fault-run --nodes=%d --seed=%d --probability=%g --kills=%t", o.Nodes, o.Seed, o.Probability, o.Kills)
 }
 
 // NewSeed is a seed that is easy to write down.

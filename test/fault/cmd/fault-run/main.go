@@ -41,7 +41,7 @@ func parse() fault.Options {
 	options := fault.Options{Tell: func(line string) { fmt.Fprintln(os.Stderr, line) }}
 	pflag.IntVar(&options.Nodes, "nodes", 200, "Size of the fleet.")
 	pflag.Uint64Var(&options.Seed, "seed", fault.NewSeed(), "Decides which calls meet which fault.")
-	pflag.Float64Var(&options.Probability, "probability", 0.05, "Part of the calls that each class of faults strikes.")
+	pflag.Float64Var(&options.Probability, "probability", fault.DefaultProbability, "Part of the calls that each class of faults strikes.")
 	pflag.BoolVar(&options.Kills, "kills", false, "Kill the operator once in each phase of the disturbed play, and start it again.")
 	pflag.StringVar(&options.Operator, "operator", "", "Path of the operator's binary (default: built from this working tree).")
 	pflag.StringVar(&options.Folder, "logs", filepath.Join("build", "fault"), "Folder for the operators' logs; it is emptied first.")
@@ -51,10 +51,10 @@ func parse() fault.Options {
 
 func run(ctx context.Context) (err error) {
 	options := parse()
-	fmt.Printf("seed %d; to repeat: %s\n", options.Seed, fault.Repeat(options.Nodes, options.Seed))
+	fmt.Printf("seed %d; to repeat: %s\n", options.Seed, options.Repeat())
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("%w\nthe logs are in %s; to repeat: %s", err, options.Folder, fault.Repeat(options.Nodes, options.Seed))
+			err = fmt.Errorf("%w\nthe logs are in %s; to repeat: %s", err, options.Folder, options.Repeat())
 		}
 	}()
 	if err := os.RemoveAll(options.Folder); err != nil {
