@@ -155,6 +155,8 @@ const (
 	ReasonPoolGrowing = "PoolGrowing"
 	// ReasonPoolAtMaximum: the policy allows no more.
 	ReasonPoolAtMaximum = "PoolAtMaximum"
+	// ReasonNameTaken: an object of others has the name of one that is to be made.
+	ReasonNameTaken = "NameTaken"
 	// ReasonInstanceFull: the instance type can carry no more.
 	ReasonInstanceFull = "InstanceFull"
 	// ReasonPoolDraining: the pool takes no new claims.

@@ -9,9 +9,11 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -110,8 +112,7 @@ func (r *Reconciler) changeENIs(ctx context.Context, o observation, d decision) 
 		eni := buildENI(o, n)
 		log.FromContext(ctx).Info("Adding ENI to the pool", "eni", eni.Name, "mode", n.mode, "count", n.count)
 		if err := r.client.Create(ctx, eni); apierrors.IsAlreadyExists(err) {
-			// Made before, and not in the cache yet: whatever comes next was decided without it.
-			return staleENIs(eni.Name)
+			return r.nameTaken(ctx, o.pool, eni.Name)
 		} else if err != nil {
 			return err
 		}
@@ -122,6 +123,22 @@ func (r *Reconciler) changeENIs(ctx context.Context, o observation, d decision) 
 		}
 	}
 	return nil
+}
+
+// nameTaken tells an ENI that was made before, and is not in the cache yet, from one
+// of others that has the name.
+func (r *Reconciler) nameTaken(ctx context.Context, pool *v1alpha1.ENIPool, name string) error {
+	existing := &v1alpha1.ElasticNetworkInterface{}
+	err := r.live.Get(ctx, client.ObjectKey{Name: name}, existing)
+	if client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	if err != nil || ownedBy(pool, existing) {
+		return staleENIs(name) // Whatever comes next was decided without it.
+	}
+	r.recorder.Eventf(store.Subject(pool), existing, corev1.EventTypeWarning, v1alpha1.ReasonNameTaken, "Create",
+		"ElasticNetworkInterface %s is not this pool's: delete it, so that the pool can make its own of that name", name)
+	return fmt.Errorf("ElasticNetworkInterface %s exists and is not this pool's", name)
 }
 
 func (r *Reconciler) changeENI(ctx context.Context, o observation, eni *v1alpha1.ElasticNetworkInterface, d decision) error {

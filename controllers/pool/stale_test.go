@@ -8,11 +8,13 @@ package pool
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -85,7 +87,8 @@ func TestConfirmENIs(t *testing.T) {
 // carried on with, or the pool would grow beyond its maximum.
 func TestCreateAlreadyExists(t *testing.T) {
 	there := readyENI(1, v1alpha1.ModeShared)
-	r := &Reconciler{client: kubernetes(t, there)}
+	cluster := kubernetes(t, there)
+	r := &Reconciler{client: cluster, live: cluster}
 	o := newFixture().observation
 	err := r.changeENIs(context.Background(), o, decision{creates: []newENI{
 		{name: eniName(1), mode: v1alpha1.ModeExclusive}, {name: eniName(2), mode: v1alpha1.ModeShared, count: 9},
@@ -93,4 +96,16 @@ func TestCreateAlreadyExists(t *testing.T) {
 	assert.Assert(t, apierrors.IsConflict(err), "%v", err)
 	err = r.client.Get(context.Background(), client.ObjectKey{Name: eniName(2)}, &v1alpha1.ElasticNetworkInterface{})
 	assert.Assert(t, apierrors.IsNotFound(err), "%v", err)
+}
+
+// TestCreateNameTaken: an ENI of others is no reason to try without a pause.
+func TestCreateNameTaken(t *testing.T) {
+	there := readyENI(1, v1alpha1.ModeShared)
+	there.Spec.NodeName = "another"
+	cluster, recorder := kubernetes(t, there), events.NewFakeRecorder(1)
+	r := &Reconciler{client: cluster, live: cluster, recorder: recorder}
+	err := r.changeENIs(t.Context(), newFixture().observation, decision{creates: []newENI{{name: eniName(1), mode: v1alpha1.ModeShared, count: 9}}})
+	assert.ErrorContains(t, err, eniName(1)+" exists and is not this pool's")
+	assert.Assert(t, !apierrors.IsConflict(err))
+	assert.Assert(t, strings.Contains(<-recorder.Events, "NameTaken"))
 }

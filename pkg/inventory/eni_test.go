@@ -510,3 +510,25 @@ func TestConcurrentUse(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Equal(t, len(instanceNow.Interfaces), 7)
 }
+
+// TestFailedFlagDoesNotUndoAnAttachment: a failed change of deleteOnTermination says
+// nothing against the attachment, and a stale read after it must not take it away.
+func TestFailedFlagDoesNotUndoAnAttachment(t *testing.T) {
+	const lag = 5 * time.Second
+	w := newWorld(t, emulator.Options{})
+	instance := w.run("m5.large")
+	eni := w.create("a", 2)
+	// Some fault with a lag has the emulator remember the past.
+	t.Cleanup(w.server.AddFault(emulator.Fault{Action: "DescribeVpcs", Stale: lag}))
+	w.clk.Step(2 * lag)
+	assert.NilError(t, w.Attach(w.ctx, eni.ID, instance, ec2.Slot{DeviceIndex: 1}))
+
+	w.clk.Step(time.Second)
+	w.server.AddFault(emulator.Fault{Action: "ModifyNetworkInterfaceAttribute", Count: 1, Code: "InternalError", Status: 500})
+	assert.Assert(t, w.SetDeleteOnTermination(w.ctx, eni.ID, w.known(eni.ID).Attachment.ID, true) != nil)
+
+	w.server.AddFault(emulator.Fault{Action: "DescribeNetworkInterfaces", Count: 1, Stale: lag})
+	looked, _, err := w.Look(w.ctx, eni.ID)
+	assert.NilError(t, err)
+	assert.Assert(t, looked.Attachment != nil, "a stale read has undone the attachment")
+}

@@ -111,7 +111,8 @@ func (i *Inventory) SetDeleteOnTermination(ctx context.Context, eniID, attachmen
 		return err
 	}
 	err := i.client.SetDeleteOnTermination(ctx, eniID, attachmentID, value)
-	return i.wrote(eniID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
+	// Setting it again does no harm: the attachment itself is not in doubt.
+	return i.wrote(eniID, err, func(*record) {}, func(known *record, now time.Time) {
 		if known.eni.Attachment != nil {
 			known.eni.Attachment.DeleteOnTermination = value
 			known.attachmentAt = now
