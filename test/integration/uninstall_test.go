@@ -79,8 +79,7 @@ func install(t *testing.T, plane *controlplane.ControlPlane) {
 // that collects leaked ENIs as soon as it may.
 func electing(more ...string) []string {
 	return append([]string{
-		"--leader-elect", "--leader-elect-namespace=default", "--leader-elect-lease-duration=5s", "--leader-elect-renew-deadline=4s",
-		"--leader-elect-retry-period=200ms", "--gc-interval=1s", "--gc-grace=0s",
+		"--leader-elect", "--leader-elect-namespace=default", "--leader-elect-retry-period=200ms", "--gc-interval=1s", "--gc-grace=0s",
 	}, more...)
 }
 
@@ -296,7 +295,9 @@ func uninstallAbandons(t *testing.T, s *scenario, node string) {
 	places, mutations := s.places(), s.mutations()
 
 	t.Log("It waits for the operator to stop")
-	uninstaller := startOperator(t, s.world, s.http.URL, electing("--uninstall=abandon")...)
+	// It tells so after the time for which a lease holds.
+	uninstaller := startOperator(t, s.world, s.http.URL,
+		electing("--uninstall=abandon", "--leader-elect-lease-duration=5s", "--leader-elect-renew-deadline=4s")...)
 	eventually(t, "it says what it waits for", func() error {
 		return differ("said", strings.Contains(uninstaller.log(), "stop the operator first (scale its Deployment to 0)"), true)
 	})
