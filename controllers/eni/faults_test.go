@@ -194,15 +194,13 @@ func TestSubnetsRotate(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, newEndpoint(t), emulator.Options{})
-			for test.take > 0 {
-				n := min(test.take, 50)
-				w.ec2("CreateNetworkInterface", "SubnetId", w.subnets[0], "SecondaryPrivateIpAddressCount", fmt.Sprint(n-1))
-				test.take -= n
-			}
+			_, _, err := w.reconciler.inventory.Subnet(t.Context(), w.subnets[0]) // What others take then, it does not know.
+			assert.NilError(t, err)
+			w.fill(w.subnets[0], test.take)
 			w.create(v1alpha1.ElasticNetworkInterfaceSpec{
 				AddressCount: 9, SubnetIDs: typed[v1alpha1.SubnetID](w.subnets),
 			})
-			_, err := w.once()
+			_, err = w.once()
 			assert.Equal(t, ec2.Code(err), test.code)
 			assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "False SubnetExhausted")
 			record := w.eni().Status.Creation
@@ -214,6 +212,28 @@ func TestSubnetsRotate(t *testing.T) {
 			assert.Equal(t, w.eni().Status.Creation.Attempt, int32(2))
 		})
 	}
+}
+
+// fill has others take so many addresses of a subnet.
+func (w *world) fill(subnet string, count int) {
+	w.t.Helper()
+	for count > 0 {
+		n := min(count, 50)
+		w.ec2("CreateNetworkInterface", "SubnetId", subnet, "SecondaryPrivateIpAddressCount", fmt.Sprint(n-1))
+		count -= n
+	}
+}
+
+// TestASubnetThatIsKnownToBeFullIsNotTried: its free addresses were read.
+func TestASubnetThatIsKnownToBeFullIsNotTried(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.fill(w.subnets[0], 245)
+	w.server.ResetCalls()
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 9, SubnetIDs: typed[v1alpha1.SubnetID](w.subnets)})
+	w.mustSettle()
+	w.assertAgrees()
+	assert.Equal(t, w.only().SubnetID, w.subnets[1])
+	assert.Equal(t, w.calls("CreateNetworkInterface"), 1)
 }
 
 // TestATakenTokenIsLookedInto loses the status of an ENI that nobody has heard of:

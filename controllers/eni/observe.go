@@ -89,6 +89,9 @@ func (r *Reconciler) checkBirth(ctx context.Context, o *observation, instance ec
 	if len(o.eni.Spec.SubnetIDs) > 0 {
 		o.desired.subnetIDs, err = r.inZone(ctx, o.desired.subnetIDs, instance.AvailabilityZone)
 	}
+	if o.eni.Status.Creation == nil { // Later attempts go on to the next subnet.
+		o.desired.subnetIDs = r.inventory.PreferRoom(o.desired.subnetIDs, 1+o.desired.addressCount+addressesPerPrefix*o.desired.prefixCount)
+	}
 	return err
 }
 

@@ -79,7 +79,7 @@ type Inventory struct {
 	// missingInstances are when EC2 first did not show an instance.
 	missingInstances map[string]time.Time
 	types            map[string]ec2.InstanceType
-	subnets          map[string]ec2.Subnet
+	subnets          map[string]*subnetRecord
 	networks         map[string]networkAnswer
 	reservations     map[string]map[ec2.Slot]string
 	subscribers      []func(Change)
@@ -112,7 +112,7 @@ func New(client ec2.Client, options Options) *Inventory {
 		attached:         map[string]map[string]ec2.Slot{},
 		missingInstances: map[string]time.Time{},
 		types:            map[string]ec2.InstanceType{},
-		subnets:          map[string]ec2.Subnet{},
+		subnets:          map[string]*subnetRecord{},
 		networks:         map[string]networkAnswer{},
 		reservations:     map[string]map[ec2.Slot]string{},
 	}

@@ -35,9 +35,12 @@ type networkAnswer struct {
 // free addresses do.
 func (i *Inventory) Subnet(ctx context.Context, id string) (ec2.Subnet, bool, error) {
 	i.mu.Lock()
-	known, ok := i.subnets[id]
+	var known ec2.Subnet
+	if record, ok := i.subnets[id]; ok {
+		known = record.Subnet
+	}
 	i.mu.Unlock()
-	if ok && known.CIDR.IsValid() {
+	if known.CIDR.IsValid() {
 		return known, true, nil
 	}
 	return i.RefreshSubnet(ctx, id)
@@ -50,6 +53,7 @@ func (i *Inventory) RefreshSubnet(ctx context.Context, id string) (ec2.Subnet, b
 }
 
 func (i *Inventory) fetchSubnets(ctx context.Context, ids []string) (map[string]ec2.Subnet, error) {
+	asked := i.clock.Now()
 	subnets, err := i.client.DescribeSubnets(ctx, ec2.Filter{Name: "subnet-id", Values: ids})
 	if err != nil {
 		return nil, err
@@ -59,7 +63,7 @@ func (i *Inventory) fetchSubnets(ctx context.Context, ids []string) (map[string]
 	defer i.mu.Unlock()
 	for _, subnet := range subnets {
 		found[subnet.ID] = subnet
-		i.subnets[subnet.ID] = subnet
+		i.keepSubnet(subnet, asked)
 	}
 	return found, nil
 }
@@ -77,6 +81,13 @@ func (i *Inventory) Subnets(ctx context.Context, vpcID, zone string, terms []Ter
 		return nil, err
 	}
 	subnets := slices.DeleteFunc(slices.Clone(answer.subnets), func(s ec2.Subnet) bool { return s.AvailabilityZone != zone })
+	i.mu.Lock()
+	for at := range subnets {
+		if free, known := i.free(subnets[at].ID); known {
+			subnets[at].FreeAddresses = free
+		}
+	}
+	i.mu.Unlock()
 	slices.SortFunc(subnets, func(a, b ec2.Subnet) int {
 		return cmp.Or(cmp.Compare(b.FreeAddresses, a.FreeAddresses), strings.Compare(a.ID, b.ID))
 	})
@@ -121,7 +132,7 @@ func (i *Inventory) network(kind, vpcID string, terms []Term, ask func(*networkA
 		i.mu.Lock()
 		i.networks[key] = answer
 		for _, subnet := range answer.subnets {
-			i.subnets[subnet.ID] = subnet
+			i.keepSubnet(subnet, now)
 		}
 		i.mu.Unlock()
 	}

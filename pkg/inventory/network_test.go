@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package inventory
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -132,4 +133,47 @@ func TestSubnetIsReadOnce(t *testing.T) {
 	assert.Equal(t, fresh.FreeAddresses, int32(250))
 	_, found, err := w.Subnet(w.ctx, "subnet-0123456789abcdef0")
 	assert.Assert(t, err == nil && !found)
+}
+
+// TestRoomIsCountedByOurOwnCalls: between two reads of a subnet our calls take from
+// it, those on their way included.
+func TestRoomIsCountedByOurOwnCalls(t *testing.T) {
+	w, small, _ := network(t)
+	terms := []Term{{Tags: map[string]string{"role": "pods"}}}
+	free := func() map[string]int32 {
+		subnets, err := w.Subnets(w.ctx, w.vpc, region+"a", terms)
+		assert.NilError(t, err)
+		out := map[string]int32{}
+		for _, subnet := range subnets {
+			out[subnet.ID] = subnet.FreeAddresses
+		}
+		return out
+	}
+	before := free()
+	eni, err := w.Create(w.ctx, ec2.CreateInput{SubnetID: small, AddressCount: 2, Tags: tags("a"), ClientToken: "a"})
+	assert.NilError(t, err)
+	assert.NilError(t, w.assign(eni.ID, ec2.AssignInput{AddressCount: 3}))
+	assert.Equal(t, free()[small], before[small]-6, "an ENI with two addresses, and three more")
+
+	done := w.reserve(small, 4)
+	assert.Equal(t, free()[small], before[small]-10, "a call on its way")
+	done(errors.New("refused"))
+	assert.Equal(t, free()[small], before[small]-6)
+
+	both := []string{small, w.subnet}
+	assert.DeepEqual(t, w.PreferRoom(both, before[small]-6), both)
+	assert.DeepEqual(t, w.PreferRoom(both, before[small]-5), []string{w.subnet, small})
+	w.clk.Step(time.Minute)
+	assert.DeepEqual(t, w.PreferRoom(both, before[small]-5), both) // Old knowledge is none.
+}
+
+// TestAFullSubnetRests: EC2 said so once, and nobody else needs to find out.
+func TestAFullSubnetRests(t *testing.T) {
+	w, small, _ := network(t)
+	_, err := w.Subnets(w.ctx, w.vpc, region+"a", []Term{{Tags: map[string]string{"role": "pods"}}})
+	assert.NilError(t, err)
+	w.server.AddFault(emulator.Fault{Action: "CreateNetworkInterface", Code: "InsufficientFreeAddressesInSubnet", Count: 1})
+	_, err = w.Create(w.ctx, ec2.CreateInput{SubnetID: small, Tags: tags("a"), ClientToken: "a"})
+	assert.Equal(t, ec2.Classify(err), ec2.ClassCapacity)
+	assert.DeepEqual(t, w.PreferRoom([]string{small, w.subnet}, 1), []string{w.subnet, small})
 }

@@ -20,7 +20,9 @@ import (
 
 // Create makes the call and records the ENI that EC2 answers with.
 func (i *Inventory) Create(ctx context.Context, input ec2.CreateInput) (ec2.NetworkInterface, error) {
+	done := i.reserve(input.SubnetID, 1+input.AddressCount+addressesPerPrefix*input.PrefixCount)
 	eni, err := i.client.CreateNetworkInterface(ctx, input)
+	done(err)
 	if err != nil {
 		return ec2.NetworkInterface{}, err
 	}
@@ -83,7 +85,10 @@ func (i *Inventory) Delete(ctx context.Context, eniID string) error {
 // Assign adds addresses to an ENI and returns them. After an unclear outcome the
 // addresses are in doubt; see DoubtAddresses.
 func (i *Inventory) Assign(ctx context.Context, eniID string, input ec2.AssignInput) (ec2.Assigned, error) {
+	named := int32(len(input.Addresses) + addressesPerPrefix*len(input.Prefixes)) //nolint:gosec // bounded by EC2
+	done := i.reserve(i.subnetOf(eniID), named+input.AddressCount+addressesPerPrefix*input.PrefixCount)
 	assigned, err := i.client.AssignPrivateAddresses(ctx, eniID, input)
+	done(err)
 	return assigned, i.wrote(eniID, err, func(known *record) {
 		if ec2.Unclear(err) {
 			known.assignUnclearAt = known.unclearAt
