@@ -129,6 +129,40 @@ deploy: build-installer ## Deploy the operator (IMG=..., CLUSTER_NAME=...) to th
 undeploy: $(KUSTOMIZE) ## Remove the operator and its CRDs from the current cluster.
 	$(KUSTOMIZE) build config/default | $(KUBECTL) delete --ignore-not-found -f -
 
+# What becomes of the ENIs when the operator is uninstalled: delete or abandon.
+MODE ?=
+
+define UNINSTALL_JOB
+resources:
+- ../../config/uninstall
+patches:
+- patch: |
+    apiVersion: batch/v1
+    kind: Job
+    metadata:
+      name: eni-operator-uninstall
+      namespace: eni-operator-system
+    spec:
+      template:
+        spec:
+          containers:
+          - name: uninstall
+            image: $(IMG)
+            args: ["--uninstall=$(MODE)"]
+            env:
+            - name: ENI_OPERATOR_CLUSTER_NAME
+              value: "$(CLUSTER_NAME)"
+endef
+export UNINSTALL_JOB
+
+.PHONY: uninstall-job
+uninstall-job: $(KUSTOMIZE) ## Run the uninstaller in the current cluster (MODE=delete|abandon IMG=... CLUSTER_NAME=...), see docs/uninstall.md.
+	@[[ "$(MODE)" == delete || "$(MODE)" == abandon ]] || { echo "make uninstall-job needs MODE=delete or MODE=abandon, see docs/uninstall.md" >&2; exit 1; }
+	@[[ -n "$(CLUSTER_NAME)" ]] || { echo "make uninstall-job needs CLUSTER_NAME=..., that of the operator" >&2; exit 1; }
+	@mkdir -p $(BUILD)/uninstall
+	@echo "$$UNINSTALL_JOB" >$(BUILD)/uninstall/kustomization.yaml
+	$(KUSTOMIZE) build $(BUILD)/uninstall | $(KUBECTL) apply --server-side -f -
+
 define INSTALLER
 resources:
 - ../../config/default

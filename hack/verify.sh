@@ -45,7 +45,7 @@ tidy_modules() {
 
 manifests() {
   local dir
-  for dir in default network-policy prometheus samples; do
+  for dir in default network-policy prometheus samples uninstall; do
     build/tools/kustomize build "config/$dir" >/dev/null || return 1
   done
 }
