@@ -21,11 +21,14 @@ type Batcher[V any] struct {
 
 	mu   sync.Mutex
 	open *batch[V]
+	// crowded is when the last batch that had more than one key was read.
+	crowded time.Time
 }
 
 // Window is how long a batch stays open.
 type Window struct {
-	// Idle closes it when no caller has joined for so long.
+	// Idle closes it when no caller has joined for so long, unless it follows closely
+	// upon one that many had joined.
 	Idle time.Duration
 	// Most closes it so long after the first caller.
 	Most time.Duration
@@ -90,6 +93,9 @@ func (b *Batcher[V]) run(batch *batch[V]) {
 	if b.open == batch {
 		b.open = nil
 	}
+	if len(batch.keys) > 1 {
+		b.crowded = time.Now()
+	}
 	keys := make([]string, 0, len(batch.keys))
 	for key := range batch.keys {
 		keys = append(keys, key)
@@ -107,10 +113,13 @@ const windowStep = 50 * time.Millisecond
 // gather waits for more keys. The window is looked at again and again: once what
 // made it long is over, nobody should wait for its end.
 func (b *Batcher[V]) gather(batch *batch[V]) {
-	began := time.Now()
+	began, crowded := time.Now(), b.lastCrowded()
 	for {
 		window := b.window()
-		left := min(window.Most-time.Since(began), window.Idle-time.Since(b.lastJoined(batch)))
+		left := window.Most - time.Since(began)
+		if began.Sub(crowded) > window.Most {
+			left = min(left, window.Idle-time.Since(b.lastJoined(batch)))
+		}
 		if left <= 0 {
 			return
 		}
@@ -120,6 +129,12 @@ func (b *Batcher[V]) gather(batch *batch[V]) {
 			return
 		}
 	}
+}
+
+func (b *Batcher[V]) lastCrowded() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.crowded
 }
 
 func (b *Batcher[V]) lastJoined(batch *batch[V]) time.Time {

@@ -92,3 +92,28 @@ func TestABatchStaysOpenWhileCallersJoin(t *testing.T) {
 		})
 	}
 }
+
+// TestABatchWaitsForTheStragglersOfACrowd: what came as a crowd goes on coming.
+func TestABatchWaitsForTheStragglersOfACrowd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int32
+		b := NewBatcher(func() Window { return Window{Idle: 50 * time.Millisecond, Most: 500 * time.Millisecond} }, 200,
+			func(context.Context, []string) (map[string]bool, error) {
+				calls.Add(1)
+				return nil, nil
+			})
+		get := func(key string) { go func() { _, _, _ = b.Get(t.Context(), key) }() }
+		get("a")
+		get("b")
+		for _, key := range []string{"c", "d", "e", "f"} {
+			time.Sleep(100 * time.Millisecond)
+			get(key)
+		}
+		time.Sleep(2 * time.Second)
+		assert.Equal(t, calls.Load(), int32(2), "the crowd, and its stragglers")
+		get("g")
+		time.Sleep(100 * time.Millisecond)
+		assert.Equal(t, calls.Load(), int32(3), "a lone caller later does not wait")
+		time.Sleep(2 * time.Minute) // in the bubble: the last timer ends with it
+	})
+}

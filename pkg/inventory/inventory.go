@@ -155,10 +155,15 @@ func (i *Inventory) eniWindow() ec2.Window {
 
 // instanceWindow is how long a read of an instance waits for others.
 func (i *Inventory) instanceWindow() ec2.Window {
-	if waiting, _ := i.client.Backlog(ec2.ActionCreate); waiting > 0 {
+	waiting, underway := i.client.Backlog(ec2.ActionCreate)
+	window := i.window()
+	switch {
+	case waiting > 0:
 		return i.busyWindow()
+	case underway > 0: // More nodes are joining: theirs are created next.
+		window.Idle = window.Most
 	}
-	return i.window()
+	return window
 }
 
 // Subscribe calls notify for each change that a sweep finds. It must not block.

@@ -119,7 +119,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.GCDryRun, "gc-dry-run", false, "Report leaked ENIs in the log and in the metrics, and delete none.")
 	flags.DurationVar(&o.BatchWindow, "batch-window", 50*time.Millisecond,
 		"How long a read of EC2 waits for others to join its call, anew with each that does, but ten times at most.")
-	flags.DurationVar(&o.BusyBatchWindow, "busy-batch-window", 8*time.Second,
+	flags.DurationVar(&o.BusyBatchWindow, "busy-batch-window", 10*time.Second,
 		"The same, at most, for ENIs while attachments wait for EC2's rate limit, and for instances while creations do.")
 	flags.DurationVar(&o.NetworkTTL, "network-ttl", time.Minute, "How long subnets and security groups found by selector terms are trusted.")
 	flags.DurationVar(&o.RetryBaseDelay, "retry-base-delay", time.Second, "Delay after a first failure; each further one doubles it.")
