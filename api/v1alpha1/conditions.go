@@ -166,6 +166,9 @@ const (
 	// ReasonNamespaceNotAllowed: the policy's claimNamespaceSelector excludes the
 	// claim's namespace.
 	ReasonNamespaceNotAllowed = "NamespaceNotAllowed"
+	// ReasonAddressMissing: the claim's address vanished in EC2 and is being assigned
+	// again.
+	ReasonAddressMissing = "AddressMissing"
 	// ReasonAddressLost: the claim's address vanished in EC2 and cannot be had again.
 	ReasonAddressLost = "AddressLost"
 	// ReasonAddressNotInPool: spec.address is on none of the pool's ENIs.

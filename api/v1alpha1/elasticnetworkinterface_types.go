@@ -198,23 +198,16 @@ type CreationRecord struct {
 	MissedAt *metav1.Time `json:"missedAt,omitempty"`
 }
 
-// AssignmentRecord is what is asked of EC2 for a primary ENI, written before the
-// call is made, so that addresses whose answer was lost are told from those that
-// others assigned.
+// AssignmentRecord is what is asked of EC2 for a primary ENI, by name, written before
+// the call is made, so that the operator's addresses are told from those that others
+// assigned, also when the answer is lost.
 type AssignmentRecord struct {
 	// StartedAt is when the record was written.
 	StartedAt metav1.Time `json:"startedAt"`
-	// AddressCount is the number of secondary addresses asked for.
-	// +optional
-	AddressCount int32 `json:"addressCount,omitempty"`
-	// PrefixCount is the number of prefixes asked for.
-	// +optional
-	PrefixCount int32 `json:"prefixCount,omitempty"`
-	// Carried are the secondary addresses and prefixes that the ENI had before.
+	// Names are the secondary addresses, or the prefixes, asked for.
 	// +kubebuilder:validation:MaxItems=1024
 	// +listType=atomic
-	// +optional
-	Carried []AddressOrPrefix `json:"carried,omitempty"`
+	Names []AddressOrPrefix `json:"names"`
 }
 
 // Attachment is an ENI's attachment to an instance.

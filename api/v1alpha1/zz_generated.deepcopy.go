@@ -19,8 +19,8 @@ import (
 func (in *AssignmentRecord) DeepCopyInto(out *AssignmentRecord) {
 	*out = *in
 	in.StartedAt.DeepCopyInto(&out.StartedAt)
-	if in.Carried != nil {
-		in, out := &in.Carried, &out.Carried
+	if in.Names != nil {
+		in, out := &in.Names, &out.Names
 		*out = make([]AddressOrPrefix, len(*in))
 		copy(*out, *in)
 	}

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -21,7 +20,6 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
-	"github.com/eni-operator/eni-operator/pkg/store"
 )
 
 // act does what was decided. It changes the status in memory only where the
@@ -90,9 +88,9 @@ func (r *Reconciler) amend(ctx context.Context, eni *v1alpha1.ElasticNetworkInte
 	case actUnassign:
 		return r.inventory.Unassign(ctx, id, split(d.names))
 	case actAssign:
-		return r.assign(ctx, eni, d)
+		return r.assign(ctx, eni, d, o.freshAssignment)
 	case actAdopt:
-		adopt(&eni.Status, split(d.names))
+		adopt(&eni.Status, d.names)
 		return nil
 	case actSetSecurityGroups:
 		return r.inventory.SetSecurityGroups(ctx, id, o.desired.securityGroups)
@@ -105,54 +103,61 @@ func (r *Reconciler) amend(ctx context.Context, eni *v1alpha1.ElasticNetworkInte
 	}
 }
 
-// assign asks for addresses by count, or for one by name. Those of a primary ENI
-// are the operator's from then on.
-func (r *Reconciler) assign(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, d decision) error {
-	if len(d.names) > 0 {
-		return r.reclaim(ctx, eni, d.names[0])
-	}
-	assigned, err := r.inventory.Assign(ctx, eni.Status.NetworkInterfaceID, ec2.AssignInput{AddressCount: d.count, PrefixCount: d.prefixes})
-	if eni.Primary() && (err == nil || !ec2.Unclear(err)) {
-		adopt(&eni.Status, assigned)
+// assign asks for addresses by count or by name. Those of a primary ENI are the
+// operator's from then on; the call is fresh if none was made for its record before.
+func (r *Reconciler) assign(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, d decision, fresh bool) error {
+	names := split(d.names)
+	assigned, err := r.inventory.Assign(ctx, eni.Status.NetworkInterfaceID, ec2.AssignInput{
+		Addresses: names.Addresses, Prefixes: names.Prefixes, AddressCount: d.count, PrefixCount: d.prefixes,
+	})
+	switch {
+	case err == nil && eni.Primary() && fresh:
+		adopt(&eni.Status, slices.Concat(assigned.Addresses, assigned.Prefixes)) // Only the new ones: others may have had the rest.
+	case err == nil && eni.Primary():
+		adopt(&eni.Status, d.names) // Those that are not new are of the call whose answer was lost.
+	case err != nil && len(d.names) > 0 && refused(err):
+		return r.assignRefused(ctx, eni, d.names, err)
 	}
 	return err
 }
 
-// reclaim asks for an address or prefix by name. What EC2 refuses is lost.
-func (r *Reconciler) reclaim(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, name string) error {
-	names := split([]string{name})
-	_, err := r.inventory.Assign(ctx, eni.Status.NetworkInterfaceID, ec2.AssignInput{Addresses: names.Addresses, Prefixes: names.Prefixes})
-	switch {
-	case err == nil && eni.Primary():
-		adopt(&eni.Status, names)
-	case err != nil && refusedForGood(err):
-		log.FromContext(ctx).Info("Address is lost", "address", name, "eniID", eni.Status.NetworkInterfaceID, "errorCode", ec2.Code(err))
-		r.recorder.Eventf(store.Subject(eni), nil, corev1.EventTypeWarning, v1alpha1.ReasonAddressLost, "Assign",
-			"%s vanished from %s and cannot be assigned again: %s", name, eni.Status.NetworkInterfaceID, ec2.Message(err))
-		eni.Status.Lost = append(eni.Status.Lost, v1alpha1.AddressOrPrefix(name))
-		return nil
+// assignRefused takes EC2's word that names are not to be had: one that a claim
+// holds is lost, others are chosen anew.
+func (r *Reconciler) assignRefused(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, names []string, err error) error {
+	eni.Status.Assignment = nil
+	name := v1alpha1.AddressOrPrefix(names[0])
+	if !slices.Contains(eni.Spec.Reclaim, name) {
+		r.inventory.ForgetOccupancy(eni.Status.SubnetID)
+		return err
 	}
-	return err
+	if !refusedForGood(err) {
+		return err
+	}
+	log.FromContext(ctx).Info("Address is lost", "address", name, "eniID", eni.Status.NetworkInterfaceID, "errorCode", ec2.Code(err))
+	eni.Status.Lost = append(eni.Status.Lost, name)
+	return nil
 }
 
 // refusedForGood says that asking again for the same address has no prospect.
 func refusedForGood(err error) bool {
 	switch ec2.Classify(err) {
 	case ec2.ClassTerminal, ec2.ClassQuota, ec2.ClassCapacity:
-		return ec2.Code(err) != ""
+		return true
 	default:
-		return false
+		return ec2.Code(err) == ec2.CodeAddressInUse
 	}
 }
 
-// adopt adds addresses of a primary ENI to those that the operator assigned, and
-// closes the record.
-func adopt(status *v1alpha1.ElasticNetworkInterfaceStatus, names ec2.Assigned) {
+// adopt adds names to those of a primary ENI that the operator assigned, and closes
+// the record.
+func adopt(status *v1alpha1.ElasticNetworkInterfaceStatus, names []string) {
 	status.Assignment = nil
-	status.Addresses = append(status.Addresses, typed[v1alpha1.Address](names.Addresses)...)
-	status.Prefixes = append(status.Prefixes, typed[v1alpha1.Prefix](names.Prefixes)...)
+	added := split(names)
+	status.Addresses = append(status.Addresses, typed[v1alpha1.Address](added.Addresses)...)
+	status.Prefixes = append(status.Prefixes, typed[v1alpha1.Prefix](added.Prefixes)...)
 	slices.Sort(status.Addresses)
 	slices.Sort(status.Prefixes)
+	status.Addresses, status.Prefixes = slices.Compact(status.Addresses), slices.Compact(status.Prefixes)
 }
 
 // create makes the recorded call. A definite refusal closes the attempt; it

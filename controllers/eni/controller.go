@@ -82,7 +82,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 		For(&v1alpha1.ElasticNetworkInterface{}, builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.ownENIsOfNode), builder.WithPredicates(providerIDChanged())).
-		WatchesRawSource(source.Channel(changes(inv), handler.EnqueueRequestsFromMapFunc(sameName))).
+		WatchesRawSource(source.Channel(changes(inv), handler.EnqueueRequestsFromMapFunc(r.resourcesOf))).
 		WithOptions(settings).
 		Complete(r)
 }
@@ -183,15 +183,16 @@ func providerIDChanged() predicate.Predicate {
 // changesBuffer holds the findings of one sweep of a large cluster.
 const changesBuffer = 16384
 
-// changes are the ENIs that a sweep found different, as events of their resources.
+// changes are the ENIs that a read found different, as events of a resource that has
+// its name or, of a primary ENI, its instance.
 func changes(inv *inventory.Inventory) <-chan event.GenericEvent {
 	found := make(chan event.GenericEvent, changesBuffer)
 	inv.Subscribe(func(change inventory.Change) {
-		if change.OwnerName == "" {
+		if change.OwnerName == "" && (change.InstanceID == "" || change.ENIID == "") {
 			return
 		}
-		object := &v1alpha1.ElasticNetworkInterface{}
-		object.Name = change.OwnerName
+		object := &v1alpha1.ElasticNetworkInterface{Spec: v1alpha1.ElasticNetworkInterfaceSpec{InstanceID: change.InstanceID}}
+		object.Name, object.Status.NetworkInterfaceID = change.OwnerName, change.ENIID
 		select {
 		case found <- event.GenericEvent{Object: object}:
 		default: // The next sweep finds it again.
@@ -200,8 +201,26 @@ func changes(inv *inventory.Inventory) <-chan event.GenericEvent {
 	return found
 }
 
-func sameName(_ context.Context, object client.Object) []reconcile.Request {
-	return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(object)}}
+// resourcesOf are the resources that a change concerns.
+func (r *Reconciler) resourcesOf(ctx context.Context, object client.Object) []reconcile.Request {
+	if object.GetName() != "" {
+		return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(object)}}
+	}
+	changed, ok := object.(*v1alpha1.ElasticNetworkInterface)
+	if !ok {
+		return nil
+	}
+	list := &v1alpha1.ElasticNetworkInterfaceList{}
+	err := r.client.List(ctx, list, client.MatchingFields{index.NetworkInterfaceID: changed.Status.NetworkInterfaceID}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Listing the resources of a primary ENI", "eniID", changed.Status.NetworkInterfaceID)
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range list.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	}
+	return requests
 }
 
 // forget drops what is kept in memory for an ENI that is let go.

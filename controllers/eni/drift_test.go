@@ -50,18 +50,21 @@ func TestWhatVanishesIsReported(t *testing.T) {
 	assert.Equal(t, len(w.eni().Status.Addresses), 1)
 	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 0, "replaced before the pool said so")
 
+	assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "False InProgress")
+	assert.Assert(t, strings.Contains(message(w.eni()), string(held)+" vanished"), message(w.eni()))
+
 	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) {
 		eni.Spec.Reclaim, eni.Spec.Release = released(held), released(free)
 	})
 	w.mustSettle()
 	status := w.eni().Status
 	assert.Equal(t, len(status.Missing)+len(status.Lost), 0)
-	assert.Equal(t, len(status.Addresses), 3)
 	assert.Assert(t, strings.Contains(strings.Join(stringsOf(status.Addresses), " "), string(held)))
-	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 2, "one by name, one by count")
+	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 1, "the held one, by name")
 	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Reclaim, eni.Spec.Release = nil, nil })
 	w.mustSettle()
 	w.assertAgrees()
+	assert.Equal(t, len(w.eni().Status.Addresses), 3, "the other one is replaced")
 }
 
 // TestWhatOthersTookIsLost: EC2 is asked once, and somebody hears of it.
@@ -87,6 +90,39 @@ func TestWhatOthersTookIsLost(t *testing.T) {
 	w.mustSettle()
 	assert.Equal(t, len(w.eni().Status.Missing)+len(w.eni().Status.Lost), 0)
 	w.assertAgrees()
+}
+
+// TestWhatIsGivenUpIsNotAssignedAtOnce: the subnet has nothing but the very address.
+func TestWhatIsGivenUpIsNotAssignedAtOnce(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 3, PoolName: poolName, InstanceID: w.instance})
+	w.mustSettle()
+	free := w.eni().Status.Addresses[0]
+	w.take(free)
+	w.fill(w.subnets[0], 250-4)
+	w.sweep()
+	w.server.ResetCalls()
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Release = released(free) })
+	w.mustSettle()
+	assert.Equal(t, len(w.story()), 0, "%v", w.story())
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Release = nil })
+	w.mustSettle()
+	assert.DeepEqual(t, w.story(), []string{"AssignPrivateIpAddresses"})
+	w.assertAgrees()
+}
+
+// TestWhatIsInUseIsLost: the code that says so is no passing conflict.
+func TestWhatIsInUseIsLost(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 3, PoolName: poolName, InstanceID: w.instance})
+	w.mustSettle()
+	held := w.eni().Status.Addresses[0]
+	w.take(held)
+	w.sweep()
+	w.server.AddFault(emulator.Fault{Action: "AssignPrivateIpAddresses", Code: "InvalidIPAddress.InUse", Count: 1})
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Reclaim = released(held) })
+	w.mustSettle()
+	assert.DeepEqual(t, w.eni().Status.Lost, released(held))
 }
 
 // TestWhatVanishesFromAPersonsENIIsReplaced: no claim can hold it.

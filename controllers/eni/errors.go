@@ -35,6 +35,16 @@ func (*subnetFullError) reason() string { return v1alpha1.ReasonSubnetExhausted 
 
 func (e *subnetFullError) Unwrap() error { return e.cause }
 
+// noVacancyError says that a primary ENI's subnet has no address left for it.
+type noVacancyError struct{ subnetID string }
+
+func (e *noVacancyError) Error() string {
+	return fmt.Sprintf("subnet %s of the primary ENI has no free address or prefix: free some, or set minDeviceIndex to 1 and "+
+		"select other subnets", e.subnetID)
+}
+
+func (*noVacancyError) reason() string { return v1alpha1.ReasonSubnetExhausted }
+
 // noCIDRError says that EC2 told no IPv4 CIDR for the ENI's subnet.
 type noCIDRError struct{ subnetID string }
 

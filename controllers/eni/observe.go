@@ -61,6 +61,9 @@ func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 		return o, err
 	}
 	if o.presence == present {
+		if err := r.observeVacant(ctx, &o); err != nil {
+			return o, err
+		}
 		noteMissing(eni, typed[v1alpha1.Address](o.actual.addresses), typed[v1alpha1.Prefix](o.actual.prefixes), o.doubt)
 	}
 	if err := r.checkBirth(ctx, &o, instance); err != nil {
@@ -133,6 +136,9 @@ func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.I
 		}
 		o.instanceID = instanceOf(node)
 	}
+	if at := o.eni.Status.Attachment; at != nil && o.eni.Primary() {
+		o.instanceID = at.InstanceID // Whatever becomes of the Node: it goes with the instance.
+	}
 	if o.instanceID == "" {
 		return ec2.Instance{}, nil
 	}
@@ -204,7 +210,8 @@ func (r *Reconciler) lookAtPrimary(ctx context.Context, o *observation) error {
 }
 
 // onlyPrimary refuses a second resource for a primary ENI: the first one made is
-// the one that counts.
+// the one that counts. Without an instance in its spec, a resource is for the
+// Node's.
 func (r *Reconciler) onlyPrimary(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) error {
 	list := &v1alpha1.ElasticNetworkInterfaceList{}
 	if err := r.client.List(ctx, list, client.MatchingFields{index.NodeName: eni.Spec.NodeName}, client.UnsafeDisableDeepCopy); err != nil {
@@ -212,7 +219,8 @@ func (r *Reconciler) onlyPrimary(ctx context.Context, eni *v1alpha1.ElasticNetwo
 	}
 	for i := range list.Items {
 		other := &list.Items[i]
-		if other.UID == eni.UID || !other.Primary() || other.Spec.InstanceID != eni.Spec.InstanceID {
+		apart := other.Spec.InstanceID != "" && eni.Spec.InstanceID != "" && other.Spec.InstanceID != eni.Spec.InstanceID
+		if other.UID == eni.UID || !other.Primary() || apart {
 			continue
 		}
 		if cmp.Or(other.CreationTimestamp.Compare(eni.CreationTimestamp.Time), strings.Compare(other.Name, eni.Name)) < 0 {
@@ -220,6 +228,28 @@ func (r *Reconciler) onlyPrimary(ctx context.Context, eni *v1alpha1.ElasticNetwo
 		}
 	}
 	return nil
+}
+
+// observeVacant chooses what a primary ENI is to be assigned.
+func (r *Reconciler) observeVacant(ctx context.Context, o *observation) (err error) {
+	if !o.eni.Primary() || !o.eni.DeletionTimestamp.IsZero() || o.eni.Status.Assignment != nil || givenUp(*o) {
+		return nil
+	}
+	addresses, prefixes := primaryNeed(*o)
+	subnet := o.actual.subnetID
+	switch {
+	case prefixes > 0:
+		o.vacant, err = r.inventory.ChoosePrefixes(ctx, subnet, int(prefixes))
+	case addresses > 0:
+		o.vacant, err = r.inventory.ChooseAddresses(ctx, subnet, int(addresses))
+	default:
+		return nil
+	}
+	if err == nil && len(o.vacant) == 0 {
+		r.inventory.ForgetOccupancy(subnet)
+		err = &noVacancyError{subnetID: subnet}
+	}
+	return err
 }
 
 // look asks EC2 for the ENI.
@@ -251,7 +281,7 @@ func (r *Reconciler) doubtAbout(eniID string) doubt {
 func actualOf(eni ec2.NetworkInterface) actual {
 	a := actual{
 		addresses: eni.Addresses, prefixes: eni.Prefixes,
-		securityGroups: eni.SecurityGroups, tags: eni.Tags, zone: eni.AvailabilityZone,
+		securityGroups: eni.SecurityGroups, tags: eni.Tags, zone: eni.AvailabilityZone, subnetID: eni.SubnetID,
 	}
 	if at := eni.Attachment; at != nil {
 		a.attachment = &attachment{

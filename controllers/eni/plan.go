@@ -110,7 +110,7 @@ type actual struct {
 	prefixes       []string
 	securityGroups []string
 	tags           map[string]string
-	zone           string
+	zone, subnetID string
 	attachment     *attachment
 }
 
@@ -156,6 +156,9 @@ type observation struct {
 	// freshAssignment: the record of an assignment was written just now, so that no
 	// call was made before.
 	freshAssignment bool
+	// vacant are addresses, or prefixes, of the subnet that nobody has, as many as a
+	// primary ENI is to have more.
+	vacant []string
 	// stuck: the ENI has been detaching for too long. forced: it was detached by
 	// force within this reconcile.
 	stuck, forced bool
@@ -379,6 +382,9 @@ func changeAddresses(o observation) decision {
 	if names := reclaimable(o); len(names) > 0 {
 		return planReclaim(names)
 	}
+	if givenUp(o) {
+		return decision{action: actNothing} // EC2 may assign the very address that the ENI is told to release.
+	}
 	missingAddresses, missingPrefixes := missing(&o.eni.Status)
 	addresses := o.desired.addressCount - int32(len(o.actual.addresses)) - missingAddresses //nolint:gosec // bounded by EC2
 	prefixes := o.desired.prefixCount - int32(len(o.actual.prefixes)) - missingPrefixes     //nolint:gosec // bounded by EC2
@@ -387,6 +393,25 @@ func changeAddresses(o observation) decision {
 	}
 	return decision{action: actAssign, count: max(addresses, 0), prefixes: max(prefixes, 0),
 		reason: v1alpha1.ReasonAssigning, message: "Assigning addresses"}
+}
+
+// givenUp says whether spec.release names something that the ENI does not carry any
+// more, until its pool has taken note.
+func givenUp(o observation) bool {
+	return o.eni.Spec.PoolName != "" && slices.ContainsFunc(o.eni.Spec.Release, func(name v1alpha1.AddressOrPrefix) bool { return !carries(o.actual, name) })
+}
+
+// planMissing says in place of a decision's own words what the ENI waits for, if
+// something vanished that its pool has to decide about.
+func planMissing(o observation, d decision) decision {
+	waiting := slices.DeleteFunc(slices.Clone(o.eni.Status.Missing), func(name v1alpha1.AddressOrPrefix) bool {
+		return slices.Contains(o.eni.Status.Lost, name)
+	})
+	if len(waiting) > 0 {
+		d.reason = v1alpha1.ReasonInProgress
+		d.message = fmt.Sprintf("%s vanished from the ENI in EC2; pool %s decides what becomes of that", waiting[0], o.eni.Spec.PoolName)
+	}
+	return d
 }
 
 // planReclaim asks for one name, so that EC2's refusal is about that one.
@@ -440,7 +465,7 @@ func carries(a actual, name v1alpha1.AddressOrPrefix) bool {
 
 // planAttributes is off the critical path: the ENI is ready already.
 func planAttributes(o observation) decision {
-	ready := decision{action: actNothing, reason: v1alpha1.ReasonReady, message: "The ENI is attached and carries its addresses"}
+	ready := planMissing(o, decision{action: actNothing, reason: v1alpha1.ReasonReady, message: "The ENI is attached and carries its addresses"})
 	if !o.desired.keepGroups && !slices.Equal(o.desired.securityGroups, o.actual.securityGroups) {
 		ready.action = actSetSecurityGroups
 		return ready

@@ -75,49 +75,51 @@ func planPrimaryReleases(o observation, asked []v1alpha1.AddressOrPrefix) decisi
 	return decision{action: actUnassign, names: names, reason: v1alpha1.ReasonAssigning, message: "Giving addresses back to the subnet"}
 }
 
-// planAssignment finds out what came of an Assign by count: EC2 assigns as many as
-// it is asked for, or none. Any other number of new addresses is somebody else's.
+// planAssignment goes on with an assignment that is recorded: asked for again, by
+// the same names, it does no harm. What the ENI carries of them is the operator's.
 func planAssignment(o observation) decision {
-	record := o.eni.Status.Assignment
-	d := decision{count: record.AddressCount, prefixes: record.PrefixCount, reason: v1alpha1.ReasonAssigning, message: "Assigning addresses"}
-	addresses, prefixes := appeared(o.actual.addresses, record.Carried), appeared(o.actual.prefixes, record.Carried)
+	d := decision{action: actAssign, names: stringsOf(o.eni.Status.Assignment.Names), reason: v1alpha1.ReasonAssigning, message: "Assigning addresses"}
+	var carried []string
+	for _, name := range d.names {
+		if carries(o.actual, v1alpha1.AddressOrPrefix(name)) {
+			carried = append(carried, name)
+		}
+	}
 	switch {
-	case o.freshAssignment:
-		d.action = actAssign
-	case len(addresses) == int(record.AddressCount) && len(prefixes) == int(record.PrefixCount):
-		d.action, d.names = actAdopt, slices.Concat(addresses, prefixes)
+	case len(carried) == len(d.names) && !o.freshAssignment:
+		d.action = actAdopt
+	case o.eni.DeletionTimestamp.IsZero():
 	case !o.doubt.until.IsZero():
 		return planDoubt(o)
 	default:
-		d.action = actAdopt
+		d.action, d.names = actAdopt, carried
 	}
 	return d
 }
 
-// appeared are the names that an ENI did not carry when a record was written.
-func appeared(names []string, carried []v1alpha1.AddressOrPrefix) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		return slices.Contains(carried, v1alpha1.AddressOrPrefix(name))
-	})
-}
-
-// planPrimaryGrowth writes down what will be asked for before it is.
+// planPrimaryGrowth writes down what will be asked for before it is: what vanished
+// from under claims first, one by one, so that EC2's refusal is about that one.
 func planPrimaryGrowth(o observation) decision {
-	status := &o.eni.Status
-	if names := reclaimable(o); len(names) > 0 {
-		return planReclaim(names)
+	names := reclaimable(o)
+	if len(names) > 0 {
+		names = names[:1]
+	} else {
+		names = o.vacant
 	}
-	missingAddresses, missingPrefixes := missing(status)
-	addresses := o.desired.addressCount - int32(len(status.Addresses)) - missingAddresses //nolint:gosec // bounded by EC2
-	prefixes := o.desired.prefixCount - int32(len(status.Prefixes)) - missingPrefixes     //nolint:gosec // bounded by EC2
-	if addresses <= 0 && prefixes <= 0 {
-		return decision{action: actNothing, reason: v1alpha1.ReasonReady, message: "The primary ENI carries its addresses"}
+	if len(names) == 0 {
+		return planMissing(o, decision{action: actNothing, reason: v1alpha1.ReasonReady, message: "The primary ENI carries its addresses"})
 	}
 	return decision{
 		action: actRecordAssignment, reason: v1alpha1.ReasonAssigning, message: "Assigning addresses",
-		assignment: v1alpha1.AssignmentRecord{
-			StartedAt: metav1.NewTime(o.now), AddressCount: max(addresses, 0), PrefixCount: max(prefixes, 0),
-			Carried: typed[v1alpha1.AddressOrPrefix](slices.Concat(o.actual.addresses, o.actual.prefixes)),
-		},
+		assignment: v1alpha1.AssignmentRecord{StartedAt: metav1.NewTime(o.now), Names: typed[v1alpha1.AddressOrPrefix](names)},
 	}
+}
+
+// primaryNeed is how many more addresses and prefixes a primary ENI is to have.
+func primaryNeed(o observation) (addresses, prefixes int32) {
+	status := &o.eni.Status
+	missingAddresses, missingPrefixes := missing(status)
+	addresses = o.desired.addressCount - int32(len(status.Addresses)) - missingAddresses //nolint:gosec // bounded by EC2
+	prefixes = o.desired.prefixCount - int32(len(status.Prefixes)) - missingPrefixes     //nolint:gosec // bounded by EC2
+	return max(addresses, 0), max(prefixes, 0)
 }

@@ -12,14 +12,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"gotest.tools/v3/assert"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
@@ -83,7 +87,7 @@ func TestPrimary(t *testing.T) {
 	w.assertOurs(3, foreign)
 	assert.Equal(t, w.eni().Status.Attachment.DeviceIndex, int32(0))
 	assert.Assert(t, w.eni().Status.MACAddress != "" && w.eni().Status.SubnetCIDR != "")
-	assert.Equal(t, w.calls("DescribeNetworkInterfaces"), 0, "reads of ENIs")
+	assert.Equal(t, w.calls("DescribeNetworkInterfaces"), 1, "reads of ENIs: what the subnet's have")
 
 	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) {
 		eni.Spec.AddressCount = 1
@@ -117,8 +121,7 @@ func TestPrimaryWithPrefixes(t *testing.T) {
 	w.assertOnlyAddresses()
 }
 
-// TestOthersOnThePrimary: addresses that appear while an answer is open are taken
-// for the operator's only if they are exactly as many as were asked for.
+// TestOthersOnThePrimary: an answer is lost while somebody else assigns addresses.
 func TestOthersOnThePrimary(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{})
 	w.createPrimary(3)
@@ -127,14 +130,126 @@ func TestOthersOnThePrimary(t *testing.T) {
 	assert.Assert(t, ec2.Unclear(err))
 	foreign := w.assignForeign("1")
 	w.mustSettle()
-	status := w.eni().Status
-	assert.Equal(t, len(status.Addresses), 3)
-	assert.Assert(t, !slices.Contains(stringsOf(status.Addresses), foreign[0]))
-	assert.Equal(t, status.ForeignCount, int32(4), "those that nobody can tell apart are left alone")
+	w.assertOurs(3, foreign)
+	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 2, "one of them somebody else's")
 	w.delete()
 	w.mustSettle()
-	assert.Assert(t, slices.Contains(w.primary().Addresses, foreign[0]))
+	assert.DeepEqual(t, w.primary().Addresses, foreign)
 	w.assertOnlyAddresses()
+}
+
+// TestForeignAddressesAreNotAdopted: as many as were recorded appear, but the call was
+// never made.
+func TestForeignAddressesAreNotAdopted(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	_, _, err := w.reconciler.inventory.Instance(t.Context(), w.instance) // known as it was a while ago
+	assert.NilError(t, err)
+	foreign := w.assignForeign("3")
+	w.createPrimary(3)
+	w.wire.reset(func(point int) cut {
+		if w.wire.points[point] == "AssignPrivateIpAddresses" {
+			return before
+		}
+		return whole
+	})
+	_, err = w.once()
+	assert.Assert(t, err != nil)
+	w.wire.reset(nil)
+	w.restart()
+	w.mustSettle()
+	w.assertOurs(3, foreign)
+}
+
+// TestAddressesThatOthersTookFirstAreChosenAnew: the subnet was read a moment ago.
+func TestAddressesThatOthersTookFirstAreChosenAnew(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.fill(w.subnets[0], 240) // of 250, so that the last ones are chosen
+	w.createPrimary(1)
+	w.mustSettle()
+	w.fill(w.subnets[0], 7)
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.AddressCount = 3 })
+	assert.Assert(t, len(w.settle()) > 0, "the first choice is free by chance")
+	w.assertOurs(3, nil)
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.AddressCount = 4 })
+	_, err := w.once()
+	for err == nil { // what is chosen of a full subnet is refused once more, or nothing is
+		_, err = w.once()
+	}
+	_, err = w.once()
+	assert.ErrorContains(t, err, "has no free address or prefix")
+	assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "False SubnetExhausted")
+}
+
+// TestReclaimOnThePrimary: what a claim holds is had back by name, also when the
+// answer is lost; what came back by other hands is lost.
+func TestReclaimOnThePrimary(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{
+		DeviceIndex: ptr.To[int32](0), Mode: v1alpha1.ModeShared, InstanceID: w.instance, AddressCount: 3, PoolName: poolName,
+	})
+	w.mustSettle()
+	held := w.eni().Status.Addresses[0]
+	w.take(held)
+	w.sweep()
+	assert.DeepEqual(t, w.eni().Status.Missing, released(held))
+	w.server.AddFault(emulator.Fault{Action: "AssignPrivateIpAddresses", LoseAnswer: true, Count: 1})
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Reclaim = released(held) })
+	assert.Equal(t, len(w.settle()), 1)
+	assert.Assert(t, slices.Contains(w.eni().Status.Addresses, held))
+	w.assertOurs(3, nil)
+
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Reclaim = nil })
+	w.take(held)
+	w.sweep()
+	w.ec2("AssignPrivateIpAddresses", "NetworkInterfaceId", w.primary().ID, "PrivateIpAddress.1", string(held))
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Reclaim = released(held) })
+	w.sweep()
+	assert.DeepEqual(t, w.eni().Status.Lost, released(held))
+	assert.Assert(t, !slices.Contains(w.eni().Status.Addresses, held))
+}
+
+// TestSweepTellsOfThePrimary: nobody else would.
+func TestSweepTellsOfThePrimary(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.createPrimary(3)
+	w.mustSettle()
+	w.take(w.eni().Status.Addresses[0])
+	var told []reconcile.Request
+	w.reconciler.inventory.Subscribe(func(c inventory.Change) {
+		object := &v1alpha1.ElasticNetworkInterface{}
+		object.Status.NetworkInterfaceID = c.ENIID
+		told = append(told, w.reconciler.resourcesOf(t.Context(), object)...)
+	})
+	assert.NilError(t, w.reconciler.inventory.Sweep(t.Context()))
+	assert.DeepEqual(t, told, []reconcile.Request{{NamespacedName: types.NamespacedName{Name: eniName}}})
+}
+
+// TestForeignCountIsKnownFromTheStart, when the first assignment fails.
+func TestForeignCountIsKnownFromTheStart(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	foreign := w.assignForeign("2")
+	w.restart()
+	w.createPrimary(3)
+	w.server.AddFault(emulator.Fault{Action: "AssignPrivateIpAddresses", LoseAnswer: true, Count: 1})
+	_, err := w.once()
+	assert.Assert(t, err != nil)
+	assert.Equal(t, int(w.eni().Status.ForeignCount), len(foreign))
+}
+
+// TestPrimaryOfAGoneNode: nobody names the instance any more.
+func TestPrimaryOfAGoneNode(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{DeviceIndex: ptr.To[int32](0), Mode: v1alpha1.ModeShared, AddressCount: 1})
+	w.mustSettle()
+	w.ec2("TerminateInstances", "InstanceId.1", w.instance)
+	assert.NilError(t, w.kube.Delete(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}))
+	w.clock.Step(2 * time.Hour)
+	assert.NilError(t, w.reconciler.inventory.Sweep(t.Context()))
+	w.clock.Step(time.Hour)
+	assert.NilError(t, w.reconciler.inventory.Sweep(t.Context()))
+	w.delete()
+	w.mustSettle()
+	assert.Assert(t, !w.exists())
 }
 
 // TestOneResourceForThePrimary: the first one made counts.
@@ -146,11 +261,11 @@ func TestOneResourceForThePrimary(t *testing.T) {
 	assert.NilError(t, w.kube.Create(t.Context(), &v1alpha1.ElasticNetworkInterface{
 		ObjectMeta: metav1.ObjectMeta{Name: name, UID: "another-uid"},
 		Spec: v1alpha1.ElasticNetworkInterfaceSpec{
-			NodeName: nodeName, InstanceID: w.instance, DeviceIndex: ptr.To[int32](0), Mode: v1alpha1.ModeShared, AddressCount: 1,
+			NodeName: nodeName, DeviceIndex: ptr.To[int32](0), Mode: v1alpha1.ModeShared, AddressCount: 1, // on the Node's instance
 		},
 	}))
 	calls := w.calls("AssignPrivateIpAddresses")
-	_, err := w.reconciler.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
+	_, err := w.reconciler.Reconcile(log.IntoContext(t.Context(), logr.Discard()), reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
 	assert.ErrorContains(t, err, eniName+" stands for the primary ENI of this instance already")
 	other := &v1alpha1.ElasticNetworkInterface{}
 	assert.NilError(t, w.kube.Get(t.Context(), types.NamespacedName{Name: name}, other))

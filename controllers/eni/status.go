@@ -41,7 +41,7 @@ func (r *Reconciler) report(
 	if o.presence == gone {
 		eni.Status.Attachment = nil
 	}
-	if d.action != actRecord || len(eni.Status.Conditions) == 0 {
+	if (d.action != actRecord && d.action != actRecordAssignment) || len(eni.Status.Conditions) == 0 {
 		setConditions(eni, o, d, acted)
 	} // A further attempt does not make the last one's failure any better yet.
 	setState(eni, o, d)
@@ -94,9 +94,8 @@ func (r *Reconciler) describe(ctx context.Context, eni *v1alpha1.ElasticNetworkI
 func describeAddresses(eni *v1alpha1.ElasticNetworkInterface, known ec2.NetworkInterface, d doubt) {
 	status := &eni.Status
 	addresses, prefixes := typed[v1alpha1.Address](known.Addresses), typed[v1alpha1.Prefix](known.Prefixes)
-	if eni.Primary() && status.Assignment == nil {
-		foreign := len(addresses) + len(prefixes) - len(common(status.Addresses, addresses)) - len(common(status.Prefixes, prefixes))
-		status.ForeignCount = int32(foreign) //nolint:gosec // bounded by EC2
+	if eni.Primary() {
+		status.ForeignCount = foreignCount(status, addresses, prefixes)
 	}
 	noteMissing(eni, addresses, prefixes, d)
 	switch {
@@ -108,35 +107,64 @@ func describeAddresses(eni *v1alpha1.ElasticNetworkInterface, known ec2.NetworkI
 	}
 }
 
+// foreignCount is how many names a primary ENI carries that are not the operator's,
+// and not recorded to become so.
+func foreignCount(status *v1alpha1.ElasticNetworkInterfaceStatus, addresses []v1alpha1.Address, prefixes []v1alpha1.Prefix) int32 {
+	count := int32(0)
+	for _, name := range namesOf(addresses, prefixes) {
+		if !ours(status, name) {
+			count++
+		}
+	}
+	return count
+}
+
+// ours says whether a name on a primary ENI is the operator's, or is recorded to
+// become so.
+func ours(status *v1alpha1.ElasticNetworkInterfaceStatus, name v1alpha1.AddressOrPrefix) bool {
+	return slices.Contains(status.Addresses, v1alpha1.Address(name)) || slices.Contains(status.Prefixes, v1alpha1.Prefix(name)) ||
+		(status.Assignment != nil && slices.Contains(status.Assignment.Names, name))
+}
+
 // noteMissing lists what the status showed and EC2 does not any more, though nobody
 // here gave it up. Only a pool knows what to do about it; of an ENI without one, it
 // is replaced.
 func noteMissing(eni *v1alpha1.ElasticNetworkInterface, addresses []v1alpha1.Address, prefixes []v1alpha1.Prefix, d doubt) {
 	status := &eni.Status
-	var names []v1alpha1.AddressOrPrefix
-	note := func(name v1alpha1.AddressOrPrefix) {
-		given := slices.Contains(eni.Spec.Release, name) || slices.Contains(names, name)
-		carried := slices.Contains(addresses, v1alpha1.Address(name)) || slices.Contains(prefixes, v1alpha1.Prefix(name))
-		if !given && !carried {
-			names = append(names, name)
+	shown := slices.Clone(status.Missing)
+	if !inherits(d, status) {
+		if eni.Primary() {
+			noteTaken(eni, addresses, prefixes)
+			addresses, prefixes = common(status.Addresses, addresses), common(status.Prefixes, prefixes)
 		}
+		shown = slices.Concat(shown, namesOf(status.Addresses, status.Prefixes))
 	}
+	status.Missing = nil
 	if eni.Spec.PoolName != "" && eni.DeletionTimestamp.IsZero() {
-		for _, name := range status.Missing {
-			note(name)
-		}
-		if !inherits(d, status) {
-			for _, address := range status.Addresses {
-				note(v1alpha1.AddressOrPrefix(address))
-			}
-			for _, prefix := range status.Prefixes {
-				note(v1alpha1.AddressOrPrefix(prefix))
-			}
+		carried := namesOf(addresses, prefixes)
+		status.Missing = slices.DeleteFunc(shown, func(name v1alpha1.AddressOrPrefix) bool {
+			return slices.Contains(carried, name) || slices.Contains(eni.Spec.Release, name)
+		})
+		slices.Sort(status.Missing)
+		status.Missing = slices.Compact(status.Missing)
+	}
+	status.Lost = common(status.Lost, eni.Spec.Reclaim)
+}
+
+func namesOf(addresses []v1alpha1.Address, prefixes []v1alpha1.Prefix) []v1alpha1.AddressOrPrefix {
+	return typed[v1alpha1.AddressOrPrefix](slices.Concat(stringsOf(addresses), stringsOf(prefixes)))
+}
+
+// noteTaken finds what vanished from a primary ENI and came back without the
+// operator: it is somebody else's now.
+func noteTaken(eni *v1alpha1.ElasticNetworkInterface, addresses []v1alpha1.Address, prefixes []v1alpha1.Prefix) {
+	status := &eni.Status
+	for _, name := range eni.Spec.Reclaim {
+		carried := slices.Contains(addresses, v1alpha1.Address(name)) || slices.Contains(prefixes, v1alpha1.Prefix(name))
+		if carried && !ours(status, name) && !slices.Contains(status.Lost, name) {
+			status.Lost = append(status.Lost, name)
 		}
 	}
-	slices.Sort(names)
-	status.Missing = names
-	status.Lost = common(status.Lost, eni.Spec.Reclaim)
 }
 
 // addressesPerPrefix is the size of a /28 (EC2 delegates no other).
@@ -258,6 +286,12 @@ func stateOfPresent(status *v1alpha1.ElasticNetworkInterfaceStatus, d decision) 
 
 // announce tells people what changed, once it is stored.
 func (r *Reconciler) announce(ctx context.Context, before, after *v1alpha1.ElasticNetworkInterface) {
+	for _, name := range after.Status.Lost {
+		if !slices.Contains(before.Status.Lost, name) {
+			r.recorder.Eventf(store.Subject(after), nil, corev1.EventTypeWarning, v1alpha1.ReasonAddressLost, "Assign",
+				"%s vanished from %s and cannot be assigned again: others have it", name, after.Status.NetworkInterfaceID)
+		}
+	}
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
 	if is == nil || (was != nil && was.Status == is.Status && was.Reason == is.Reason) {

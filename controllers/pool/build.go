@@ -57,9 +57,15 @@ func follow(o observation, eni *v1alpha1.ElasticNetworkInterface) {
 	if len(o.network.securityGroups) > 0 || len(spec.SecurityGroupSelectorTerms) == 0 {
 		eni.Spec.SecurityGroupIDs = as[v1alpha1.SecurityGroupID](o.network.securityGroups)
 	}
-	if eni.Status.NetworkInterfaceID == "" && len(o.network.subnetIDs) > 0 {
+	if eni.Status.NetworkInterfaceID == "" && len(o.network.subnetIDs) > 0 && !sameSet(eni.Spec.SubnetIDs, o.network.subnetIDs) {
 		eni.Spec.SubnetIDs = as[v1alpha1.SubnetID](o.network.subnetIDs)
 	}
+}
+
+// sameSet says whether two lists of subnets differ in their order only, which changes
+// with every ENI that is created.
+func sameSet(ids []v1alpha1.SubnetID, others []string) bool {
+	return len(ids) == len(others) && !slices.ContainsFunc(ids, func(id v1alpha1.SubnetID) bool { return !slices.Contains(others, string(id)) })
 }
 
 // reshape changes a copy of an ENI's spec by what was decided: more addresses, or

@@ -35,10 +35,7 @@ type verdict struct {
 func verdictOn(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENIClaim) verdict {
 	if eni, address, ok := heldBy(o, stored, claim); ok {
 		v := verdict{phase: v1alpha1.ClaimBound, reason: v1alpha1.ReasonBound, eni: eni, address: address}
-		if eni != nil && covered(eni.Status.Lost, v1alpha1.Address(address)) {
-			v.lost, v.reason, v.message = true, v1alpha1.ReasonAddressLost, fmt.Sprintf(
-				"%s was taken from ENI %s in EC2 by others and cannot be had again. Delete this claim and make a new one.", address, eni.Name)
-		}
+		v.missAddress()
 		return v
 	}
 	wasBound := claim.Status.Phase == v1alpha1.ClaimBound || claim.Status.Phase == v1alpha1.ClaimLost
@@ -48,6 +45,19 @@ func verdictOn(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.EN
 	}
 	reason, message := whyPending(o, stored, claim)
 	return verdict{phase: v1alpha1.ClaimPending, reason: reason, message: message}
+}
+
+// missAddress changes the verdict on a claim whose address vanished in EC2.
+func (v *verdict) missAddress() {
+	switch {
+	case v.eni == nil:
+	case covered(v.eni.Status.Lost, v1alpha1.Address(v.address)):
+		v.lost, v.reason, v.message = true, v1alpha1.ReasonAddressLost, fmt.Sprintf(
+			"%s was taken from ENI %s in EC2 by others and cannot be had again. Delete this claim and make a new one.", v.address, v.eni.Name)
+	case covered(v.eni.Status.Missing, v1alpha1.Address(v.address)):
+		v.reason, v.message = v1alpha1.ReasonAddressMissing, fmt.Sprintf(
+			"%s vanished from ENI %s in EC2 and is being assigned again", v.address, v.eni.Name)
+	}
 }
 
 // heldBy finds what the record says that a claim holds.
@@ -211,7 +221,7 @@ func applyVerdict(claim *v1alpha1.ENIClaim, v verdict, now metav1.Time) {
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v.reason, Message: v.message,
 		ObservedGeneration: claim.Generation,
 	}
-	if v.phase == v1alpha1.ClaimBound && !v.lost {
+	if v.phase == v1alpha1.ClaimBound && v.reason == v1alpha1.ReasonBound {
 		condition.Status = metav1.ConditionTrue
 	}
 	meta.SetStatusCondition(&status.Conditions, condition)

@@ -93,6 +93,11 @@ func TestLostAddress(t *testing.T) {
 	assert.Assert(t, !isTrue(claim.Status.Conditions, v1alpha1.ConditionReady))
 
 	f.enis[0].Status.Lost = nil
+	v = verdictOn(f.observation, &f.pool.Status, claim)
+	assert.Equal(t, v.reason, v1alpha1.ReasonAddressMissing)
+	applyVerdict(claim, v, metav1.NewTime(f.now))
+	assert.Assert(t, !isTrue(claim.Status.Conditions, v1alpha1.ConditionReady))
+	f.enis[0].Status.Missing = nil
 	applyVerdict(claim, verdictOn(f.observation, &f.pool.Status, claim), metav1.NewTime(f.now))
 	assert.Assert(t, !isTrue(claim.Status.Conditions, v1alpha1.ConditionAddressLost))
 	assert.Assert(t, isTrue(claim.Status.Conditions, v1alpha1.ConditionReady))

@@ -102,7 +102,7 @@ func (h *holders) outOfPlace(o observation, eni *v1alpha1.ElasticNetworkInterfac
 		return true
 	}
 	if eni.Primary() {
-		return len(o.network.subnetIDs) > 0 && !o.primary.usable
+		return o.primary.known && !o.primary.usable
 	}
 	return eni.Status.SubnetID != "" && len(o.network.subnetIDs) > 0 &&
 		!slices.Contains(o.network.subnetIDs, eni.Status.SubnetID)

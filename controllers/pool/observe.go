@@ -68,7 +68,10 @@ func (r *Reconciler) observeENIs(ctx context.Context, pool *v1alpha1.ENIPool, o 
 		case ownedBy(pool, eni):
 			o.enis = append(o.enis, *eni.DeepCopy())
 			continue
-		case !eni.Primary() && (eni.Spec.InstanceID == "" || eni.Spec.InstanceID == pool.Spec.InstanceID):
+		case eni.Spec.InstanceID != "" && eni.Spec.InstanceID != pool.Spec.InstanceID:
+		case eni.Primary():
+			o.primary.taken = true
+		default:
 			o.otherENIs++
 		}
 		o.otherNames[eni.Name] = true
@@ -247,7 +250,9 @@ func (o *observation) observePrimary(eni ec2.NetworkInterface) {
 		foreign = resource.Status.ForeignCount
 	}
 	o.primary = primary{
-		usable: o.lowestSlot == 0 && eni.ID != "" && slices.Contains(o.network.subnetIDs, eni.SubnetID) && rightGroups,
+		known:  eni.ID != "",
+		taken:  o.primary.taken,
+		usable: o.lowestSlot == 0 && eni.ID != "" && slices.Contains(o.network.subnetIDs, eni.SubnetID) && rightGroups && !o.primary.taken,
 		room:   max(o.limits.addressSlots-foreign, 0),
 	}
 }

@@ -27,6 +27,10 @@ type limits struct {
 
 // primary is what the pool may use of the instance's primary ENI.
 type primary struct {
+	// known: the policy's network and the primary ENI were read.
+	known bool
+	// taken: a resource of others stands for it.
+	taken bool
 	// usable: the policy lets the pool use it, and it is where the policy's ENIs are
 	// to be: in one of its subnets, with its security groups.
 	usable bool

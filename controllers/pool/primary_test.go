@@ -18,7 +18,7 @@ import (
 
 // primary lets the pool use so many slots of the primary ENI.
 func (f *fixture) withPrimary(room int32) *fixture {
-	f.lowestSlot, f.primary = 0, primary{usable: true, room: room}
+	f.lowestSlot, f.primary = 0, primary{known: true, usable: true, room: room}
 	return f
 }
 
@@ -129,7 +129,26 @@ func TestPrimaryUsable(t *testing.T) {
 			f := newFixture().withPrimary(0)
 			test.change(f)
 			f.observePrimary(eni)
-			assert.Equal(t, f.primary, primary{usable: test.want, room: 8})
+			assert.Equal(t, f.primary, primary{known: true, usable: test.want, room: 8})
 		})
 	}
+}
+
+// TestAHiccupDoesNotDrainThePrimary: what could not be read is not out of place.
+func TestAHiccupDoesNotDrainThePrimary(t *testing.T) {
+	f := newFixture().bounds(4, 0, 20).withPrimary(9).primaryENI(4).entry(0, v1alpha1.ModeShared, v1alpha1.PoolENIActive)
+	f.primary = primary{}
+	f.trouble(v1alpha1.ConditionNetworkResolved, v1alpha1.ReasonThrottled, "told by EC2")
+	f.limits.known = false
+	d := plan(f.observation)
+	assert.Equal(t, d.status.ENIs[0].State, v1alpha1.PoolENIActive)
+	assert.Equal(t, len(d.removals), 0)
+}
+
+// TestAnotherResourceForThePrimary: the pool leaves it alone.
+func TestAnotherResourceForThePrimary(t *testing.T) {
+	f := newFixture().bounds(4, 0, 20).withPrimary(0)
+	f.primary.taken = true
+	f.observePrimary(ec2.NetworkInterface{ID: "eni-0", SubnetID: subnetA})
+	assert.Assert(t, !f.primary.usable)
 }

@@ -326,7 +326,18 @@ func (h *holders) size(eni *v1alpha1.ElasticNetworkInterface) int32 {
 	if len(g.names) == 0 {
 		return specSize(eni)
 	}
-	return specSize(eni) + min(g.beyond(inPrefixes(eni)), 0)
+	return specSize(eni) + min(g.beyond(inPrefixes(eni))+h.reclaimed(eni), 0)
+}
+
+// reclaimed is how many names vanished from an ENI that it is to have again.
+func (h *holders) reclaimed(eni *v1alpha1.ElasticNetworkInterface) int32 {
+	count := int32(0)
+	for _, name := range eni.Status.Missing {
+		if h.holds(eni.Name, name) && !slices.Contains(eni.Status.Lost, name) {
+			count++
+		}
+	}
+	return count
 }
 
 // specSize is an ENI's count of addresses, or prefixes, in its spec.

@@ -73,21 +73,21 @@ func TestABatchStaysOpenWhileCallersJoin(t *testing.T) {
 					calls.Add(1)
 					return nil, nil
 				})
-				var waited time.Duration
+				var waited atomic.Int64
 				for i := range test.callers {
 					go func() {
 						began := time.Now()
 						_, _, err := b.Get(t.Context(), strconv.Itoa(i))
 						assert.NilError(t, err)
 						if i == 0 {
-							waited = time.Since(began)
+							waited.Store(int64(time.Since(began)))
 						}
 					}()
 					time.Sleep(test.apart)
 				}
 				time.Sleep(time.Minute + time.Second) // in the bubble: the last timer ends with it
 				assert.Equal(t, calls.Load(), test.calls)
-				assert.Equal(t, waited, test.firstWaits)
+				assert.Equal(t, time.Duration(waited.Load()), test.firstWaits)
 			})
 		})
 	}

@@ -41,8 +41,10 @@ const (
 // Error codes that decisions elsewhere name.
 const (
 	CodeIdempotentParameterMismatch = "IdempotentParameterMismatch"
+	CodeInsufficientFreeAddresses   = "InsufficientFreeAddressesInSubnet"
 	CodeInsufficientCidrBlocks      = "InsufficientCidrBlocks"
 	CodeInvalidParameterValue       = "InvalidParameterValue"
+	CodeAddressInUse                = "InvalidIPAddress.InUse"
 )
 
 // classes is the only place that knows EC2's error codes.
@@ -58,8 +60,8 @@ var classes = map[string]Class{
 	"InvalidSubnetID.NotFound":           ClassNotFound,
 	"InvalidGroup.NotFound":              ClassNotFound,
 
-	"InsufficientFreeAddressesInSubnet": ClassCapacity,
-	CodeInsufficientCidrBlocks:          ClassCapacity,
+	CodeInsufficientFreeAddresses: ClassCapacity,
+	CodeInsufficientCidrBlocks:    ClassCapacity,
 
 	"NetworkInterfaceLimitExceeded":           ClassQuota,
 	"AttachmentLimitExceeded":                 ClassQuota,
@@ -68,7 +70,7 @@ var classes = map[string]Class{
 	"TagLimitExceeded":                        ClassQuota,
 
 	"InvalidNetworkInterface.InUse": ClassConflict,
-	"InvalidIPAddress.InUse":        ClassConflict,
+	CodeAddressInUse:                ClassConflict,
 	"IncorrectState":                ClassConflict,
 	"IncorrectInstanceState":        ClassConflict,
 	"DependencyViolation":           ClassConflict,

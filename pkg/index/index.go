@@ -23,6 +23,8 @@ const (
 	PoolName = "spec.poolName"
 	// InstanceID finds the pools of an instance.
 	InstanceID = "spec.instanceID"
+	// NetworkInterfaceID finds the resource of an ENI in EC2.
+	NetworkInterfaceID = "status.networkInterfaceID"
 	// PolicyName finds the pools of a policy.
 	PolicyName = "spec.policyName"
 )
@@ -39,6 +41,9 @@ var extractors = []extractor{
 	}},
 	{&v1alpha1.ElasticNetworkInterface{}, PoolName, func(o client.Object) string {
 		return o.(*v1alpha1.ElasticNetworkInterface).Spec.PoolName //nolint:forcetypeassert // indexed by type
+	}},
+	{&v1alpha1.ElasticNetworkInterface{}, NetworkInterfaceID, func(o client.Object) string {
+		return o.(*v1alpha1.ElasticNetworkInterface).Status.NetworkInterfaceID //nolint:forcetypeassert // indexed by type
 	}},
 	{&v1alpha1.ENIClaim{}, NodeName, func(o client.Object) string {
 		return o.(*v1alpha1.ENIClaim).Spec.NodeName //nolint:forcetypeassert // indexed by type

@@ -253,16 +253,18 @@ func (i *Inventory) merge(read ec2.NetworkInterface, asked time.Time) (before ec
 	return i.mergeLocked(read, asked)
 }
 
-// mergePrimary takes what a read of an instance showed of its primary ENI; i.mu is
-// held.
-func (i *Inventory) mergePrimary(read ec2.NetworkInterface, asked time.Time) {
+// mergePrimary takes what a read of an instance showed of its primary ENI, and says
+// whether it is another than it was known to be; i.mu is held.
+func (i *Inventory) mergePrimary(read ec2.NetworkInterface, asked time.Time) (differs bool) {
 	if read.ID == "" {
-		return
+		return false
 	}
-	i.mergeLocked(read, asked)
-	if known, ok := i.enis[read.ID]; ok {
-		known.primary = true
+	_, known := i.enis[read.ID]
+	_, differs = i.mergeLocked(read, asked)
+	if merged, ok := i.enis[read.ID]; ok {
+		merged.primary = true
 	}
+	return differs && known
 }
 
 func (i *Inventory) mergeLocked(read ec2.NetworkInterface, asked time.Time) (before ec2.NetworkInterface, differs bool) {

@@ -53,14 +53,14 @@ func (i *Inventory) reserve(subnetID string, count int32) (done func(err error))
 		switch {
 		case err == nil:
 			known.FreeAddresses -= count
-		case ec2.Classify(err) == ec2.ClassCapacity:
+		case ec2.Code(err) == ec2.CodeInsufficientFreeAddresses:
 			known.FreeAddresses, known.readAt = 0, i.clock.Now()
 		}
 	}
 }
 
-// free are the addresses of a subnet that nobody asked for yet, if it was read or
-// written to lately; i.mu is held.
+// free are the addresses of a subnet that nobody asked for yet, if it was read
+// lately; i.mu is held. A read that shows a call on its way already counts it twice.
 func (i *Inventory) free(subnetID string) (count int32, known bool) {
 	subnet, ok := i.subnets[subnetID]
 	if !ok || i.clock.Now().Sub(subnet.readAt) >= i.options.NetworkTTL {

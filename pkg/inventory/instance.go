@@ -79,7 +79,9 @@ func (i *Inventory) fetchInstances(ctx context.Context, ids []string) (map[strin
 	var changes []Change
 	i.mu.Lock()
 	for _, instance := range instances {
-		i.mergePrimary(instance.Primary, asked)
+		if i.mergePrimary(instance.Primary, asked) {
+			changes = append(changes, Change{InstanceID: instance.ID, ENIID: instance.Primary.ID})
+		}
 		instance.Interfaces = i.interfacesOf(instance)
 		found[instance.ID] = instance
 		known, ok := i.instances[instance.ID]

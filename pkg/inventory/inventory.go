@@ -59,6 +59,8 @@ type Inventory struct {
 	instanceReads *ec2.Batcher[ec2.Instance]
 	typeReads     *ec2.Batcher[ec2.InstanceType]
 	subnetReads   *ec2.Batcher[ec2.Subnet]
+	// occupancyReads read all ENIs of subnets.
+	occupancyReads *ec2.Batcher[*occupancy]
 
 	swept atomic.Bool
 	// current is closed when a sweep has succeeded that began as the leader.
@@ -80,6 +82,7 @@ type Inventory struct {
 	missingInstances map[string]time.Time
 	types            map[string]ec2.InstanceType
 	subnets          map[string]*subnetRecord
+	occupied         map[string]*occupancy
 	networks         map[string]networkAnswer
 	reservations     map[string]map[ec2.Slot]string
 	subscribers      []func(Change)
@@ -88,10 +91,11 @@ type Inventory struct {
 
 // Change tells what a sweep or a look found different.
 type Change struct {
-	// ENIID and OwnerName of the ENI that changed, or
+	// ENIID of the ENI that changed, and OwnerName of its resource; or
 	ENIID     string
 	OwnerName string
-	// InstanceID of the instance that changed.
+	// InstanceID of the instance that changed, with ENIID if it is its primary ENI
+	// that did.
 	InstanceID string
 }
 
@@ -113,6 +117,7 @@ func New(client ec2.Client, options Options) *Inventory {
 		missingInstances: map[string]time.Time{},
 		types:            map[string]ec2.InstanceType{},
 		subnets:          map[string]*subnetRecord{},
+		occupied:         map[string]*occupancy{},
 		networks:         map[string]networkAnswer{},
 		reservations:     map[string]map[ec2.Slot]string{},
 	}
@@ -122,6 +127,7 @@ func New(client ec2.Client, options Options) *Inventory {
 	i.instanceReads = ec2.NewBatcher(i.instanceWindow, ec2.MaxBatch, i.fetchInstances)
 	i.typeReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchTypes)
 	i.subnetReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchSubnets)
+	i.occupancyReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchOccupancy)
 	return i
 }
 

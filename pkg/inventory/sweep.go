@@ -69,7 +69,7 @@ func (i *Inventory) distrustMissing(shown map[string]bool, asked time.Time) []Ch
 		switch {
 		case shown[id], i.settling(known.createdAt, asked):
 		case known.primary: // It comes with its instance, and goes with it.
-			if i.forgotten(known) && !i.settling(known.readAt, asked) {
+			if i.forgotten(known) && i.settled(known, asked) {
 				i.drop(id)
 			}
 		case known.unshown:
@@ -81,6 +81,17 @@ func (i *Inventory) distrustMissing(shown map[string]bool, asked time.Time) []Ch
 		}
 	}
 	return changes
+}
+
+// settled says whether a read asked for at a time shows all that calls of ours did;
+// i.mu is held.
+func (i *Inventory) settled(known *record, asked time.Time) bool {
+	for _, change := range known.names {
+		if i.settling(change.at, asked) {
+			return false
+		}
+	}
+	return !i.settling(known.readAt, asked) && !i.settling(known.assignUnclearAt, asked)
 }
 
 // forgotten says whether nobody asks for the instance of a primary ENI any more;

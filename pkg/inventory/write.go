@@ -94,7 +94,8 @@ func (i *Inventory) Assign(ctx context.Context, eniID string, input ec2.AssignIn
 			known.assignUnclearAt = known.unclearAt
 		}
 	}, func(known *record, now time.Time) {
-		known.changed(true, now, assigned.Addresses, assigned.Prefixes)
+		// The answer names only those that the ENI did not have.
+		known.changed(true, now, assigned.Addresses, assigned.Prefixes, input.Addresses, input.Prefixes)
 	})
 }
 
