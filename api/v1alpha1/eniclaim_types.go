@@ -12,7 +12,6 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 //
 // +kubebuilder:validation:XValidation:rule="has(self.address) == has(oldSelf.address) && (!has(self.address) || self.address == oldSelf.address)",message="address is immutable; delete the claim and make a new one",fieldPath=".address"
 // +kubebuilder:validation:XValidation:rule="!has(self.address) || self.mode == 'Shared'",message="address can be chosen in mode Shared only",fieldPath=".address"
-// +kubebuilder:validation:XValidation:rule="!has(self.lease)",message="leases are not supported by this release",fieldPath=".lease"
 type ENIClaimSpec struct {
 	// NodeName is the Node on which the address is needed.
 	// +kubebuilder:validation:MinLength=1
@@ -32,17 +31,23 @@ type ENIClaimSpec struct {
 	// +optional
 	Address *Address `json:"address,omitempty"`
 
-	// Lease takes the address back when the holder stops renewing.
+	// Lease takes the address back when the holder stops renewing. It may be
+	// changed, added and removed at any time.
 	// +optional
 	Lease *ClaimLease `json:"lease,omitempty"`
 }
 
-// ClaimLease is a promise to renew.
+// ClaimLease is a promise to renew: the holder of a bound claim sets spec.renewTime
+// of the coordination.k8s.io Lease eniclaim-<name of the claim>, which the operator
+// makes in the claim's namespace, again and again.
 type ClaimLease struct {
-	// Duration is how long the claim lives without a renewal, as in 60s.
+	// Duration is how long a bound claim keeps what it holds without a renewal, as
+	// in 60s. The operator waits for its --lease-grace on top of that. A change
+	// begins a new count.
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=20
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h))+$`
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('720h')",message="must be at least 1s and at most 720h"
 	// +required
 	Duration metav1.Duration `json:"duration"`
 }
@@ -129,6 +134,7 @@ type ENIClaimStatus struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:selectablefield:JSONPath=`.spec.nodeName`
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.lease) || size(self.metadata.name) <= 244",message="a claim with a lease has a name of at most 244 characters: that of its Lease begins with eniclaim-"
 type ENIClaim struct {
 	metav1.TypeMeta `json:",inline"`
 	// Standard object metadata.
@@ -141,6 +147,10 @@ type ENIClaim struct {
 	// +optional
 	Status ENIClaimStatus `json:"status,omitempty"`
 }
+
+// LeaseName is the name of the coordination.k8s.io Lease by which the holder of a
+// claim with spec.lease renews it; it is in the claim's namespace.
+func (c *ENIClaim) LeaseName() string { return "eniclaim-" + c.Name }
 
 // ENIClaimList is a list of claims.
 //

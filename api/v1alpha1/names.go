@@ -19,4 +19,12 @@ const (
 	// ExcludeFromBackupLabel keeps operator-made objects out of Velero's
 	// backups: restored, they would stand for ENIs that no longer exist.
 	ExcludeFromBackupLabel = "velero.io/exclude-from-backup"
+
+	// LeaseLabel marks, with the value "true", the Leases by which claims are
+	// renewed. The operator watches no others.
+	LeaseLabel = "networking.eni-operator.dev/claim-lease"
+
+	// LeaseExpiredAnnotation is on a Lease that ran out. Its value is the UID of
+	// the claim, which gives up what it held from then on.
+	LeaseExpiredAnnotation = "networking.eni-operator.dev/lease-expired"
 )

@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package pool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,25 +26,39 @@ import (
 )
 
 // prepareClaims does what must be stored before a decision: claims that may be
-// served get our finalizer, and claims that are deleted show no address any more.
+// served get our finalizer, and claims that are deleted, or whose lease ran out,
+// show no address any more.
 func (r *Reconciler) prepareClaims(ctx context.Context, o observation) error {
 	for i := range o.claims {
 		claim := &o.claims[i]
-		if claim.DeletionTimestamp.IsZero() {
-			if _, err := store.AddFinalizer(ctx, r.client, claim); client.IgnoreNotFound(err) != nil {
-				return err
-			}
-			continue
+		var err error
+		switch {
+		case o.expires(claim):
+			err = r.expireClaim(ctx, claim)
+		case claim.DeletionTimestamp.IsZero():
+			_, err = store.AddFinalizer(ctx, r.client, claim)
+		case claim.Status.Address != "":
+			before := claim.DeepCopy()
+			surrender(claim)
+			_, err = store.UpdateStatus(ctx, r.client, before, claim)
 		}
-		if claim.Status.Address == "" {
-			continue
-		}
-		before := claim.DeepCopy()
-		surrender(claim)
-		if _, err := store.UpdateStatus(ctx, r.client, before, claim); client.IgnoreNotFound(err) != nil {
+		if client.IgnoreNotFound(err) != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// expireClaim stores that a claim's lease ran out, and tells people what it held.
+func (r *Reconciler) expireClaim(ctx context.Context, claim *v1alpha1.ENIClaim) error {
+	before := claim.DeepCopy()
+	expire(claim)
+	if _, err := store.UpdateStatus(ctx, r.client, before, claim); err != nil {
+		return err
+	}
+	r.logClaim(ctx, before, claim)
+	r.recorder.Eventf(store.Subject(claim), nil, corev1.EventTypeWarning, v1alpha1.ReasonExpired, "Expire",
+		"The lease was not renewed in time: %s goes back to the pool", cmp.Or(before.Status.Address, "what it held"))
 	return nil
 }
 
@@ -186,9 +201,13 @@ func (r *Reconciler) answerWithoutPool(ctx context.Context, claim *v1alpha1.ENIC
 	}
 	v := verdict{phase: v1alpha1.ClaimPending, reason: v1alpha1.ReasonNoPool,
 		message: "Node " + claim.Spec.NodeName + " has no pool: check that the Node exists, is an EC2 instance, and is selected by an ENIPolicy"}
-	if claim.Status.Phase == v1alpha1.ClaimBound || claim.Status.Phase == v1alpha1.ClaimLost {
+	switch claim.Status.Phase {
+	case v1alpha1.ClaimBound, v1alpha1.ClaimLost:
 		v = verdict{phase: v1alpha1.ClaimLost, reason: v1alpha1.ReasonNodeGone,
 			message: "The node's pool is gone, and what this claim held with it. Delete this claim and make a new one."}
+	case v1alpha1.ClaimExpired:
+		v = expiredVerdict()
+	case v1alpha1.ClaimPending:
 	}
 	before := claim.DeepCopy()
 	applyVerdict(claim, v, now)

@@ -31,15 +31,18 @@ type verdict struct {
 
 // verdictOn says what the stored record means for a claim. A claim whose entry is
 // being taken away in another writer's record keeps what its status says until
-// this record is read again.
+// this record is read again. One that expired never holds anything again.
 func verdictOn(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENIClaim) verdict {
+	if claim.Status.Phase == v1alpha1.ClaimExpired {
+		return expiredVerdict()
+	}
 	if eni, address, ok := heldBy(o, stored, claim); ok {
 		v := verdict{phase: v1alpha1.ClaimBound, reason: v1alpha1.ReasonBound, eni: eni, address: address}
 		v.missAddress()
 		return v
 	}
 	wasBound := claim.Status.Phase == v1alpha1.ClaimBound || claim.Status.Phase == v1alpha1.ClaimLost
-	if wasBound || (o.nodeGone && claim.Status.Phase != v1alpha1.ClaimExpired) {
+	if wasBound || o.nodeGone {
 		return verdict{phase: v1alpha1.ClaimLost, reason: v1alpha1.ReasonNodeGone,
 			message: "The node is gone, and what it held with it. Delete this claim and make a new one."}
 	}
@@ -252,6 +255,20 @@ func describe(status *v1alpha1.ENIClaimStatus, v verdict, now metav1.Time) {
 		status.BoundAt = &now
 	}
 }
+
+func expiredVerdict() verdict {
+	return verdict{phase: v1alpha1.ClaimExpired, reason: v1alpha1.ReasonExpired,
+		message: "The lease was not renewed in time. Delete this claim and make a new one."}
+}
+
+// expires says whether a claim's lease ran out and the claim does not say so yet.
+func (o observation) expires(claim *v1alpha1.ENIClaim) bool {
+	ended := claim.Status.Phase == v1alpha1.ClaimLost || claim.Status.Phase == v1alpha1.ClaimExpired
+	return o.expired[string(claim.UID)] && claim.DeletionTimestamp.IsZero() && !ended
+}
+
+// expire is the status of a claim whose lease ran out: it holds nothing any more.
+func expire(claim *v1alpha1.ENIClaim) { applyVerdict(claim, expiredVerdict(), metav1.Time{}) }
 
 // surrender is the status of a claim that is being deleted: it holds nothing any
 // more.

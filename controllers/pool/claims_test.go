@@ -106,6 +106,9 @@ func TestVerdict(t *testing.T) {
 		{"waits", newFixture().claimsNamed("a"), v1alpha1.ClaimPending, ""},
 		{"bound, and nothing in the record: lost", newFixture().eni(1, 1, 1).claim("a", 0, boundTo(1, "10.0.1.1")), v1alpha1.ClaimLost, ""},
 		{"lost for good", newFixture().eni(1, 1, 1).claim("a", 0, inPhase(v1alpha1.ClaimLost)), v1alpha1.ClaimLost, ""},
+		{"expired for good", newFixture().eni(1, 1, 1).claim("a", 0, inPhase(v1alpha1.ClaimExpired)), v1alpha1.ClaimExpired, ""},
+		{"expired, and what it held rests", newFixture().eni(1, 1, 1).holds(1, map[string]int{"a": 1}).lastClaim(expire), v1alpha1.ClaimExpired, ""},
+		{"expired, and then the node is gone", newFixture().claim("a", 0, inPhase(v1alpha1.ClaimExpired)).change(goneNode), v1alpha1.ClaimExpired, ""},
 		{"the node is gone, and what was held", newFixture().eni(1, 1, 1).holds(1, map[string]int{"a": 1}).change(goneNode), v1alpha1.ClaimLost, ""},
 		{"the node is gone, and nothing was held", newFixture().claimsNamed("a").change(goneNode), v1alpha1.ClaimLost, ""},
 	} {
@@ -157,6 +160,13 @@ func TestApplyVerdict(t *testing.T) {
 		assert.DeepEqual(t, claim.Status, v1alpha1.ENIClaimStatus{Phase: v1alpha1.ClaimLost, Conditions: claim.Status.Conditions})
 		assert.Equal(t, meta.FindStatusCondition(claim.Status.Conditions, v1alpha1.ConditionReady).Reason, v1alpha1.ReasonNodeGone)
 	})
+	t.Run("expired: nothing is left", func(t *testing.T) {
+		claim := &v1alpha1.ENIClaim{}
+		applyVerdict(claim, bound, now)
+		expire(claim)
+		assert.DeepEqual(t, claim.Status, v1alpha1.ENIClaimStatus{Phase: v1alpha1.ClaimExpired, Conditions: claim.Status.Conditions})
+		assert.Equal(t, meta.FindStatusCondition(claim.Status.Conditions, v1alpha1.ConditionReady).Reason, v1alpha1.ReasonExpired)
+	})
 	t.Run("surrendered: nothing is left, and it is no longer bound", func(t *testing.T) {
 		claim := &v1alpha1.ENIClaim{}
 		applyVerdict(claim, bound, now)
@@ -170,4 +180,25 @@ func TestApplyVerdict(t *testing.T) {
 		assert.Equal(t, claim.Status.Phase, v1alpha1.ClaimLost)
 		assert.Equal(t, claim.Status.Address, "")
 	})
+}
+
+func TestExpires(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		claim func(*v1alpha1.ENIClaim)
+		ran   bool
+		want  bool
+	}{
+		{"a bound claim whose lease ran out", boundTo(1, "10.0.1.1"), true, true},
+		{"one whose lease did not", boundTo(1, "10.0.1.1"), false, false},
+		{"one that is being deleted gives back by itself", deleting, true, false},
+		{"one that expired already", inPhase(v1alpha1.ClaimExpired), true, false},
+		{"one that lost what it held", inPhase(v1alpha1.ClaimLost), true, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := newFixture().claim("a", 0, row.claim)
+			f.expired = map[string]bool{"a": row.ran}
+			assert.Equal(t, f.expires(&f.claims[0]), row.want)
+		})
+	}
 }

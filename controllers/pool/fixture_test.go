@@ -168,6 +168,12 @@ func (f *fixture) claimsNamed(names ...string) *fixture {
 	return f
 }
 
+// lastClaim is the claim that was added last.
+func (f *fixture) lastClaim(how func(*v1alpha1.ENIClaim)) *fixture {
+	how(&f.claims[len(f.claims)-1])
+	return f
+}
+
 func wantsENI(claim *v1alpha1.ENIClaim) { claim.Spec.Mode = v1alpha1.ModeExclusive }
 
 func wants(address v1alpha1.Address) func(*v1alpha1.ENIClaim) {

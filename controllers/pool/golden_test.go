@@ -32,6 +32,10 @@ func TestDecisions(t *testing.T) {
 			record(1, 3, v1alpha1.HolderCooling, "rested", 30*time.Second).claim("leaving", time.Hour, deleting).
 			claim("next", 0, wants("10.0.1.3")).claim("eager", 0, wants("10.0.1.1")).
 			change(func(f *fixture) { f.vanished["gone"] = true })},
+		{"lease-ran-out", newFixture().bounds(2, 1, 20).exclusive(0, 0, 1).limit(3, 9).eni(1, 1, 3).exclusiveENI(2).
+			entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).entry(2, v1alpha1.ModeExclusive, v1alpha1.PoolENIActive, heldBy1("router")).
+			holds(1, map[string]int{"web": 1}).lastClaim(expire).
+			claim("router", time.Hour, wantsENI, boundTo(2, "10.0.2.250")).lastClaim(expire).claim("next", 0, wants("10.0.1.1"))},
 		{"idle-surplus", newFixture().bounds(2, 1, 40).limit(3, 9).eni(1, 1, 6).eni(2, 1, 6).eni(3, 1, 4).
 			entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).holds(1, map[string]int{"a": 2, "b": 3}).holds(2, map[string]int{"c": 5}).
 			change(func(f *fixture) { f.pool.Status.SurplusSince = &long })},

@@ -188,14 +188,17 @@ func rested(o observation, since metav1.Time) bool {
 	return o.now.Sub(since.Time) >= o.cooldown()
 }
 
-// released says whether a claim has given up what it held: it is being deleted
-// and shows no address any more, or a live read found it gone.
+// released says whether a claim has given up what it held: it is being deleted, or
+// expired, and shows no address any more, or a live read found it gone.
 func (h *holders) released(o observation, reference *v1alpha1.ClaimReference) bool {
 	if reference == nil || o.vanished[string(reference.UID)] {
 		return true
 	}
 	claim := h.claims[string(reference.UID)]
-	return claim != nil && !claim.DeletionTimestamp.IsZero() && claim.Status.Address == ""
+	if claim == nil || claim.Status.Address != "" {
+		return false
+	}
+	return !claim.DeletionTimestamp.IsZero() || claim.Status.Phase == v1alpha1.ClaimExpired
 }
 
 // drain moves ENIs that take no new claims, and have none left, to Releasing.

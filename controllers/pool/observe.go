@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -140,10 +141,13 @@ func (r *Reconciler) observeClaims(ctx context.Context, pool *v1alpha1.ENIPool, 
 	if err := reader.List(ctx, list, client.MatchingFields{index.NodeName: pool.Spec.NodeName}); err != nil {
 		return err
 	}
-	o.allowed = map[string]bool{}
+	o.allowed, o.expired = map[string]bool{}, map[string]bool{}
 	for i := range list.Items {
 		claim := list.Items[i].DeepCopy()
 		o.claims = append(o.claims, *claim)
+		if err := r.observeLease(ctx, claim, o); err != nil {
+			return err
+		}
 		if _, known := o.allowed[claim.Namespace]; known {
 			continue
 		}
@@ -154,6 +158,23 @@ func (r *Reconciler) observeClaims(ctx context.Context, pool *v1alpha1.ENIPool, 
 		o.allowed[claim.Namespace] = allowed
 	}
 	return r.observeVanished(ctx, pool, o)
+}
+
+// observeLease reads whether a claim's lease ran out. An older copy of a Lease only
+// shows it later: it never runs out twice, nor is it ever taken back.
+func (r *Reconciler) observeLease(ctx context.Context, claim *v1alpha1.ENIClaim, o *observation) error {
+	if claim.Spec.Lease == nil {
+		return nil
+	}
+	found := &coordinationv1.Lease{}
+	err := r.client.Get(ctx, types.NamespacedName{Namespace: claim.Namespace, Name: claim.LeaseName()}, found)
+	if client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	if err == nil && found.Annotations[v1alpha1.LeaseExpiredAnnotation] == string(claim.UID) {
+		o.expired[string(claim.UID)] = true
+	}
+	return nil
 }
 
 func (r *Reconciler) namespaceAllowed(ctx context.Context, selector *metav1.LabelSelector, name string) (bool, error) {

@@ -55,6 +55,7 @@ type observation struct {
 	otherNames map[string]bool
 	claims     []v1alpha1.ENIClaim
 	vanished   map[string]bool // UIDs of claims that a live read did not find
+	expired    map[string]bool // UIDs of claims whose lease ran out
 	allowed    map[string]bool // namespaces that may claim
 	nodeGone   bool
 	limits     limits

@@ -31,6 +31,8 @@ func TestHistories(t *testing.T) {
 			"createClaims":   func(t *rapid.T) { w.drawClaim(t); w.drawClaim(t); w.drawClaim(t) },
 			"deleteClaim":    func(*rapid.T) { w.withClaim(w.deleteClaim) },
 			"recreateClaim":  func(*rapid.T) { w.withClaim(w.recreateClaim) },
+			"runOut":         func(*rapid.T) { w.withClaim(w.runOut) },
+			"replaceLease":   func(*rapid.T) { w.withClaim(w.replaceLease) },
 			"loseFinalizer":  func(*rapid.T) { w.withClaim(func(uid types.UID) { w.say("vanished %s", uid); delete(w.claims, uid) }) },
 			"reconcile":      func(*rapid.T) { w.reconcile(w.fresh()) },
 			"reconcileAgain": func(*rapid.T) { w.reconcile(w.fresh()) },
@@ -58,7 +60,7 @@ func (w *world) drawClaim(*rapid.T) {
 		a := address(9, rapid.IntRange(1, 8).Draw(w.T, "address"))
 		fixed = &a
 	}
-	w.createClaim(fmt.Sprintf("web-%d", rapid.IntRange(0, 19).Draw(w.T, "name")), mode, fixed)
+	w.createClaim(fmt.Sprintf("web-%d", rapid.IntRange(0, 19).Draw(w.T, "name")), mode, fixed, rapid.Bool().Draw(w.T, "leased"))
 }
 
 func (w *world) withClaim(do func(types.UID)) {
@@ -70,7 +72,7 @@ func (w *world) withClaim(do func(types.UID)) {
 func (w *world) recreateClaim(uid types.UID) {
 	claim := w.claims[uid]
 	delete(w.claims, uid)
-	w.createClaim(claim.Name, claim.Spec.Mode, claim.Spec.Address)
+	w.createClaim(claim.Name, claim.Spec.Mode, claim.Spec.Address, claim.Spec.Lease != nil)
 }
 
 // old is a reading of which every part may be out of date.
@@ -91,9 +93,10 @@ func (w *world) old() reading {
 			r.enis = append(r.enis, *versions[len(versions)-1-back].DeepCopy())
 		}
 	}
-	r.hidden = map[types.UID]bool{}
+	r.hidden, r.renewed = map[types.UID]bool{}, map[types.UID]bool{}
 	for _, uid := range w.claimUIDs() {
 		r.hidden[uid] = rapid.IntRange(0, 3).Draw(w.T, "hidden") == 0
+		r.renewed[uid] = w.ranOut[uid] && rapid.Bool().Draw(w.T, "still renewed")
 	}
 	w.say("reading old versions")
 	return r
@@ -270,7 +273,7 @@ func (w *world) judgeRecord(before *v1alpha1.ENIPool, o observation) {
 		}
 		held[entry.Address] = true
 		claim := w.claims[entry.Claim.UID]
-		alive := claim != nil && claim.DeletionTimestamp.IsZero()
+		alive := claim != nil && claim.DeletionTimestamp.IsZero() && !w.ended[claim.UID]
 		if after[entry.Address].State != v1alpha1.HolderAllocated {
 			w.freed[entry.Address] = o.now
 		}
@@ -307,6 +310,9 @@ func (w *world) check(*rapid.T) {
 	told := map[string]types.UID{}
 	for _, uid := range w.claimUIDs() {
 		status := w.claims[uid].Status
+		if (status.Phase == v1alpha1.ClaimExpired) != w.ended[uid] {
+			w.Fatalf("claim %s is %s; its lease ran out: %v", uid, status.Phase, w.ended[uid])
+		}
 		if status.Phase != v1alpha1.ClaimBound || status.Address == "" {
 			continue
 		}
@@ -362,6 +368,11 @@ func (w *world) atRest() {
 		tainted := entry.State == v1alpha1.HolderQuarantined && w.spec.unit() > 1 // Its prefix is in use.
 		if entry.State != v1alpha1.HolderAllocated && !tainted {
 			w.Fatalf("%s is %s at rest:\n%s", entry.Address, entry.State, render(o, d))
+		}
+	}
+	for _, holder := range holdersIn(&d.status) {
+		if w.ended[holder.UID] {
+			w.Fatalf("claim %s expired, and holds something at rest", holder.UID)
 		}
 	}
 	for i := range o.claims {

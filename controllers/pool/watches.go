@@ -9,7 +9,9 @@ package pool
 import (
 	"context"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -41,6 +43,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 		Watches(&v1alpha1.ElasticNetworkInterface{}, handler.EnqueueRequestsFromMapFunc(poolOfENI)).
 		Watches(&v1alpha1.ENIClaim{}, handler.EnqueueRequestsFromMapFunc(nodeOfClaim),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&coordinationv1.Lease{}, handler.EnqueueRequestsFromMapFunc(r.nodeOfLease), builder.WithPredicates(ranOut())).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.nodesOfNamespace),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(source.Channel(r.instanceChanges(), handler.EnqueueRequestsFromMapFunc(r.poolsOfInstance))).
@@ -70,6 +73,26 @@ func nodeOfClaim(_ context.Context, object client.Object) []reconcile.Request {
 	claim, ok := object.(*v1alpha1.ENIClaim)
 	if !ok {
 		return nil
+	}
+	return named(claim.Spec.NodeName)
+}
+
+// ranOut lets the Leases through that ran out.
+func ranOut() predicate.Predicate {
+	return predicate.NewPredicateFuncs(func(object client.Object) bool {
+		return object.GetAnnotations()[v1alpha1.LeaseExpiredAnnotation] != ""
+	})
+}
+
+// nodeOfLease is the node of a Lease's claim.
+func (r *Reconciler) nodeOfLease(ctx context.Context, lease client.Object) []reconcile.Request {
+	owner := metav1.GetControllerOf(lease)
+	if owner == nil {
+		return nil
+	}
+	claim := &v1alpha1.ENIClaim{}
+	if err := r.client.Get(ctx, types.NamespacedName{Namespace: lease.GetNamespace(), Name: owner.Name}, claim); err != nil {
+		return nil // Without its claim a Lease means nothing.
 	}
 	return named(claim.Spec.NodeName)
 }

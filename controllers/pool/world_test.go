@@ -38,6 +38,10 @@ type world struct {
 	leaving map[v1alpha1.Address]bool
 	// freed is when an address began to rest.
 	freed map[v1alpha1.Address]time.Time
+	// ranOut are claims whose Lease says that it ran out.
+	ranOut map[types.UID]bool
+	// ended are claims that were told that they expired.
+	ended map[types.UID]bool
 	// told is what claims were told that they hold.
 	told     map[types.UID]string
 	nodeGone bool
@@ -62,7 +66,8 @@ func newWorld(t *rapid.T) *world {
 	}
 	w := &world{T: t, now: start, spec: f, enis: map[string]*simulatedENI{}, claims: map[types.UID]*v1alpha1.ENIClaim{},
 		cloud: map[v1alpha1.Address]string{}, leaving: map[v1alpha1.Address]bool{},
-		freed: map[v1alpha1.Address]time.Time{}, told: map[types.UID]string{}}
+		freed: map[v1alpha1.Address]time.Time{}, told: map[types.UID]string{},
+		ranOut: map[types.UID]bool{}, ended: map[types.UID]bool{}}
 	f.pool.Status = v1alpha1.ENIPoolStatus{}
 	f.pool.ResourceVersion = "0"
 	w.pools = []*v1alpha1.ENIPool{f.pool}
@@ -123,7 +128,7 @@ func (w *world) writeENI(eni *v1alpha1.ElasticNetworkInterface) bool {
 
 // --- claims ---
 
-func (w *world) createClaim(name string, mode v1alpha1.Mode, fixed *v1alpha1.Address) {
+func (w *world) createClaim(name string, mode v1alpha1.Mode, fixed *v1alpha1.Address, leased bool) {
 	for _, claim := range w.claims {
 		if claim.Name == name {
 			return
@@ -134,6 +139,9 @@ func (w *world) createClaim(name string, mode v1alpha1.Mode, fixed *v1alpha1.Add
 	w.claims[uid] = &v1alpha1.ENIClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: uid, CreationTimestamp: metav1.NewTime(w.now)},
 		Spec:       v1alpha1.ENIClaimSpec{NodeName: nodeName, Mode: mode, Address: fixed},
+	}
+	if leased {
+		w.claims[uid].Spec.Lease = &v1alpha1.ClaimLease{Duration: metav1.Duration{Duration: time.Minute}}
 	}
 	w.say("create claim %s %s", uid, mode)
 }
@@ -150,6 +158,18 @@ func (w *world) deleteClaim(uid types.UID) {
 		claim.DeletionTimestamp = &now
 	}
 }
+
+// runOut is what the lease controller does with the Lease of a bound claim that was
+// not renewed in time.
+func (w *world) runOut(uid types.UID) {
+	if claim := w.claims[uid]; claim.Spec.Lease != nil && claim.Status.Phase == v1alpha1.ClaimBound && claim.DeletionTimestamp.IsZero() {
+		w.say("the lease of %s ran out", uid)
+		w.ranOut[uid] = true
+	}
+}
+
+// replaceLease is a person who deletes a Lease: the next one has not run out.
+func (w *world) replaceLease(uid types.UID) { delete(w.ranOut, uid) }
 
 func (w *world) claimUIDs() []types.UID { return slices.Sorted(maps.Keys(w.claims)) }
 
@@ -295,6 +315,9 @@ type reading struct {
 	enis []v1alpha1.ElasticNetworkInterface
 	// hidden are claims that the cache does not show yet; live reads do.
 	hidden map[types.UID]bool
+	// renewed are claims of which the cache does not show yet that their Lease ran
+	// out.
+	renewed map[types.UID]bool
 	// steps after which the process dies: 1 the decision is stored, 2 the claims
 	// are told, 3 all is done.
 	steps int
@@ -311,7 +334,10 @@ func (w *world) fresh() reading {
 func (w *world) observe(r reading) (observation, bool) {
 	o := w.spec.observation
 	o.pool, o.enis, o.now, o.nodeGone = r.pool, r.enis, w.now, w.nodeGone
-	o.claims, o.vanished = nil, map[string]bool{}
+	o.claims, o.vanished, o.expired = nil, map[string]bool{}, map[string]bool{}
+	for uid := range w.ranOut {
+		o.expired[string(uid)] = !r.renewed[uid]
+	}
 	for _, uid := range w.claimUIDs() {
 		if r.hidden[uid] && r.pool.Status.PoolUID == r.pool.UID {
 			continue
@@ -374,6 +400,10 @@ func (w *world) prepare(o observation) bool {
 	for i := range o.claims {
 		claim := &o.claims[i]
 		switch {
+		case o.expires(claim):
+			expire(claim)
+			w.say("claim %s expired", claim.UID)
+			w.ended[claim.UID] = true
 		case claim.DeletionTimestamp.IsZero() && len(claim.Finalizers) == 0:
 			claim.Finalizers = []string{v1alpha1.Finalizer}
 		case !claim.DeletionTimestamp.IsZero() && claim.Status.Address != "":

@@ -45,6 +45,7 @@ type Options struct {
 	VPCCNINoManage   bool
 	Cooldown         time.Duration
 	IdleReleaseAfter time.Duration
+	LeaseGrace       time.Duration
 
 	NodeGoneGrace      time.Duration
 	VisibilityWindow   time.Duration
@@ -105,6 +106,9 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 		"How long a released exclusive ENI rests on nodes whose policy has no shared mode (which has a setting of its own).")
 	flags.DurationVar(&o.IdleReleaseAfter, "idle-release-after", 10*time.Minute,
 		"How long surplus exclusive ENIs are kept on nodes whose policy has no shared mode (which has a setting of its own).")
+
+	flags.DurationVar(&o.LeaseGrace, "lease-grace", 30*time.Second,
+		"How long a claim's lease is waited for beyond its duration. While Kubernetes cannot be reached for longer than this, nothing expires.")
 
 	flags.DurationVar(&o.NodeGoneGrace, "node-gone-grace", 5*time.Minute, "How long a missing Node is waited for while its instance lives.")
 	flags.DurationVar(&o.VisibilityWindow, "visibility-window", 30*time.Second, "How long EC2 may answer reads with what was before a write.")
@@ -199,6 +203,7 @@ func (o *Options) validate() error {
 		"--leader-elect-renew-deadline must be above 1.2 times --leader-elect-retry-period")
 	require(o.AuditInterval >= time.Second, "--audit-interval: must be at least 1s")
 	require(o.GCInterval == 0 || o.GCInterval >= time.Second, "--gc-interval: must be at least 1s, or 0 to collect nothing")
+	require(o.LeaseGrace >= time.Second, "--lease-grace: must be at least 1s")
 	require(o.RetryBaseDelay > 0 && o.RetryMaxDelay >= o.RetryBaseDelay, "--retry-max-delay must not be below --retry-base-delay, and both above 0")
 	require(o.ENIConcurrency > 0 && o.PoolConcurrency > 0 && o.NodeConcurrency > 0, "--*-concurrency: must be at least 1")
 	require(o.LogFormat == "json" || o.LogFormat == "console", "--log-format: must be json or console, not %q", o.LogFormat)

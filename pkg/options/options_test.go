@@ -26,6 +26,7 @@ func TestDefaults(t *testing.T) {
 	for name, pair := range map[string][2]time.Duration{
 		"node-gone-grace":             {o.NodeGoneGrace, 5 * time.Minute},
 		"visibility-window":           {o.VisibilityWindow, 30 * time.Second},
+		"lease-grace":                 {o.LeaseGrace, 30 * time.Second},
 		"create-record-max-age":       {o.CreateRecordMaxAge, time.Hour},
 		"leader-elect-lease-duration": {o.LeaderElectLeaseDuration, 15 * time.Second},
 		"leader-elect-renew-deadline": {o.LeaderElectRenewDeadline, 10 * time.Second},
@@ -110,6 +111,7 @@ func TestBadValues(t *testing.T) {
 		{name: "no period", arguments: []string{"--leader-elect-retry-period=0s"}, want: []string{"--leader-elect-retry-period"}},
 		{name: "audits without a pause", arguments: []string{"--audit-interval=0s"}, want: []string{"--audit-interval"}},
 		{name: "collections without a pause", arguments: []string{"--gc-interval=999ms"}, want: []string{"--gc-interval", "1s", "0"}},
+		{name: "no grace for leases", arguments: []string{"--lease-grace=0"}, want: []string{"--lease-grace", "1s"}},
 		{name: "negative collections", arguments: []string{"--gc-interval=-1s"}, want: []string{"--gc-interval"}},
 		{name: "negative grace", arguments: []string{"--gc-grace=-1s"}, want: []string{"--gc-grace"}},
 		{name: "no base delay", arguments: []string{"--retry-base-delay=0s"}, want: []string{"--retry-base-delay"}},

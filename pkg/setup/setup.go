@@ -12,8 +12,10 @@ import (
 	"context"
 	"fmt"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -33,6 +35,7 @@ import (
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/controllers/eni"
 	"github.com/eni-operator/eni-operator/controllers/garbagecollection"
+	"github.com/eni-operator/eni-operator/controllers/lease"
 	"github.com/eni-operator/eni-operator/controllers/policy"
 	"github.com/eni-operator/eni-operator/controllers/pool"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -116,7 +119,10 @@ func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
 		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
-			ByObject:         map[client.Object]cache.ByObject{&corev1.Node{}: {Transform: slimNode}},
+			ByObject: map[client.Object]cache.ByObject{
+				&corev1.Node{}:          {Transform: slimNode},
+				&coordinationv1.Lease{}: {Label: labels.SelectorFromSet(labels.Set{v1alpha1.LeaseLabel: "true"})},
+			},
 		},
 	}
 }
@@ -157,6 +163,10 @@ func addControllers(mgr ctrl.Manager, inv *inventory.Inventory, clusterUID strin
 		Cooldown:    o.Cooldown,
 		Concurrency: o.PoolConcurrency, Controller: settings(),
 	})
+	if err != nil {
+		return err
+	}
+	err = lease.SetupWithManager(mgr, clk, lease.Options{Grace: o.LeaseGrace, Concurrency: o.PoolConcurrency, Controller: settings()})
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ func settings(more ...string) []string {
 		"--retry-max-delay=2s",
 		"--audit-interval=1s",
 		"--gc-interval=1s",
+		"--lease-grace=1s",
 		"--batch-window=5ms",
 		"--network-ttl=200ms",
 		"--kube-api-qps=-1",

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"gotest.tools/v3/assert"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -113,11 +114,15 @@ func TestClaimRules(t *testing.T) {
 			name: "an address is of a shared ENI", accept: inClaim("mode: Shared, address: 10.0.3.9"), refuse: inClaim("mode: Exclusive, address: 10.0.3.9"),
 			field: "spec.address", words: "address can be chosen in mode Shared only",
 		}, {
-			name: "leases come later", accept: inClaim("mode: Shared"), refuse: inClaim("lease: {duration: 60s}"),
-			field: "spec.lease", words: "leases are not supported by this release",
-		}, {
-			name: "a lease's duration", accept: inClaim("mode: Shared"), refuse: inClaim("lease: {duration: forever}"),
+			name: "a lease's duration", accept: inClaim("lease: {duration: 60s}", "lease: {duration: 1h30m}"), refuse: inClaim("lease: {duration: forever}"),
 			field: "spec.lease.duration", words: "should match",
+		}, {
+			name: "a lease's duration has bounds", accept: inClaim("lease: {duration: 1s}", "lease: {duration: 720h}"),
+			refuse: inClaim("lease: {duration: 999ms}", "lease: {duration: 720h1s}"),
+			field:  "spec.lease.duration", words: "must be at least 1s and at most 720h",
+		}, {
+			name: "a lease has a duration", accept: inClaim("mode: Shared"), refuse: inClaim("lease: {}"),
+			field: "spec.lease.duration", words: "Required value",
 		},
 	})
 	checkChanges(t, "ENIClaim", []change{
@@ -126,8 +131,20 @@ func TestClaimRules(t *testing.T) {
 		{name: "address", before: `{nodeName: nowhere, address: 10.0.3.9}`, after: `{address: 10.0.3.10}`, field: "spec.address", words: "address is immutable; delete the claim"},
 		{name: "address added", before: `{nodeName: nowhere}`, after: `{address: 10.0.3.10}`, field: "spec.address", words: "address is immutable; delete the claim"},
 		{name: "address removed", before: `{nodeName: nowhere, address: 10.0.3.9}`, after: `{address: null}`, field: "spec.address", words: "address is immutable; delete the claim"},
+		{name: "duration", before: `{nodeName: nowhere, lease: {duration: 60s}}`, after: `{lease: {duration: 5m}}`},
+		{name: "lease added", before: `{nodeName: nowhere}`, after: `{lease: {duration: 5m}}`},
+		{name: "lease removed", before: `{nodeName: nowhere, lease: {duration: 60s}}`, after: `{lease: null}`},
 		{name: "nothing", before: `{nodeName: nowhere, address: 10.0.3.9}`, after: `{nodeName: nowhere}`},
 	})
+}
+
+// TestNameOfALeasedClaim: the name of the Lease is longer, and has to fit as well.
+func TestNameOfALeasedClaim(t *testing.T) {
+	t.Parallel()
+	assert.NilError(t, dryRun(t, object(t, "ENIClaim", strings.Repeat("a", 244), `{nodeName: nowhere, lease: {duration: 60s}}`)))
+	err := dryRun(t, object(t, "ENIClaim", strings.Repeat("a", 245), `{nodeName: nowhere, lease: {duration: 60s}}`))
+	assert.ErrorContains(t, err, "a claim with a lease has a name of at most 244 characters")
+	assert.NilError(t, dryRun(t, object(t, "ENIClaim", strings.Repeat("a", 253), `{nodeName: nowhere}`)))
 }
 
 func TestPoolRules(t *testing.T) {

@@ -1,0 +1,54 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package lease
+
+import (
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// SetupWithManager adds the controller to a manager, whose cache shows the Leases
+// with our label.
+func SetupWithManager(mgr ctrl.Manager, clk clock.WithTicker, options Options) error {
+	r := &Reconciler{
+		client: mgr.GetClient(), live: mgr.GetAPIReader(), recorder: mgr.GetEventRecorder("eni-operator"),
+		clock: clk, counts: newCounts(), grace: options.Grace,
+		pulse: &pulse{live: mgr.GetAPIReader(), clock: clk, grace: options.Grace},
+	}
+	if err := mgr.Add(r.pulse); err != nil {
+		return err
+	}
+	settings := options.Controller
+	settings.MaxConcurrentReconciles = options.Concurrency
+	return ctrl.NewControllerManagedBy(mgr).
+		Named(controllerName).
+		For(&v1alpha1.ENIClaim{}, builder.WithPredicates(leased())).
+		Owns(&coordinationv1.Lease{}).
+		WithOptions(settings).
+		Complete(r)
+}
+
+// leased lets through the claims that have a lease, or had one until now.
+func leased() predicate.Predicate {
+	has := func(object client.Object) bool {
+		claim, ok := object.(*v1alpha1.ENIClaim)
+		return ok && claim.Spec.Lease != nil
+	}
+	return predicate.Funcs{
+		CreateFunc:  func(e event.CreateEvent) bool { return has(e.Object) },
+		UpdateFunc:  func(e event.UpdateEvent) bool { return has(e.ObjectOld) || has(e.ObjectNew) },
+		DeleteFunc:  func(e event.DeleteEvent) bool { return has(e.Object) },
+		GenericFunc: func(e event.GenericEvent) bool { return has(e.Object) },
+	}
+}

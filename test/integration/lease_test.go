@@ -1,0 +1,132 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package integration
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// leaseOf is a claim's Lease.
+func leaseOf(claim *v1alpha1.ENIClaim) *coordinationv1.Lease {
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: claim.Namespace, Name: claim.LeaseName()}}
+}
+
+// renew is the one call of a holder, which names neither an object's version nor
+// anything but the time.
+func (s *scenario) renew(claim *v1alpha1.ENIClaim) error {
+	now := metav1.NowMicro().UTC().Format(metav1.RFC3339Micro)
+	patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"renewTime":%q}}`, now))
+	return s.Patch(s.t.Context(), leaseOf(claim), patch)
+}
+
+// bindLeased makes a claim with a lease, and waits until it is bound and its Lease
+// is there.
+func (s *scenario) bindLeased(node, name string, mode v1alpha1.Mode, duration time.Duration) *v1alpha1.ENIClaim {
+	s.t.Helper()
+	claim := s.claimOn(node, name, mode)
+	claim.Spec.Lease = &v1alpha1.ClaimLease{Duration: metav1.Duration{Duration: duration}}
+	s.create(claim)
+	s.awaitBound(claim)
+	eventually(s.t, "the Lease of "+name+" is there", func() error { return s.Get(s.t.Context(), key(leaseOf(claim)), leaseOf(claim)) })
+	return claim
+}
+
+func (s *scenario) awaitExpired(claim *v1alpha1.ENIClaim, meanwhile func() error) {
+	s.t.Helper()
+	eventually(s.t, "claim "+claim.Name+" expires", func() error {
+		return first(meanwhile(), s.Get(s.t.Context(), key(claim), claim),
+			differ("phase", claim.Status.Phase, v1alpha1.ClaimExpired),
+			conditionIs(claim.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonExpired))
+	})
+	assert.Equal(s.t, claim.Status.Address, "")
+}
+
+// TestLeases: of two claims with the same lease one is renewed.
+func TestLeases(t *testing.T) {
+	t.Parallel()
+	const duration = 8 * time.Second
+	s := shared.tell(t, "leases")
+	node, _ := s.machine("m5.large")
+	s.create(s.policy(sharing(2, 4), exclusive(1, 1)))
+	s.awaitReady(node)
+	kept := s.bindLeased(node, "kept", v1alpha1.ModeShared, duration)
+	dropped := s.bindLeased(node, "dropped", v1alpha1.ModeShared, duration)
+	router := s.bindLeased(node, "router", v1alpha1.ModeExclusive, duration)
+	forever := s.bind(node, v1alpha1.ModeShared, "forever")[0]
+
+	s.awaitExpired(dropped, func() error { return s.renew(kept) })
+	s.awaitExpired(router, func() error { return s.renew(kept) })
+	s.awaitEvent("dropped", v1alpha1.ReasonExpired, "not renewed in time", "goes back to the pool")
+	s.awaitPool(node, "has back what expired", func(pool *v1alpha1.ENIPool) error {
+		return first(s.renew(kept), differ("shared", *pool.Status.Shared, v1alpha1.SharedStatus{Capacity: 3, Allocated: 2, Free: 1, Desired: 2}),
+			differ("exclusive", *pool.Status.Exclusive, v1alpha1.ExclusiveStatus{Capacity: 1, Free: 1, Desired: 1}))
+	})
+	for _, claim := range []*v1alpha1.ENIClaim{kept, forever} {
+		was := claim.Status.Address
+		s.awaitBound(claim)
+		assert.Equal(t, claim.Status.Address, was)
+	}
+
+	t.Run("an expired claim never binds again, and gives its name back", func(t *testing.T) {
+		assert.NilError(t, s.renew(dropped))
+		s.bind(node, v1alpha1.ModeShared, "next")
+		assert.NilError(t, s.Get(t.Context(), key(dropped), dropped))
+		assert.Equal(t, dropped.Status.Phase, v1alpha1.ClaimExpired)
+		expired := dropped.UID
+		s.remove(t.Context(), dropped)
+		s.awaitGone(t.Context(), dropped)
+		again := s.bindLeased(node, "dropped", v1alpha1.ModeShared, time.Hour)
+		eventually(t, "the Lease is the new claim's", func() error {
+			lease := leaseOf(again)
+			if err := s.Get(t.Context(), key(lease), lease); err != nil {
+				return err
+			}
+			return first(differ("owner", metav1.GetControllerOf(lease).UID, again.UID), differ("expired", again.UID == expired, false))
+		})
+	})
+	t.Run("the Lease goes with its claim", func(t *testing.T) {
+		s.remove(t.Context(), kept)
+		s.awaitGone(t.Context(), leaseOf(kept))
+	})
+}
+
+func TestLeaseIsChangedWithItsClaim(t *testing.T) {
+	t.Parallel()
+	s := shared.tell(t, "lease-changes")
+	node, _ := s.machine("m5.large")
+	s.create(s.policy(sharing(2, 4)))
+	s.awaitReady(node)
+	claim := s.bindLeased(node, "web-0", v1alpha1.ModeShared, time.Hour)
+	lasts := func(seconds int32) {
+		t.Helper()
+		eventually(t, "the Lease lasts as long as the claim says", func() error {
+			lease := leaseOf(claim)
+			if err := s.Get(t.Context(), key(lease), lease); err != nil {
+				return err
+			}
+			return differ("seconds", *lease.Spec.LeaseDurationSeconds, seconds)
+		})
+	}
+	lasts(3600)
+	s.remove(t.Context(), leaseOf(claim)) // A person, or whatever collects Leases.
+	lasts(3600)
+	s.update(claim, func() { claim.Spec.Lease.Duration.Duration = 90 * time.Minute })
+	lasts(5400)
+	s.update(claim, func() { claim.Spec.Lease = nil })
+	s.awaitGone(t.Context(), leaseOf(claim))
+	s.update(claim, func() { claim.Spec.Lease = &v1alpha1.ClaimLease{Duration: metav1.Duration{Duration: time.Second}} })
+	s.awaitExpired(claim, func() error { return nil })
+}
