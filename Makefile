@@ -75,6 +75,13 @@ test: controlplane build test-unit ## Run all tests.
 	@# One package at a time: each has a control plane of its own, and two on two cores miss deadlines.
 	go test -race -timeout 20m -p 1 $(CLUSTER_TESTS)
 
+# How many histories of a pool make test-long plays; make test plays 300.
+HISTORIES ?= 10000
+
+.PHONY: test-long
+test-long: ## Play random histories of a pool against what must always hold, and print how many (HISTORIES=10000).
+	go test -timeout 60m -count 1 -v -run '^TestHistories$$' ./controllers/pool -rapid.checks=$(HISTORIES)
+
 .PHONY: bench
 bench: controlplane build ## Measure the operator against EC2's limits (NODES=50 ROWS=join,restart,rest).
 	@# Built, because go run does not pass on the signals that end it.

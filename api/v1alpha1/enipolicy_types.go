@@ -11,6 +11,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // ENIPolicySpec says which nodes get which ENIs, and how large their pools are.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.shared) || has(self.exclusive)",message="set shared, exclusive or both: a policy with neither gives its nodes nothing",fieldPath=".shared"
+// +kubebuilder:validation:XValidation:rule="!has(self.ipam) || self.ipam != 'aws' || !has(self.shared) || self.shared.addressType != 'IPv4Prefix'",message="ipam aws takes single addresses: set shared.addressType to IPv4, or ipam to shared",fieldPath=".ipam"
 type ENIPolicySpec struct {
 	// NodeSelector selects the Nodes of this policy by their labels. Empty: all
 	// Nodes that are EC2 instances.

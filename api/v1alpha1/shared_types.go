@@ -169,9 +169,11 @@ type ENITemplate struct {
 	// +optional
 	Exclusive *ExclusiveBounds `json:"exclusive,omitempty"`
 
-	// IPAM names the plugin that hands addresses out: shared (from a warm pool).
+	// IPAM names the plugin that hands addresses out: shared (from a warm pool), or
+	// aws (an address is taken from EC2 for each claim and given back when the claim
+	// has released it; minimumIPs and warmIPs do not apply).
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self == 'shared'",message="unknown IPAM plugin; this release has: shared"
+	// +kubebuilder:validation:XValidation:rule="self in ['aws', 'shared']",message="unknown IPAM plugin; this release has: aws, shared"
 	// +kubebuilder:default=shared
 	// +optional
 	IPAM string `json:"ipam,omitempty"`

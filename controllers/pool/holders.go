@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ipam"
 )
 
 // holders is the record of who holds what while a decision is made: the pool's
@@ -148,9 +149,10 @@ func (h *holders) uses() map[string]use {
 	return uses
 }
 
-// cool moves released addresses to rest, and rested ones back to the free.
+// cool moves released addresses to rest, and rested ones back to the free, or to
+// the subnet.
 func (h *holders) cool(o observation) {
-	now := restingFrom(o.now)
+	now, plugin := restingFrom(o.now), o.ipam()
 	for address, entry := range h.addresses {
 		switch entry.State {
 		case v1alpha1.HolderAllocated:
@@ -158,13 +160,25 @@ func (h *holders) cool(o observation) {
 				entry.State, entry.Since = v1alpha1.HolderCooling, now
 			}
 		case v1alpha1.HolderCooling:
-			if rested(o, entry.Since) {
+			switch {
+			case !rested(o, entry.Since):
+			case h.returns(plugin, entry):
+				h.put(address, entry.ENIName, v1alpha1.HolderReleasing, nil, o.now)
+			default:
 				delete(h.addresses, address)
 			}
 		case v1alpha1.HolderReleasing, v1alpha1.HolderQuarantined:
 		}
 	}
 	h.coolENIs(o, now)
+}
+
+// returns says whether a rested address goes back to the subnet. One of a prefix
+// cannot go alone, and one that its ENI does not show is not known to be there.
+func (h *holders) returns(plugin ipam.Plugin, entry *v1alpha1.PoolAddress) bool {
+	eni := h.resources[entry.ENIName]
+	return eni != nil && slices.Contains(eni.Status.Addresses, entry.Address) &&
+		plugin.ReleaseIP(ipam.Candidate{Address: entry.Address, ENI: entry.ENIName}) == ipam.Return
 }
 
 func (h *holders) coolENIs(o observation, now metav1.Time) {
@@ -221,16 +235,46 @@ func (h *holders) allocate(o observation) {
 		return
 	}
 	order := h.fullestFirst()
-	free := make(map[string][]v1alpha1.Address, len(order))
-	for _, name := range order {
-		free[name] = h.free(name)
-	}
+	free := h.candidates(order)
 	h.waiting = slices.DeleteFunc(h.waiting, func(claim *v1alpha1.ENIClaim) bool {
 		if claim.Spec.Mode == v1alpha1.ModeExclusive {
 			return h.giveENI(order, claim)
 		}
-		return h.giveAddress(order, free, claim, o.now)
+		at := chosen(o.ipam(), claim, free)
+		if at < 0 {
+			return false
+		}
+		h.put(free[at].Address, free[at].ENI, v1alpha1.HolderAllocated, referenceTo(claim), o.now)
+		free = slices.Delete(free, at, at+1)
+		return true
 	})
+}
+
+// candidates are the addresses of some ENIs that nobody holds, in order.
+func (h *holders) candidates(order []string) []ipam.Candidate {
+	var free []ipam.Candidate
+	for _, name := range order {
+		for _, address := range h.free(name) {
+			free = append(free, ipam.Candidate{Address: address, ENI: name})
+		}
+	}
+	return free
+}
+
+// chosen is which of the free addresses a claim gets: the one that it asks for, or
+// one that the plugin chooses. Negative: none.
+func chosen(plugin ipam.Plugin, claim *v1alpha1.ENIClaim, free []ipam.Candidate) int {
+	if claim.Spec.Address != nil {
+		return slices.IndexFunc(free, func(c ipam.Candidate) bool { return c.Address == *claim.Spec.Address })
+	}
+	if len(free) == 0 {
+		return -1
+	}
+	at, ok := plugin.AllocateIP(*referenceTo(claim), slices.Clone(free)) // A plugin could write into ours.
+	if !ok || at >= len(free) {
+		return -1
+	}
+	return at
 }
 
 // pending are the claims that may have something and have nothing.
@@ -315,22 +359,6 @@ func (h *holders) giveENI(order []string, claim *v1alpha1.ENIClaim) bool {
 			entry.Claim = referenceTo(claim)
 			return true
 		}
-	}
-	return false
-}
-
-func (h *holders) giveAddress(order []string, free map[string][]v1alpha1.Address, claim *v1alpha1.ENIClaim, now time.Time) bool {
-	for _, name := range order {
-		at := 0
-		if claim.Spec.Address != nil {
-			at = slices.Index(free[name], *claim.Spec.Address)
-		}
-		if at < 0 || at >= len(free[name]) {
-			continue
-		}
-		h.put(free[name][at], name, v1alpha1.HolderAllocated, referenceTo(claim), now)
-		free[name] = slices.Delete(free[name], at, at+1)
-		return true
 	}
 	return false
 }

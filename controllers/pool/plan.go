@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ipam"
 )
 
 // limits are what the instance can carry of ours. Known is false while EC2 has
@@ -138,6 +139,16 @@ func (o observation) offers(mode v1alpha1.Mode) bool {
 		return o.pool.Spec.Exclusive != nil
 	}
 	return o.pool.Spec.Shared != nil
+}
+
+// ipam is the plugin that the policy names. Unknown names are refused at apply; those
+// of a newer release, after a step back, get the pool that has always been there.
+func (o observation) ipam() ipam.Plugin {
+	if plugin, ok := ipam.Get(o.pool.Spec.IPAM); ok {
+		return plugin
+	}
+	plugin, _ := ipam.Get(ipam.Shared)
+	return plugin
 }
 
 // unit is the number of addresses of one slot.

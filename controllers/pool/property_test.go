@@ -7,8 +7,10 @@ SPDX-License-Identifier: Apache-2.0
 package pool
 
 import (
+	"flag"
 	"fmt"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"testing"
@@ -19,36 +21,69 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ipam"
 )
 
+// histories is how many of them TestHistories runs, unless -rapid.checks says
+// another number: make test-long runs more.
+const histories = "300"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	if !given {
+		if err := flag.Set("rapid.checks", histories); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
+
 // TestHistories runs random histories of one node against what must always hold.
-// More of them: go test ./controllers/pool -run TestHistories -rapid.checks=10000
 func TestHistories(t *testing.T) {
+	count := 0
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t)
-		t.Repeat(map[string]func(*rapid.T){
-			"createClaim":    w.drawClaim,
-			"createClaims":   func(t *rapid.T) { w.drawClaim(t); w.drawClaim(t); w.drawClaim(t) },
-			"deleteClaim":    func(*rapid.T) { w.withClaim(w.deleteClaim) },
-			"recreateClaim":  func(*rapid.T) { w.withClaim(w.recreateClaim) },
-			"runOut":         func(*rapid.T) { w.withClaim(w.runOut) },
-			"replaceLease":   func(*rapid.T) { w.withClaim(w.replaceLease) },
-			"loseFinalizer":  func(*rapid.T) { w.withClaim(func(uid types.UID) { w.say("vanished %s", uid); delete(w.claims, uid) }) },
-			"reconcile":      func(*rapid.T) { w.reconcile(w.fresh()) },
-			"reconcileAgain": func(*rapid.T) { w.reconcile(w.fresh()) },
-			"reconcileOld":   func(*rapid.T) { w.reconcile(w.old()) },
-			"crash":          w.crash,
-			"stepENI":        w.drawStep,
-			"stepENIs":       func(*rapid.T) { w.stepAll() },
-			"wait":           w.wait,
-			"changeBounds":   w.changeBounds,
-			"movePolicy":     w.movePolicy,
-			"loseRecord":     w.loseRecord,
-			"loseNode":       w.loseNode,
-			"":               w.check,
-		})
+		count++
+		w := newWorld(t, ipam.Shared, ipam.AWS)
+		t.Repeat(w.actions())
 		w.settle()
 	})
+	t.Logf("%d histories", count)
+}
+
+// TestHostilePlugin: whatever a plugin says, the promises hold. Only claims may wait.
+func TestHostilePlugin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, "hostile")
+		t.Repeat(w.actions())
+	})
+}
+
+// actions are what can happen, and what must hold after each of them.
+func (w *world) actions() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"createClaim":    w.drawClaim,
+		"createClaims":   func(t *rapid.T) { w.drawClaim(t); w.drawClaim(t); w.drawClaim(t) },
+		"deleteClaim":    func(*rapid.T) { w.withClaim(w.deleteClaim) },
+		"recreateClaim":  func(*rapid.T) { w.withClaim(w.recreateClaim) },
+		"runOut":         func(*rapid.T) { w.withClaim(w.runOut) },
+		"replaceLease":   func(*rapid.T) { w.withClaim(w.replaceLease) },
+		"loseFinalizer":  func(*rapid.T) { w.withClaim(func(uid types.UID) { w.say("vanished %s", uid); delete(w.claims, uid) }) },
+		"reconcile":      func(*rapid.T) { w.reconcile(w.fresh()) },
+		"reconcileAgain": func(*rapid.T) { w.reconcile(w.fresh()) },
+		"reconcileOld":   func(*rapid.T) { w.reconcile(w.old()) },
+		"crash":          w.crash,
+		"stepENI":        w.drawStep,
+		"stepENIs":       func(*rapid.T) { w.stepAll() },
+		"wait":           w.wait,
+		"changeBounds":   w.changeBounds,
+		"movePolicy":     w.movePolicy,
+		"changePlugin":   w.changePlugin,
+		"loseRecord":     w.loseRecord,
+		"loseNode":       w.loseNode,
+		"":               w.check,
+	}
 }
 
 func (w *world) drawClaim(*rapid.T) {
@@ -149,6 +184,12 @@ func (w *world) movePolicy(*rapid.T) {
 	w.spec.network.subnetIDs = []string{rapid.SampledFrom([]string{subnetA, subnetB}).Draw(w.T, "subnet")}
 	w.say("policy %q, subnets %v", policy, w.spec.network.subnetIDs)
 	w.changePool(func(pool *v1alpha1.ENIPool) { pool.Spec.PolicyName = policy })
+}
+
+func (w *world) changePlugin(*rapid.T) {
+	name := rapid.SampledFrom(w.plugins).Draw(w.T, "ipam")
+	w.say("plugin %s", name)
+	w.changePool(func(pool *v1alpha1.ENIPool) { pool.Spec.IPAM = name })
 }
 
 // loseRecord wipes the status, or puts an old one in its place under another UID.
@@ -368,6 +409,14 @@ func (w *world) atRest() {
 		tainted := entry.State == v1alpha1.HolderQuarantined && w.spec.unit() > 1 // Its prefix is in use.
 		if entry.State != v1alpha1.HolderAllocated && !tainted {
 			w.Fatalf("%s is %s at rest:\n%s", entry.Address, entry.State, render(o, d))
+		}
+	}
+	if shared := d.status.Shared; o.pool.Spec.IPAM == ipam.AWS && !o.draining() && o.unit() == 1 && shared.Free > 0 {
+		w.Fatalf("%d addresses that nobody asked for at rest:\n%s", shared.Free, render(o, d))
+	}
+	for i := range o.enis {
+		if eni := &o.enis[i]; o.pool.Spec.IPAM == ipam.AWS && !o.draining() && o.unit() == 1 && eni.Spec.Mode == v1alpha1.ModeShared && len(offered(eni)) == 0 {
+			w.Fatalf("ENI %s is empty, and still there at rest:\n%s", eni.Name, render(o, d))
 		}
 	}
 	for _, holder := range holdersIn(&d.status) {

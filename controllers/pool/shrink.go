@@ -61,7 +61,8 @@ func (h *holders) findIdle(shared, exclusive int32) idle {
 	for _, name := range h.leastUsed(uses) {
 		eni := h.resources[name]
 		size := h.size(eni)*unitOf(eni) - uses[name].aside
-		if found.shared < shared && found.shared+size <= shared && uses[name].held+uses[name].resting == 0 {
+		needless := (found.shared < shared || size == 0) && found.shared+size <= shared
+		if needless && uses[name].held+uses[name].resting == 0 {
 			found.enis = append(found.enis, name)
 			found.shared += size
 			continue

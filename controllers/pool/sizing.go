@@ -11,14 +11,17 @@ import (
 	"slices"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ipam"
 )
 
 // sizing is what the pool has and wants, in addresses and exclusive ENIs.
 type sizing struct {
 	sharedAllocated, sharedPending, sharedCooling int32
 	// sharedReturning are those that cool down and will be free again.
-	sharedReturning                      int32
-	sharedSupply, sharedDesired          int32
+	sharedReturning             int32
+	sharedSupply, sharedDesired int32
+	// sharedMinimum is what the pool never goes below, by its plugin.
+	sharedMinimum                        int32
 	exclusiveAllocated, exclusivePending int32
 	exclusiveSupply, exclusiveDesired    int32
 	// short says that the instance type holds less than the policy's minimum, and
@@ -88,15 +91,15 @@ func (s *sizing) countExclusive(entry *v1alpha1.PoolENI) {
 	}
 }
 
-// decide sets what the pool aims at: what is held and waited for, and what is to
-// be warm, within the bounds. Addresses that rest stand in for warm ones, but
-// serve no claim that waits.
+// decide sets what the pool aims at: what the plugin asks for, within the bounds.
 func (s *sizing) decide(o observation) {
 	if bounds := o.pool.Spec.Shared; bounds != nil && !o.draining() {
+		size := o.ipam().Size(
+			ipam.Bounds{Minimum: bounds.MinimumIPs, Warm: bounds.WarmIPs, Maximum: o.highest()},
+			ipam.Demand{Allocated: s.sharedAllocated, Pending: s.sharedPending, Resting: s.sharedReturning})
 		unit := o.unit()
-		lowest := ceil(bounds.MinimumIPs, unit) * unit
-		want := s.sharedAllocated + s.sharedPending + max(bounds.WarmIPs, s.sharedReturning)
-		s.sharedDesired = min(max(ceil(want, unit)*unit, lowest), o.highest())
+		s.sharedMinimum = ceil(within(size.Minimum, bounds.MaximumIPs), unit) * unit
+		s.sharedDesired = min(max(ceil(within(size.Desired, bounds.MaximumIPs), unit)*unit, s.sharedMinimum), o.highest())
 	}
 	if bounds := o.pool.Spec.Exclusive; bounds != nil && !o.draining() {
 		want := s.exclusiveAllocated + s.exclusivePending + bounds.Warm
@@ -104,13 +107,16 @@ func (s *sizing) decide(o observation) {
 	}
 }
 
+// within keeps what a plugin says between 0 and a maximum.
+func within(value, maximum int32) int32 { return min(max(value, 0), maximum) }
+
 // minima are what the pool never goes below, in exclusive ENIs and addresses.
 func (s *sizing) minima(o observation) (exclusive, shared int32) {
 	if o.pool.Spec.Exclusive != nil {
 		exclusive = o.pool.Spec.Exclusive.Minimum
 	}
 	if o.pool.Spec.Shared != nil {
-		shared = min(ceil(o.pool.Spec.Shared.MinimumIPs, o.unit())*o.unit(), s.sharedDesired)
+		shared = min(s.sharedMinimum, s.sharedDesired)
 	}
 	return exclusive, shared
 }

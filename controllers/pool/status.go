@@ -142,7 +142,7 @@ func readiness(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoolSta
 		return false, o.troubles[0].reason, o.troubles[0].message
 	case o.draining():
 		return false, v1alpha1.ReasonDraining, "No policy governs the node: the pool goes when its last claim is released"
-	case holdsMinimum(o, status):
+	case holdsMinimum(o, s, status):
 		return true, v1alpha1.ReasonReady, ""
 	case s.short:
 		return false, v1alpha1.ReasonInstanceTypeLimit, shortMessage(o, s)
@@ -154,12 +154,11 @@ func readiness(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoolSta
 	return false, reason, message
 }
 
-func holdsMinimum(o observation, status *v1alpha1.ENIPoolStatus) bool {
-	shared, exclusive := o.pool.Spec.Shared, o.pool.Spec.Exclusive
-	if shared != nil && status.Shared.Capacity < ceil(shared.MinimumIPs, o.unit())*o.unit() &&
-		status.Shared.Capacity < status.Shared.Desired {
+func holdsMinimum(o observation, s *sizing, status *v1alpha1.ENIPoolStatus) bool {
+	if o.pool.Spec.Shared != nil && status.Shared.Capacity < min(s.sharedMinimum, status.Shared.Desired) {
 		return false
 	}
+	exclusive := o.pool.Spec.Exclusive
 	return exclusive == nil || status.Exclusive.Capacity >= exclusive.Minimum
 }
 

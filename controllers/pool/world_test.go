@@ -27,11 +27,13 @@ import (
 // lowest free address, so that what was released comes back at once.
 type world struct {
 	*rapid.T
-	now    time.Time
-	spec   *fixture // bounds, limits, network
-	pools  []*v1alpha1.ENIPool
-	enis   map[string]*simulatedENI
-	claims map[types.UID]*v1alpha1.ENIClaim
+	now  time.Time
+	spec *fixture // bounds, limits, network
+	// plugins are those that the policy may name.
+	plugins []string
+	pools   []*v1alpha1.ENIPool
+	enis    map[string]*simulatedENI
+	claims  map[types.UID]*v1alpha1.ENIClaim
 	// cloud says which ENI an address is assigned to.
 	cloud map[v1alpha1.Address]string
 	// leaving are addresses that the record gave up and EC2 still has assigned.
@@ -59,12 +61,14 @@ func (s *simulatedENI) latest() *v1alpha1.ElasticNetworkInterface {
 	return s.versions[len(s.versions)-1].DeepCopy()
 }
 
-func newWorld(t *rapid.T) *world {
+// newWorld has a pool with one of these IPAM plugins.
+func newWorld(t *rapid.T, plugins ...string) *world {
 	f := newFixture().bounds(2, 3, 14).exclusive(0, 0, 2).limit(4, 6)
 	if rapid.Bool().Draw(t, "prefixes") {
 		f.bounds(16, 3, 64).prefixes().limit(4, 2)
 	}
-	w := &world{T: t, now: start, spec: f, enis: map[string]*simulatedENI{}, claims: map[types.UID]*v1alpha1.ENIClaim{},
+	f.pool.Spec.IPAM = rapid.SampledFrom(plugins).Draw(t, "ipam")
+	w := &world{T: t, now: start, plugins: plugins, spec: f, enis: map[string]*simulatedENI{}, claims: map[types.UID]*v1alpha1.ENIClaim{},
 		cloud: map[v1alpha1.Address]string{}, leaving: map[v1alpha1.Address]bool{},
 		freed: map[v1alpha1.Address]time.Time{}, told: map[types.UID]string{},
 		ranOut: map[types.UID]bool{}, ended: map[types.UID]bool{}}

@@ -106,8 +106,13 @@ func TestPolicyRules(t *testing.T) {
 			name: "minDeviceIndex is at most 127", accept: inPolicy("minDeviceIndex: 2"), refuse: inPolicy("minDeviceIndex: 128"),
 			field: "spec.minDeviceIndex", words: "less than or equal to 127",
 		}, {
-			name: "ipam names a plugin of this release", accept: inPolicy("ipam: shared"), refuse: inPolicy("ipam: aws", "ipam: dhcp"),
-			field: "spec.ipam", words: "unknown IPAM plugin; this release has: shared",
+			name: "ipam names a plugin of this release", accept: inPolicy("ipam: shared", "ipam: aws"), refuse: inPolicy("ipam: dhcp", "ipam: ''", "ipam: AWS"),
+			field: "spec.ipam", words: "unknown IPAM plugin; this release has: aws, shared",
+		}, {
+			name:   "ipam aws takes single addresses",
+			accept: []string{`{nodeSelector: {}, ipam: aws, shared: {}}`, `{nodeSelector: {}, ipam: aws, exclusive: {}}`, `{nodeSelector: {}, ipam: shared, shared: {addressType: IPv4Prefix}}`},
+			refuse: []string{`{nodeSelector: {}, ipam: aws, shared: {addressType: IPv4Prefix}}`},
+			field:  "spec.ipam", words: "set shared.addressType to IPv4, or ipam to shared",
 		}, {
 			name: "startupTaint is a taint's key", accept: inPolicy("startupTaint: eni-operator.dev/not-ready", "startupTaint: not-ready"),
 			refuse: inPolicy("startupTaint: 'not ready'", "startupTaint: a/b/c"),
