@@ -80,7 +80,7 @@ HISTORIES ?= 10000
 
 .PHONY: test-long
 test-long: ## Play random histories of a pool against what must always hold, and print how many (HISTORIES=10000).
-	go test -timeout 60m -count 1 -v -run '^TestHistories$$' ./controllers/pool -rapid.checks=$(HISTORIES)
+	go test -timeout 60m -count 1 -v -run '^TestHistories$$' ./controllers/pool -rapid.checks=$(HISTORIES) -rapid.steps=60
 
 .PHONY: bench
 bench: controlplane build ## Measure the operator against EC2's limits (NODES=50 ROWS=join,restart,rest).

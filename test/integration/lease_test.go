@@ -8,6 +8,10 @@ package integration
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -17,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/controlplane"
 )
 
 // leaseOf is a claim's Lease.
@@ -129,4 +134,30 @@ func TestLeaseIsChangedWithItsClaim(t *testing.T) {
 	s.awaitGone(t.Context(), leaseOf(claim))
 	s.update(claim, func() { claim.Spec.Lease = &v1alpha1.ClaimLease{Duration: metav1.Duration{Duration: time.Second}} })
 	s.awaitExpired(claim, func() error { return nil })
+}
+
+// TestDocumentedRenewal runs the command of docs/leases.md as it stands there.
+func TestDocumentedRenewal(t *testing.T) {
+	t.Parallel()
+	root, err := controlplane.RepositoryRoot()
+	assert.NilError(t, err)
+	page, err := os.ReadFile(filepath.Join(root, "docs", "leases.md"))
+	assert.NilError(t, err)
+	command := regexp.MustCompile(`(?m)^kubectl patch lease .*$`).FindString(string(page))
+	assert.Assert(t, command != "")
+	kubectl, err := controlplane.Binary("kubectl")
+	assert.NilError(t, err)
+
+	s := shared.tell(t, "shop")
+	node, _ := s.machine("m5.large")
+	s.create(s.policy(sharing(2, 4)))
+	s.awaitReady(node)
+	lease := leaseOf(s.bindLeased(node, "web-0", v1alpha1.ModeShared, time.Hour))
+	shell := exec.CommandContext(t.Context(), "sh", "-c", command)
+	shell.Env = append(os.Environ(), "KUBECONFIG="+s.plane.KubeconfigPath, "PATH="+filepath.Dir(kubectl)+":"+os.Getenv("PATH"))
+	output, err := shell.CombinedOutput()
+	assert.NilError(t, err, string(output))
+	assert.NilError(t, s.Get(t.Context(), key(lease), lease))
+	assert.Assert(t, lease.Spec.RenewTime != nil)
+	assert.Equal(t, *lease.Spec.HolderIdentity, "web-0")
 }
