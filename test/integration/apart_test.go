@@ -34,6 +34,7 @@ func TestApart(t *testing.T) {
 	t.Run("the operator crashes while it deletes", crashWhileDeleting)
 	t.Run("a restart changes nothing", aRestartChangesNothing)
 	t.Run("a restart begins with the snapshot", aRestartBeginsWithTheSnapshot)
+	t.Run("a lease counts anew after each failover", aLeaseCountsAnewAfterEachFailover)
 	t.Run("a stuck detach is forced", aStuckDetachIsForced)
 	t.Run("a node that stays away is given up", aNodeThatStaysAwayIsGivenUp)
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/test/controlplane"
+	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
 // leaseOf is a claim's Lease.
@@ -134,6 +135,34 @@ func TestLeaseIsChangedWithItsClaim(t *testing.T) {
 	s.awaitGone(t.Context(), leaseOf(claim))
 	s.update(claim, func() { claim.Spec.Lease = &v1alpha1.ClaimLease{Duration: metav1.Duration{Duration: time.Second}} })
 	s.awaitExpired(claim, func() error { return nil })
+}
+
+// aLeaseCountsAnewAfterEachFailover: no operator lives long enough to see the Lease
+// run out, though all of them together do.
+func aLeaseCountsAnewAfterEachFailover(t *testing.T) {
+	const duration, life = 9 * time.Second, 4 * time.Second
+	w := newWorldApart(t, emulator.Timings{})
+	o := startOperator(t, w, w.http.URL)
+	o.awaitReady()
+	s := w.tell(t, "lease-failover")
+	node, _ := s.machine("t3.medium")
+	s.create(s.policy(sharing(2, 4)))
+	s.awaitReady(node)
+	claim := s.bindLeased(node, "web-0", v1alpha1.ModeShared, duration)
+	begun := time.Now()
+	for time.Since(begun) <= duration+2*time.Second { // The grace is one of them.
+		time.Sleep(life)
+		o.kill()
+		o = startOperator(t, w, w.http.URL)
+		o.awaitReady()
+	}
+	lease := leaseOf(claim)
+	assert.NilError(t, s.Get(t.Context(), key(lease), lease))
+	assert.Assert(t, lease.Spec.RenewTime == nil && lease.Spec.HolderIdentity != nil, "%+v", lease.Spec)
+	s.awaitBound(claim)
+
+	s.awaitExpired(claim, func() error { return nil })
+	s.end()
 }
 
 // TestDocumentedRenewal runs the command of docs/leases.md as it stands there.

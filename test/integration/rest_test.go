@@ -9,6 +9,7 @@ package integration
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 	corev1 "k8s.io/api/core/v1"
@@ -27,6 +28,7 @@ func TestAtRestNothingIsWritten(t *testing.T) {
 	s.awaitReady(node)
 	s.bind(node, v1alpha1.ModeShared, "web-0", "web-1")
 	s.bind(node, v1alpha1.ModeExclusive, "router")
+	s.bindLeased(node, "leased", v1alpha1.ModeShared, time.Hour)
 	eventually(t, "everything agrees", func() error { return s.consistent(t.Context()) })
 	s.checkCallsPerENI()
 	eventually(t, "the policy has counted its pool", func() error {
@@ -36,7 +38,7 @@ func TestAtRestNothingIsWritten(t *testing.T) {
 
 	// Whoever looks at an object for no reason must find nothing to do.
 	reconciles := map[string]float64{}
-	for _, controller := range []string{"node", "policy", "pool", "eni"} {
+	for _, controller := range []string{"node", "policy", "pool", "eni", "lease"} {
 		reconciles[controller] = reconcilesOf(t, controller)
 	}
 	before := map[string]string{}
@@ -88,6 +90,11 @@ func (s *scenario) everything() []client.Object {
 	}
 	for _, claim := range s.claims(s.t.Context()) {
 		objects = append(objects, &claim)
+		if claim.Spec.Lease != nil {
+			lease := leaseOf(&claim)
+			assert.NilError(s.t, s.Get(s.t.Context(), key(lease), lease))
+			objects = append(objects, lease)
+		}
 	}
 	return objects
 }
