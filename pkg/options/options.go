@@ -132,8 +132,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.ENIConcurrency, "eni-concurrency", 256, "ENIs worked on at once; most of them wait in EC2's queues.")
 	flags.IntVar(&o.PoolConcurrency, "pool-concurrency", 256, "Pools worked on at once.")
 	flags.IntVar(&o.NodeConcurrency, "node-concurrency", 64, "Nodes worked on at once.")
-	flags.Float32Var(&o.KubeAPIQPS, "kube-api-qps", 200, "Requests to Kubernetes a second; -1: no limit but the API server's own.")
-	flags.IntVar(&o.KubeAPIBurst, "kube-api-burst", 400, "Requests to Kubernetes at once.")
+	flags.Float32Var(&o.KubeAPIQPS, "kube-api-qps", -1, "Requests to Kubernetes a second; -1: no limit but the API server's own (priority and fairness).")
+	flags.IntVar(&o.KubeAPIBurst, "kube-api-burst", 400, "Requests to Kubernetes at once, where --kube-api-qps limits them.")
 }
 
 // Parse reads arguments and environment variables (in the form of os.Environ).
