@@ -48,6 +48,8 @@ type auditEvent struct {
 		Username string `json:"username"`
 	} `json:"user"`
 	ObjectRef *struct {
+		Namespace   string `json:"namespace"`
+		Name        string `json:"name"`
 		Resource    string `json:"resource"`
 		Subresource string `json:"subresource"`
 	} `json:"objectRef"`
@@ -73,6 +75,12 @@ func (a *auditLog) read() (writes, error) {
 
 // add counts the whole lines of a log, and returns their length.
 func (w writes) add(log io.Reader, user string) (read int64, err error) {
+	return eachEvent(log, user, w.count)
+}
+
+// eachEvent hands over a user's events, and returns the length of the whole lines of
+// a log.
+func eachEvent(log io.Reader, user string, see func(*auditEvent)) (read int64, err error) {
 	lines := bufio.NewReader(log)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -88,13 +96,17 @@ func (w writes) add(log io.Reader, user string) (read int64, err error) {
 		}
 		read += int64(len(line))
 		if event.User.Username == user {
-			w.count(&event)
+			see(&event)
 		}
 	}
 }
 
+func (e *auditEvent) isWrite() bool {
+	return e.Stage == "ResponseComplete" && e.ObjectRef != nil && slices.Contains([]string{"create", "update", "patch", "delete"}, e.Verb)
+}
+
 func (w writes) count(e *auditEvent) {
-	if e.Stage != "ResponseComplete" || e.ObjectRef == nil || !slices.Contains([]string{"create", "update", "patch", "delete"}, e.Verb) {
+	if !e.isWrite() {
 		return
 	}
 	switch resource := e.ObjectRef.Resource; resource {
@@ -149,4 +161,40 @@ func (w writes) total() int {
 		total += w[kind]
 	}
 	return total
+}
+
+// rounds are the writes of pools that serve claims.
+type rounds struct {
+	// writes of all pools, and idle those of them before which no claim of the pool's
+	// node had become one to serve since the last.
+	writes, idle int
+}
+
+// rounds reads on, and tells the rounds in what it reads. The claims' nodes are given
+// by the claims' namespace and name.
+func (a *auditLog) rounds(from int64, nodes map[string]string) (rounds, error) {
+	file, err := os.Open(a.path)
+	if err != nil {
+		return rounds{}, err
+	}
+	defer func() { _ = file.Close() }()
+	if _, err := file.Seek(from, io.SeekStart); err != nil {
+		return rounds{}, err
+	}
+	var r rounds
+	fresh := map[string]bool{}
+	_, err = eachEvent(file, a.user, func(e *auditEvent) {
+		switch {
+		case !e.isWrite():
+		case e.ObjectRef.Resource == "eniclaims" && e.Verb == "patch":
+			fresh[nodes[e.ObjectRef.Namespace+"/"+e.ObjectRef.Name]] = true
+		case e.ObjectRef.Resource == "enipools":
+			r.writes++
+			if !fresh[e.ObjectRef.Name] {
+				r.idle++
+			}
+			fresh[e.ObjectRef.Name] = false
+		}
+	})
+	return r, err
 }

@@ -18,6 +18,7 @@ import (
 // bench is the world of one run.
 type bench struct {
 	settings settings
+	fleet    fleet
 	// folder holds the logs and the operator's binary.
 	folder   string
 	cloud    *cloud
@@ -31,8 +32,8 @@ type bench struct {
 
 // start brings up everything but the operator. What it returns beside an error is
 // to be stopped too.
-func start(ctx context.Context, s settings) (*bench, error) {
-	b := &bench{settings: s}
+func start(ctx context.Context, s settings, f fleet) (*bench, error) {
+	b := &bench{settings: s, fleet: f}
 	var err error
 	if b.folder, err = os.MkdirTemp("", "eni-operator-scale-"); err != nil {
 		return nil, err
@@ -40,8 +41,8 @@ func start(ctx context.Context, s settings) (*bench, error) {
 	if err := b.keepOperator(); err != nil {
 		return b, err
 	}
-	say("Launching %d instances; leader election is %s; machine: %s", s.nodes, onOff(s.leaderElect), machineLoad())
-	if b.cloud, err = startCloud(s.nodes); err != nil {
+	say("Launching %d instances %s; leader election is %s; machine: %s", s.nodes, f.kind, onOff(s.leaderElect), machineLoad())
+	if b.cloud, err = startCloud(s.nodes, f.kind); err != nil {
 		return b, err
 	}
 	if err := b.cloud.launchFleet(ctx, s.nodes); err != nil {
@@ -53,8 +54,8 @@ func start(ctx context.Context, s settings) (*bench, error) {
 		return b, err
 	}
 	b.audit = &auditLog{path: auditFile, user: operatorUser, counts: writes{}}
-	b.pools = watchPools(ctx, b.cluster)
-	return b, b.cluster.createPolicy(ctx)
+	b.pools = watchPools(ctx, b.cluster, f.minimumIPs)
+	return b, b.cluster.createPolicy(ctx, f.minimumIPs)
 }
 
 func onOff(on bool) string {

@@ -22,8 +22,7 @@ import (
 )
 
 const (
-	region       = "us-east-1"
-	instanceType = types.InstanceTypeM5Large
+	region = "us-east-1"
 	// spares are instances beyond the fleet, for Nodes that come later.
 	spares = 1
 
@@ -40,19 +39,21 @@ type cloud struct {
 	*ec2.Client
 	endpoint string
 	emulator *emulator.Server
-	server   *http.Server
+	// kind of the fleet's instances.
+	kind   types.InstanceType
+	server *http.Server
 	// fleet are the instances of the run's nodes; spare are further ones.
 	fleet, spare []types.Instance
 }
 
 // startCloud serves EC2, without throttling until throttle is called.
-func startCloud(nodes int) (*cloud, error) {
+func startCloud(nodes int, kind types.InstanceType) (*cloud, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	c := &cloud{
-		endpoint: "http://" + listener.Addr().String(),
+		kind: kind, endpoint: "http://" + listener.Addr().String(),
 		emulator: emulator.New(emulator.Options{
 			Timings: emulator.Timings{Latency: emulator.Latency{
 				Reads:   emulator.Span{Min: readLatency, Max: readLatency},
@@ -125,11 +126,11 @@ func (c *cloud) launch(ctx context.Context, zone, cidr string, count int) ([]typ
 	}
 	reservation, err := c.RunInstances(ctx, &ec2.RunInstancesInput{
 		ImageId:          aws.String("ami-0123456789abcdef0"),
-		InstanceType:     instanceType,
+		InstanceType:     c.kind,
 		SubnetId:         subnet.Subnet.SubnetId,
 		SecurityGroupIds: []string{aws.ToString(group.GroupId)},
-		MinCount:         aws.Int32(int32(count)), //nolint:gosec // bounded by maxNodes
-		MaxCount:         aws.Int32(int32(count)), //nolint:gosec // bounded by maxNodes
+		MinCount:         aws.Int32(int32(count)), //nolint:gosec // bounded by mostNodes
+		MaxCount:         aws.Int32(int32(count)), //nolint:gosec // bounded by mostNodes
 	})
 	if err != nil {
 		return nil, err

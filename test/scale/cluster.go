@@ -32,10 +32,6 @@ const (
 	// operatorUser is the operator's service account as kustomize names it, so
 	// that the API server's fairness treats it as in a cluster.
 	operatorUser = "system:serviceaccount:" + namespace + ":eni-operator-controller-manager"
-
-	// minimumIPs is what one new ENI of an m5.large carries besides its own
-	// primary address.
-	minimumIPs = 9
 	// maximumIPs is the most that a policy may ask for: the instance type decides.
 	maximumIPs = 1024
 )
@@ -130,8 +126,8 @@ func readRole(file string, into client.Object) error {
 	return yaml.Unmarshal(content, into)
 }
 
-// createPolicy asks for one new ENI on every node.
-func (c *cluster) createPolicy(ctx context.Context) error {
+// createPolicy asks for one new ENI with so many addresses on every node.
+func (c *cluster) createPolicy(ctx context.Context, minimumIPs int32) error {
 	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "fleet"}}
 	policy.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: minimumIPs, MaximumIPs: maximumIPs}
 	return c.Create(ctx, policy)

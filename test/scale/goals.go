@@ -16,6 +16,7 @@ const (
 	restartGoal      = 15   // seconds
 	restartReadsGoal = 30
 	restCallsGoal    = 2 // a minute
+	burstRatioGoal   = 0.5
 )
 
 // memoryGoal is in MiB.

@@ -75,20 +75,18 @@ func parse(arguments []string) (settings, error) {
 	return s, err
 }
 
-// maxNodes is what a zone's subnet holds: 65,531 addresses, of which a node takes
-// eleven, in three zones.
-const maxNodes = 17_000
-
 func (s *settings) validate(rest []string) error {
 	if len(rest) > 0 {
 		return fmt.Errorf("unknown argument %q", rest[0])
 	}
-	if s.nodes < 1 || s.nodes > maxNodes {
-		return fmt.Errorf("--nodes: must be 1 to %d", maxNodes)
-	}
 	for _, name := range s.rows {
 		if !slices.Contains(rowNames(), name) {
 			return fmt.Errorf("--rows: there is no row %q, only %s", name, strings.Join(rowNames(), ", "))
+		}
+	}
+	for _, f := range fleets() {
+		if len(f.asked(s.rows)) > 0 && (s.nodes < 1 || s.nodes > f.mostNodes()) {
+			return fmt.Errorf("--nodes: must be 1 to %d", f.mostNodes())
 		}
 	}
 	return nil

@@ -19,15 +19,16 @@ import (
 
 // poolWatch notes when each pool first held its minimum.
 type poolWatch struct {
-	stop  context.CancelFunc
-	mu    sync.Mutex
-	ready map[string]time.Time
+	stop    context.CancelFunc
+	minimum int32
+	mu      sync.Mutex
+	ready   map[string]time.Time
 }
 
 // watchPools watches until it is stopped.
-func watchPools(ctx context.Context, c *cluster) *poolWatch {
+func watchPools(ctx context.Context, c *cluster, minimum int32) *poolWatch {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &poolWatch{stop: cancel, ready: map[string]time.Time{}}
+	w := &poolWatch{stop: cancel, minimum: minimum, ready: map[string]time.Time{}}
 	go func() {
 		for ctx.Err() == nil {
 			w.follow(ctx, c)
@@ -45,14 +46,14 @@ func (w *poolWatch) follow(ctx context.Context, c *cluster) {
 	}
 	defer events.Stop()
 	for event := range events.ResultChan() {
-		if pool, ok := event.Object.(*v1alpha1.ENIPool); ok && full(pool) {
+		if pool, ok := event.Object.(*v1alpha1.ENIPool); ok && w.full(pool) {
 			w.note(pool.Name, time.Now())
 		}
 	}
 }
 
-func full(pool *v1alpha1.ENIPool) bool {
-	return pool.Status.Shared != nil && pool.Status.Shared.Capacity >= minimumIPs &&
+func (w *poolWatch) full(pool *v1alpha1.ENIPool) bool {
+	return pool.Status.Shared != nil && pool.Status.Shared.Capacity >= w.minimum &&
 		meta.IsStatusConditionTrue(pool.Status.Conditions, v1alpha1.ConditionReady)
 }
 

@@ -119,6 +119,36 @@ func TestAGoalIsForTheRatioOfATime(t *testing.T) {
 		"join  200    slow    12     s     10     1.2    ratio ≤ 1.15  NO\n")
 }
 
+func TestAGoalMayBeTheLeast(t *testing.T) {
+	s := sheet{row: "burst", nodes: 200}
+	s.atLeast("rate", 0.5, "", 0.5)
+	s.atLeast("rate", 0.49, "", 0.5)
+	assert.Assert(t, *s.results[0].Met)
+	assert.Assert(t, !*s.results[1].Met)
+	var table strings.Builder
+	writeTable(&table, s.results)
+	assert.Assert(t, strings.Contains(table.String(), "≥ 0.5"), table.String())
+}
+
+const roundLines = `{"stage":"ResponseComplete","verb":"update","user":{"username":"op"},"objectRef":{"resource":"enipools","name":"a"}}
+{"stage":"ResponseComplete","verb":"patch","user":{"username":"op"},"objectRef":{"resource":"eniclaims","namespace":"n","name":"1"}}
+{"stage":"ResponseComplete","verb":"patch","user":{"username":"op"},"objectRef":{"resource":"eniclaims","namespace":"n","name":"2"}}
+{"stage":"ResponseComplete","verb":"update","user":{"username":"op"},"objectRef":{"resource":"enipools","name":"a"}}
+{"stage":"ResponseComplete","verb":"update","user":{"username":"op"},"objectRef":{"resource":"eniclaims","subresource":"status","namespace":"n","name":"1"}}
+{"stage":"ResponseComplete","verb":"patch","user":{"username":"op"},"objectRef":{"resource":"eniclaims","namespace":"n","name":"3"}}
+{"stage":"ResponseComplete","verb":"update","user":{"username":"op"},"objectRef":{"resource":"enipools","name":"a"}}
+`
+
+func TestAPoolWriteServesNewClaims(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	assert.NilError(t, os.WriteFile(path, []byte(roundLines), 0o600))
+	log := auditLog{path: path, user: "op"}
+	served, err := log.rounds(0, map[string]string{"n/1": "a", "n/2": "a", "n/3": "b"})
+	assert.NilError(t, err)
+	// Before the first there was no claim, and the third is of another node.
+	assert.Equal(t, served, rounds{writes: 3, idle: 2})
+}
+
 const auditLines = `{"stage":"ResponseComplete","verb":"update","user":{"username":"op"},"objectRef":{"resource":"enipools","subresource":"status"},"responseStatus":{"code":200}}
 {"stage":"ResponseComplete","verb":"update","user":{"username":"op"},"objectRef":{"resource":"enipools","subresource":"status"},"responseStatus":{"code":409}}
 {"stage":"ResponseComplete","verb":"create","user":{"username":"op"},"objectRef":{"resource":"enipools"},"responseStatus":{"code":201}}
@@ -208,7 +238,7 @@ func TestTheCommandLineIsChecked(t *testing.T) {
 	assert.Equal(t, s.nodes, 200)
 	assert.DeepEqual(t, s.rows, []string{"join", "rest"})
 	for argument, message := range map[string]string{
-		"--nodes=0": "--nodes", "--rows=jion": `no row "jion"`, "more": "unknown argument",
+		"--nodes=0": "--nodes", "--nodes=7000": "must be 1 to", "--rows=jion": `no row "jion"`, "more": "unknown argument",
 	} {
 		_, err := parse([]string{argument})
 		assert.ErrorContains(t, err, message)

@@ -26,8 +26,10 @@ type result struct {
 	// Floor is the least that the value could be, and Ratio the value by it.
 	Floor *float64 `json:"floor"`
 	Ratio *float64 `json:"ratio"`
-	// Goal is the most that the ratio may be or, without one, the value.
-	Goal *float64 `json:"goal"`
+	// Goal is the most that the ratio may be or, without one, the value; or the
+	// least, if Least is set.
+	Goal  *float64 `json:"goal"`
+	Least bool     `json:"least,omitempty"`
 	// Met is null without a goal.
 	Met *bool `json:"met"`
 }
@@ -49,6 +51,13 @@ func (s *sheet) goal(metric string, value float64, unit string, most float64) {
 	s.add(metric, value, unit)
 	r := &s.results[len(s.results)-1]
 	r.Goal, r.Met = &most, ptr.To(value <= most)
+}
+
+// atLeast reports a value that should not be below the goal.
+func (s *sheet) atLeast(metric string, value float64, unit string, least float64) {
+	s.add(metric, value, unit)
+	r := &s.results[len(s.results)-1]
+	r.Goal, r.Least, r.Met = &least, true, ptr.To(value >= least)
 }
 
 // timed reports a time beside its floor; the goal, if any, is for their ratio.

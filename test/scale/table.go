@@ -22,6 +22,8 @@ func writeTable(out io.Writer, results []result) {
 		switch {
 		case r.Goal != nil && r.Ratio != nil:
 			goal = "ratio ≤ " + number(r.Goal)
+		case r.Goal != nil && r.Least:
+			goal = "≥ " + number(r.Goal)
 		case r.Goal != nil:
 			goal = "≤ " + number(r.Goal)
 		}
