@@ -100,6 +100,10 @@ test-fault: controlplane ## Let EC2 calls of the operator go wrong, and look whe
 	go build -o $(BUILD)/bin/fault-run ./test/fault/cmd/fault-run
 	$(BUILD)/bin/fault-run $(if $(NODES),--nodes=$(NODES)) $(if $(SEED),--seed=$(SEED))
 
+.PHONY: test-claims
+test-claims: controlplane ## Wipe statuses and let two operators fight under many claims (CLAIMS=2000).
+	go test ./test/integration -run 'TestChurnGivesEverythingBack|TestApart/(statuses_are_wiped|two_operators_fight)' -timeout 60m -count=1 -v -args -claims=$(or $(CLAIMS),2000)
+
 ##@ A cluster on this machine
 
 .PHONY: controlplane

@@ -37,6 +37,9 @@ func TestApart(t *testing.T) {
 	t.Run("a lease counts anew after each failover", aLeaseCountsAnewAfterEachFailover)
 	t.Run("a stuck detach is forced", aStuckDetachIsForced)
 	t.Run("a node that stays away is given up", aNodeThatStaysAwayIsGivenUp)
+	t.Run("a burst while the operator is down costs what it must", aBurstCostsWhatItMust)
+	t.Run("statuses are wiped under bound claims", statusesAreWipedUnderBoundClaims)
+	t.Run("two operators fight", twoOperatorsFight)
 }
 
 func ec2IsDownAtTheStart(t *testing.T) {

@@ -9,6 +9,7 @@ package integration
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 	corev1 "k8s.io/api/core/v1"
@@ -129,6 +130,72 @@ func TestClaimForOneAddress(t *testing.T) {
 	assert.Equal(t, second.Status.Address, string(wanted))
 }
 
+func TestClaimForAnAddressThatRests(t *testing.T) {
+	t.Parallel()
+	s := shared.tell(t, "resting")
+	node, _ := s.machine("m5.large")
+	policy := s.policy(sharing(4, 9), func(spec *v1alpha1.ENIPolicySpec) {
+		spec.Shared.Cooldown = &metav1.Duration{Duration: time.Hour}
+	})
+	s.create(policy)
+	s.awaitReady(node)
+	holder := s.bind(node, v1alpha1.ModeShared, "holder")[0]
+	address := holder.Status.Address
+	s.remove(t.Context(), holder)
+	s.awaitGone(t.Context(), holder)
+
+	claim := s.claimOn(node, "too-soon", v1alpha1.ModeShared)
+	claim.Spec.Address = ptr.To(v1alpha1.Address(address))
+	s.create(claim)
+	s.awaitPending(claim, v1alpha1.ReasonAddressCooling)
+	s.says(messageOf(claim.Status.Conditions, v1alpha1.ConditionReady), address, "released a moment ago")
+	other := s.bind(node, v1alpha1.ModeShared, "any")[0]
+	assert.Assert(t, other.Status.Address != address)
+
+	s.update(policy, func() { policy.Spec.Shared.Cooldown = &metav1.Duration{Duration: 100 * time.Millisecond} })
+	s.awaitBound(claim)
+	assert.Equal(t, claim.Status.Address, address)
+}
+
+func TestMaximumBelowWhatIsAllocatedTakesNothingAway(t *testing.T) {
+	t.Parallel()
+	s := shared.tell(t, "lowered")
+	node, _ := s.machine("m5.large")
+	policy := s.policy(sharing(4, 9), exclusive(0, 2))
+	s.create(policy)
+	s.awaitReady(node)
+	held := append(s.bind(node, v1alpha1.ModeShared, "web-0", "web-1", "web-2", "web-3", "web-4"), s.bind(node, v1alpha1.ModeExclusive, "router")...)
+	before := make([]v1alpha1.ENIClaimStatus, len(held))
+	for i, claim := range held {
+		before[i] = claim.Status
+	}
+
+	s.update(policy, func() {
+		policy.Spec.Shared.MinimumIPs, policy.Spec.Shared.MaximumIPs = 1, 3
+		policy.Spec.Shared.IdleReleaseAfter = &metav1.Duration{Duration: 100 * time.Millisecond}
+	})
+	late := s.claimOn(node, "late", v1alpha1.ModeShared)
+	s.create(late)
+	s.awaitPending(late, v1alpha1.ReasonPoolAtMaximum)
+	s.says(messageOf(late.Status.Conditions, v1alpha1.ConditionReady), "Policy lowered allows no more on this node")
+	s.awaitPool(node, "has only what is held", func(pool *v1alpha1.ENIPool) error {
+		return differ("shared", *pool.Status.Shared, v1alpha1.SharedStatus{Capacity: 5, Allocated: 5, Desired: 3})
+	})
+	for i, claim := range held {
+		s.awaitBound(claim)
+		assert.DeepEqual(t, claim.Status, before[i])
+	}
+
+	t.Log("Who waits is served once the maximum has room")
+	for _, claim := range held[:3] {
+		s.remove(t.Context(), claim)
+	}
+	s.awaitBound(late)
+	s.awaitPool(node, "is within its maximum", func(pool *v1alpha1.ENIPool) error {
+		return differ("within", pool.Status.Shared.Capacity <= 3, true)
+	})
+}
+
 func TestClaimNamespaceSelector(t *testing.T) {
 	t.Parallel()
 	s := shared.tell(t, "namespaces")
@@ -163,10 +230,17 @@ func TestClaimForWhatIsNotOffered(t *testing.T) {
 	s.awaitPending(unknown, v1alpha1.ReasonNoPool)
 	s.says(messageOf(unknown.Status.Conditions, v1alpha1.ConditionReady), "nowhere.ec2.internal has no pool", "selected by an ENIPolicy")
 
+	early := s.claimOn(node, "early", v1alpha1.ModeShared)
+	s.create(early)
+	s.awaitPending(early, v1alpha1.ReasonNoPool)
+	s.says(messageOf(early.Status.Conditions, v1alpha1.ConditionReady), node+" has no pool", "selected by an ENIPolicy")
+
 	s.create(s.policy(sharing(2, 4)))
+	s.awaitBound(early)
 	claim := s.claimOn(node, "router", v1alpha1.ModeExclusive)
 	s.create(claim)
 	s.awaitPending(claim, v1alpha1.ReasonModeNotOffered)
+	s.says(messageOf(claim.Status.Conditions, v1alpha1.ConditionReady), "Policy not-offered offers no mode Exclusive")
 
 	policy := s.policy()
 	s.update(policy, func() { policy.Spec.Exclusive = &v1alpha1.ExclusiveBounds{Maximum: 1} })

@@ -90,3 +90,10 @@ func (r *referee) report() []string {
 	defer r.mu.Unlock()
 	return append([]string(nil), r.fouls...)
 }
+
+// states is how many states of claims were seen.
+func (r *referee) states() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen
+}
