@@ -33,7 +33,7 @@ const (
 	// crowdPerNode takes two ENIs of crowdType, with fourteen addresses each.
 	crowdType    = "m5.xlarge"
 	crowdPerNode = 20
-	crowdWriters = 16
+	crowdWriters = 64
 )
 
 // crowd is a fleet with many claims on it.
@@ -67,10 +67,15 @@ func (w *world) crowd(t *testing.T, name string) *crowd {
 	return c
 }
 
-// eventually has patience with many claims.
+// eventually has patience with many claims, and none with a foul.
 func (c *crowd) eventually(what string, check func() error) {
 	c.t.Helper()
-	eventuallyWithin(c.t, patience+time.Duration(len(c.claims))*200*time.Millisecond, what, check)
+	eventuallyWithin(c.t, patience+time.Duration(len(c.claims))*200*time.Millisecond, what, func() error {
+		if fouls := c.referee.report(); len(fouls) > 0 {
+			c.t.Fatalf("%d fouls: %s", len(fouls), strings.Join(fouls, "\n"))
+		}
+		return check()
+	})
 }
 
 // settled waits until so many claims are there and bound, every pool has what it
