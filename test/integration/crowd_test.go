@@ -11,6 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"gotest.tools/v3/assert"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/test/emulator"
@@ -164,6 +166,8 @@ func (c *crowd) allBound(count int) error {
 	for i := range claims {
 		if claim := &claims[i]; claim.Status.Phase != v1alpha1.ClaimBound || !claim.DeletionTimestamp.IsZero() {
 			return fmt.Errorf("claim %s is not bound, or being deleted: %+v", claim.Name, claim.Status)
+		} else if err := conditionIs(claim.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonBound); err != nil {
+			return fmt.Errorf("claim %s: %w", claim.Name, err)
 		}
 	}
 	return differ("claims", len(claims), count)
@@ -201,12 +205,19 @@ func (c *crowd) thirds(round int) (third, others []*v1alpha1.ENIClaim) {
 	return third, others
 }
 
-// statuses are what claims say now.
-func (c *crowd) statuses(of []*v1alpha1.ENIClaim) map[string]v1alpha1.ENIClaimStatus {
-	found := map[string]v1alpha1.ENIClaimStatus{}
+// holding is what a claim holds, and since when.
+type holding struct {
+	claim        types.UID
+	address, eni string
+	since        time.Time
+}
+
+// holdings are what claims hold now, by name.
+func (c *crowd) holdings(of []*v1alpha1.ENIClaim) map[string]holding {
+	found := map[string]holding{}
 	for _, claim := range c.scenario.claims(c.t.Context()) {
 		if slices.ContainsFunc(of, func(other *v1alpha1.ENIClaim) bool { return other.Name == claim.Name }) {
-			found[claim.Name] = claim.Status
+			found[claim.Name] = holding{claim.UID, claim.Status.Address, claim.Status.NetworkInterfaceID, claim.Status.BoundAt.Time}
 		}
 	}
 	return found
@@ -259,7 +270,7 @@ func statusesAreWipedUnderBoundClaims(t *testing.T) {
 	c.bindAll()
 	for round := range 3 {
 		changed, kept := c.thirds(round)
-		before := c.statuses(kept)
+		before := c.holdings(kept)
 		var wiped error
 		var wiping sync.WaitGroup
 		wiping.Go(func() { wiped = c.wipe(t.Context()) })
@@ -267,7 +278,7 @@ func statusesAreWipedUnderBoundClaims(t *testing.T) {
 		wiping.Wait()
 		assert.NilError(t, wiped)
 		c.settled(len(c.claims))
-		assert.DeepEqual(t, c.statuses(kept), before)
+		assert.Assert(t, maps.Equal(c.holdings(kept), before), "%v instead of %v", c.holdings(kept), before)
 	}
 	c.finish("statuses wiped")
 }
@@ -281,10 +292,10 @@ func twoOperatorsFight(t *testing.T) {
 	c.bindAll()
 	for round := range 3 {
 		changed, kept := c.thirds(round)
-		before := c.statuses(kept)
+		before := c.holdings(kept)
 		c.each(changed, c.again)
 		c.settled(len(c.claims))
-		assert.DeepEqual(t, c.statuses(kept), before)
+		assert.Assert(t, maps.Equal(c.holdings(kept), before), "%v instead of %v", c.holdings(kept), before)
 	}
 	for _, o := range []*operator{one, other} {
 		assert.Assert(t, strings.Contains(o.log(), "Claim is Bound"), "an operator had nothing to do")
