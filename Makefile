@@ -83,7 +83,7 @@ test-long: ## Play random histories of a pool against what must always hold, and
 	go test -timeout 60m -count 1 -v -run '^TestHistories$$' ./controllers/pool -rapid.checks=$(HISTORIES) -rapid.steps=60
 
 .PHONY: bench
-bench: controlplane build ## Measure the operator against EC2's limits (NODES=50 ROWS=join,restart,rest,burst).
+bench: controlplane build ## Measure the operator against EC2's limits (NODES=50; ROWS=join,rest,..., or all).
 	@# Built, because go run does not pass on the signals that end it.
 	go build -o $(BUILD)/bin/scale ./test/scale
 	$(BUILD)/bin/scale $(if $(NODES),--nodes=$(NODES)) $(if $(ROWS),--rows=$(ROWS))

@@ -26,6 +26,8 @@ type bench struct {
 	audit    *auditLog
 	pools    *poolWatch
 	operator *operator
+	// standbys is how many were started.
+	standbys int
 	// joined: the fleet's Nodes exist and their pools are full.
 	joined bool
 }
@@ -55,7 +57,7 @@ func start(ctx context.Context, s settings, f fleet) (*bench, error) {
 	}
 	b.audit = &auditLog{path: auditFile, user: operatorUser, counts: writes{}}
 	b.pools = watchPools(ctx, b.cluster, f.minimumIPs)
-	return b, b.cluster.createPolicy(ctx, f.minimumIPs)
+	return b, b.cluster.createPolicy(ctx, f)
 }
 
 func onOff(on bool) string {
@@ -110,7 +112,7 @@ func (b *bench) stop(succeeded bool) {
 // given, and returns when it leads and knows EC2.
 func (b *bench) startOperator(ctx context.Context, flags ...string) error {
 	var err error
-	b.operator, err = launchOperator(b, flags)
+	b.operator, err = launchOperator(b, "operator.log", flags)
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,13 @@ import (
 // calls counts EC2 calls by action.
 type calls map[string]emulator.ActionCount
 
-// calls are those since the start.
-func (c *cloud) calls() calls { return c.emulator.Counts() }
+// calls are the operator's since the start: without those that only we make.
+func (c *cloud) calls() calls {
+	made := calls(c.emulator.Counts())
+	delete(made, "RunInstances")
+	delete(made, "TerminateInstances")
+	return made
+}
 
 // since is what came after an earlier count.
 func (c calls) since(before calls) calls {
@@ -50,6 +55,11 @@ func (c calls) throttled() int {
 		throttled += count.Throttled
 	}
 	return throttled
+}
+
+// throttledShare is in percent.
+func (c calls) throttledShare() float64 {
+	return 100 * float64(c.throttled()) / float64(max(c.total(), 1))
 }
 
 func (c calls) sum(counts func(action string) bool) int {

@@ -126,11 +126,25 @@ func readRole(file string, into client.Object) error {
 	return yaml.Unmarshal(content, into)
 }
 
-// createPolicy asks for one new ENI with so many addresses on every node.
-func (c *cluster) createPolicy(ctx context.Context, minimumIPs int32) error {
-	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "fleet"}}
-	policy.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: minimumIPs, MaximumIPs: maximumIPs}
+// policyName is the name of the one policy.
+const policyName = "fleet"
+
+// createPolicy asks for what one new ENI carries on every node.
+func (c *cluster) createPolicy(ctx context.Context, f fleet) error {
+	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: policyName}}
+	policy.Spec.MinDeviceIndex = &f.minDeviceIndex
+	policy.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: f.minimumIPs, MaximumIPs: maximumIPs}
 	return c.Create(ctx, policy)
+}
+
+func (c *cluster) deletePolicy(ctx context.Context) error {
+	return c.Delete(ctx, &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: policyName}})
+}
+
+// leave takes an instance's Node away, as the cloud controller does for one that is
+// terminated.
+func (c *cluster) leave(ctx context.Context, instance ec2types.Instance) error {
+	return c.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName(instance)}})
 }
 
 // join registers an instance as its kubelet and the cloud controller would.

@@ -11,8 +11,8 @@ SPDX-License-Identifier: Apache-2.0
 // binary as a process of its own, with its shipped settings and the rights of its
 // own roles, and the emulator with EC2's buckets and fixed latencies. The fleet
 // is launched while throttling is off; then the buckets are filled, and each row
-// of measurements begins: join.go, restart.go, rest.go and
-// burst.go, which has a fleet of its own.
+// of measurements begins. rows.go lists them with the fleet that each is measured
+// on; each has a file of its name.
 //
 // A row reads three sources, all from outside the operator: the emulator's log of
 // calls, the API server's audit log, and /proc. result.go holds what a row

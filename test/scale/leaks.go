@@ -21,17 +21,9 @@ import (
 // findLeaks fails unless each ENI in EC2 with our tags has its resource, and each
 // resource its ENI.
 func (b *bench) findLeaks(ctx context.Context) error {
-	owned, err := b.cloud.owned(ctx, b.cluster.uid)
+	owned, named, err := b.bothSides(ctx)
 	if err != nil {
 		return err
-	}
-	list := &v1alpha1.ElasticNetworkInterfaceList{}
-	if err := b.cluster.List(ctx, list); err != nil {
-		return err
-	}
-	var named []string
-	for i := range list.Items {
-		named = append(named, list.Items[i].Status.NetworkInterfaceID)
 	}
 	say("Leak check: %d ENIs in EC2 carry our tags, and there are %d resources", len(owned), len(named))
 	if leaked := missingFrom(named, owned); len(leaked) > 0 {
@@ -40,6 +32,34 @@ func (b *bench) findLeaks(ctx context.Context) error {
 	if lost := missingFrom(owned, named); len(lost) > 0 {
 		return fmt.Errorf("lost: %d resources name an ENI that EC2 does not have, such as %q", len(lost), lost[0])
 	}
+	return nil
+}
+
+// bothSides are the ids of the ENIs with our tags, and those that resources name:
+// primary ENIs, which are not ours, apart.
+func (b *bench) bothSides(ctx context.Context) (owned, named []string, err error) {
+	if owned, err = b.cloud.owned(ctx, b.cluster.uid); err != nil {
+		return nil, nil, err
+	}
+	list := &v1alpha1.ElasticNetworkInterfaceList{}
+	if err := b.cluster.List(ctx, list); err != nil {
+		return nil, nil, err
+	}
+	for i := range list.Items {
+		if !list.Items[i].Primary() {
+			named = append(named, list.Items[i].Status.NetworkInterfaceID)
+		}
+	}
+	return owned, named, nil
+}
+
+// addLeaks reports how many ENIs no resource stands for.
+func (b *bench) addLeaks(ctx context.Context, s *sheet, metric string) error {
+	owned, named, err := b.bothSides(ctx)
+	if err != nil {
+		return err
+	}
+	s.goal(metric, float64(len(missingFrom(named, owned))), "ENIs", 0)
 	return nil
 }
 

@@ -37,12 +37,12 @@ type operator struct {
 
 // launchOperator starts the binary as it is shipped: further flags are what a row
 // needs to change.
-func launchOperator(b *bench, flags []string) (*operator, error) {
+func launchOperator(b *bench, logName string, flags []string) (*operator, error) {
 	health, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	o := &operator{health: health, logFile: filepath.Join(b.folder, "operator.log"), elect: b.settings.leaderElect}
+	o := &operator{health: health, logFile: filepath.Join(b.folder, logName), elect: b.settings.leaderElect}
 	o.process = &controlplane.Process{
 		Path: b.settings.operator,
 		Args: append([]string{
@@ -90,10 +90,17 @@ const actTimeout = 2 * time.Minute
 
 // awaitActing returns when the operator is ready and holds the leader lease.
 func (o *operator) awaitActing(ctx context.Context, c *cluster) error {
+	return o.await(ctx, func(ctx context.Context) error { return errors.Join(o.ready(ctx), o.leads(ctx, c)) })
+}
+
+// awaitReady returns when the operator is ready to take the lead.
+func (o *operator) awaitReady(ctx context.Context) error { return o.await(ctx, o.ready) }
+
+func (o *operator) await(ctx context.Context, lacks func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, actTimeout)
 	defer cancel()
 	for {
-		missing := errors.Join(o.ready(ctx), o.leads(ctx, c))
+		missing := lacks(ctx)
 		if missing == nil {
 			return nil
 		}

@@ -65,6 +65,13 @@ func (w *poolWatch) note(name string, now time.Time) {
 	}
 }
 
+// forget has all pools begin anew.
+func (w *poolWatch) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.ready)
+}
+
 // readyAt returns when each of the nodes' pools was ready, for those that are.
 func (w *poolWatch) readyAt(nodes []string) map[string]time.Time {
 	w.mu.Lock()

@@ -32,6 +32,38 @@ func TestTheJoinFloorIsWhatTheBucketsLackPlusOneENI(t *testing.T) {
 	}
 }
 
+func TestTheShrinkFloorIsWhatTheBucketOfDetachmentsLacks(t *testing.T) {
+	for nodes, floor := range map[int]time.Duration{
+		50:   400 * time.Millisecond,
+		200:  30*time.Second + 400*time.Millisecond,
+		1000: 190*time.Second + 400*time.Millisecond,
+	} {
+		assert.Equal(t, shrinkFloor(nodes), floor, "%d nodes", nodes)
+	}
+}
+
+func TestAFifthOfTheFleetIsReplacedEachMinuteButNoMoreThanEC2Attaches(t *testing.T) {
+	for _, test := range []struct {
+		nodes, count int
+		every        time.Duration
+	}{
+		{1, 1, time.Minute},
+		{50, 20, 6 * time.Second},
+		{200, 80, 1500 * time.Millisecond},
+		{5000, 480, 250 * time.Millisecond},
+	} {
+		count, every := churnOf(test.nodes)
+		assert.Equal(t, count, test.count, "%d nodes", test.nodes)
+		assert.Equal(t, every, test.every, "%d nodes", test.nodes)
+	}
+}
+
+func TestTheFailoverBoundFollowsTheDefaults(t *testing.T) {
+	bound, err := failoverBound()
+	assert.NilError(t, err)
+	assert.Equal(t, bound, 15*time.Second+4400*time.Millisecond+time.Second)
+}
+
 func TestPercentilesAreMeasuredValues(t *testing.T) {
 	var hundred []time.Duration
 	for i := range 100 {

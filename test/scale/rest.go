@@ -70,7 +70,7 @@ const auditAction = "DescribeNetworkInterfaces"
 
 func reportRest(s *sheet, calm, busy span, audits int, scale float64) {
 	s.goal(fmt.Sprintf("EC2 calls a minute (audits %.0f times as often, scaled back)", 1/scale),
-		scaled(calm.rate(calm.calls.total()), busy.rate(busy.calls.total()), scale), "calls", restCallsGoal)
+		scaled(calm.rate(calm.calls.total()), busy.rate(busy.calls.total()), scale), "calls", goalsFor(s.nodes).restCalls)
 	s.add("EC2 calls a minute between audits", calm.rate(calm.calls.total()), "calls")
 	s.add(fmt.Sprintf("EC2 calls in %s with an audit every %s", restWindow, restInterval), float64(busy.calls.total()), "calls")
 	s.add("audits among them", float64(audits), "audits")

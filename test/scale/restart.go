@@ -52,7 +52,7 @@ func (b *bench) restartIdle(ctx context.Context, s *sheet) error {
 	s.add("exec to leading and ready", seconds(acting.Sub(b.operator.began)), "s")
 	made, wrote := after.calls.since(calls), after.writes.since(writes)
 	s.goal("EC2 writes", float64(made.writes()), "calls", 0)
-	s.goal("EC2 reads", float64(made.reads()), "calls", restartReadsGoal)
+	s.goal("EC2 reads", float64(made.reads()), "calls", goalsFor(s.nodes).restartReads)
 	for _, action := range sortedKeys(made) {
 		s.add(action, float64(made[action].Calls), "calls")
 	}
@@ -63,15 +63,11 @@ func (b *bench) restartIdle(ctx context.Context, s *sheet) error {
 	return nil
 }
 
-// errNoSpare is when a row needs more late Nodes than the fleet has spares.
-var errNoSpare = errors.New("there is no spare instance left")
-
 func (b *bench) restartWithNode(ctx context.Context, s *sheet) error {
-	if len(b.cloud.spare) == 0 {
-		return errNoSpare
+	late, err := b.cloud.takeSpare()
+	if err != nil {
+		return err
 	}
-	late := b.cloud.spare[0]
-	b.cloud.spare = b.cloud.spare[1:]
 	if err := b.stopOperator(); err != nil {
 		return err
 	}
@@ -93,7 +89,7 @@ func (b *bench) restartWithNode(ctx context.Context, s *sheet) error {
 	if !ok {
 		return errors.New("a pool holds its minimum, and the emulator's log shows no write")
 	}
-	s.goal("exec to first EC2 write for a late Node", seconds(acted.Sub(began)), "s", restartGoal)
+	s.goal("exec to first EC2 write for a late Node", seconds(acted.Sub(began)), "s", goalsFor(s.nodes).restart)
 	s.add("exec to its pool's minimum", seconds(ready[nodeName(late)].Sub(began)), "s")
 	return b.awaitQuiet(ctx)
 }

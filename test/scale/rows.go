@@ -26,18 +26,27 @@ type fleet struct {
 	kind types.InstanceType
 	// minimumIPs is what one new ENI carries besides its own primary address.
 	minimumIPs int32
-	rows       []row
+	// minDeviceIndex of the policy: 0 lets pools use the primary ENIs.
+	minDeviceIndex int32
+	rows           []row
 }
 
 // fleets are those of one run. Of each, the first row finds none of it there.
 func fleets() []fleet {
 	return []fleet{
-		{types.InstanceTypeM5Large, 9, []row{
+		{types.InstanceTypeM5Large, 9, 1, []row{
 			{"join", (*bench).join},
+			{"trickle", (*bench).trickle},
 			{"restart", (*bench).restart},
+			{"failover", (*bench).failover},
 			{"rest", (*bench).rest},
+			{"churn", (*bench).churn},
+			{"shrink", (*bench).shrink}, // and nothing is left
 		}},
-		{types.InstanceTypeM54xlarge, 29, []row{
+		{types.InstanceTypeM5Large, 9, 0, []row{
+			{"join-primary", (*bench).joinPrimary},
+		}},
+		{types.InstanceTypeM54xlarge, 29, 1, []row{
 			{"burst", (*bench).burst},
 		}},
 	}
