@@ -7,6 +7,8 @@ SHELL := /usr/bin/env bash
 
 # What build-installer and deploy write into the manifests.
 VERSION ?= 0.1.0
+# The version that the bundle upgrades; none before the second release.
+REPLACES ?=
 IMG ?= ghcr.io/eni-operator/eni-operator:v$(VERSION)
 CLUSTER_NAME ?=
 
@@ -48,6 +50,17 @@ generate: $(CONTROLLER_GEN) ## Regenerate deepcopy code, CRDs and RBAC from the 
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(CONTROLLER_GEN) crd rbac:roleName=manager-role webhook paths=./... output:crd:artifacts:config=config/crd/bases
 
+# What the bundle is, written once: verify makes it again elsewhere.
+BUNDLE_FLAGS = --version $(VERSION) --image $(IMG) $(if $(REPLACES),--replaces $(REPLACES))
+
+.PHONY: bundle
+bundle: generate $(KUSTOMIZE) ## Regenerate the OLM bundle from config/ (VERSION=, REPLACES=, IMG=).
+	$(KUSTOMIZE) build config/manifests | go run ./hack/bundle $(BUNDLE_FLAGS)
+
+.PHONY: release-crds
+release-crds: ## Keep the CRDs of a release, so that later ones are compared with them.
+	cp config/crd/bases/*.yaml test/bundle/released/
+
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## Format the Go sources and sort their imports.
 	$(GOLANGCI_LINT) fmt ./...
@@ -59,6 +72,7 @@ vet: ## Run go vet.
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linters.
 	$(GOLANGCI_LINT) run ./...
+	cd test/bundle && $(GOLANGCI_LINT) run ./...
 
 .PHONY: verify
 verify: vet lint $(CONTROLLER_GEN) $(KUSTOMIZE) ## Fail on anything that fmt, vet, lint, generate or go mod tidy would change.
@@ -71,9 +85,13 @@ test-unit: ## Run the tests that need no control plane.
 	go test -race -timeout 5m $(UNIT_TESTS)
 
 .PHONY: test
-test: controlplane build test-unit ## Run all tests.
+test: controlplane build test-unit test-bundle ## Run all tests.
 	@# One package at a time: each has a control plane of its own, and two on two cores miss deadlines.
 	go test -race -timeout 20m -p 1 $(CLUSTER_TESTS)
+
+.PHONY: test-bundle
+test-bundle: controlplane $(KUSTOMIZE) ## Hold the OLM bundle to what OLM and catalogs expect.
+	cd test/bundle && go test -timeout 10m ./...
 
 # How many histories of a pool make test-long plays; make test plays 300.
 HISTORIES ?= 10000

@@ -27,12 +27,12 @@ generated_files() {
     if [[ -e "$file" ]]; then printf '%s\0' "$file"; fi # not those deleted in the work tree
   done < <(git ls-files -z --cached --others --exclude-standard) | tar --null -T - -cf - | tar -C "$copy" -xf -
   # Whatever is not made anew has lost its source.
-  rm -f "$copy"/config/crd/bases/* "$copy"/config/rbac/role.yaml "$copy"/api/*/zz_generated.*
-  if ! make --no-print-directory -C "$copy" TOOLS="$root/build/tools" generate >"$copy/generate.log" 2>&1; then
+  rm -rf "$copy"/config/crd/bases/* "$copy"/config/rbac/role.yaml "$copy"/api/*/zz_generated.* "$copy"/bundle "$copy"/bundle.Dockerfile
+  if ! make --no-print-directory -C "$copy" TOOLS="$root/build/tools" bundle >"$copy/generate.log" 2>&1; then
     cat "$copy/generate.log"
     return 1
   fi
-  diff -ru api "$copy/api" && diff -ru config "$copy/config"
+  diff -ru api "$copy/api" && diff -ru config "$copy/config" && diff -ru bundle "$copy/bundle" && diff -u bundle.Dockerfile "$copy/bundle.Dockerfile"
 }
 
 tidy_modules() {
@@ -45,12 +45,12 @@ tidy_modules() {
 
 manifests() {
   local dir
-  for dir in default network-policy prometheus samples uninstall; do
+  for dir in default manifests network-policy prometheus samples uninstall; do
     build/tools/kustomize build "config/$dir" >/dev/null || return 1
   done
 }
 
-check "generated code and manifests" "run make generate" generated_files
+check "generated code, manifests and bundle" "run make bundle" generated_files
 check "Go modules" "run go mod tidy in the module's folder" tidy_modules
 check "kustomize builds" "see config/" manifests
 

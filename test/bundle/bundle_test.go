@@ -1,0 +1,134 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package bundle proves the folder bundle/ to be what OLM and catalogs expect.
+package bundle
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/operator-framework/api/pkg/manifests"
+	"github.com/operator-framework/api/pkg/operators/v1alpha1"
+	"github.com/operator-framework/api/pkg/validation"
+	"gotest.tools/v3/assert"
+	"sigs.k8s.io/yaml"
+
+	"github.com/eni-operator/eni-operator/test/controlplane"
+)
+
+// repository is the path of a file in the repository.
+func repository(t *testing.T, path ...string) string {
+	t.Helper()
+	root, err := controlplane.RepositoryRoot()
+	assert.NilError(t, err)
+	return filepath.Join(append([]string{root}, path...)...)
+}
+
+// validate returns what the validators of OLM have to say, warnings too.
+func validate(t *testing.T, folder string) []string {
+	t.Helper()
+	bundle, err := manifests.GetBundleFromDir(folder)
+	assert.NilError(t, err)
+	var found []string
+	results := validation.DefaultBundleValidators.WithValidators(
+		validation.OperatorHubV2Validator, validation.StandardCapabilitiesValidator, validation.StandardCategoriesValidator,
+		validation.GoodPracticesValidator, validation.ObjectValidator, validation.AlphaDeprecatedAPIsValidator,
+	).Validate(bundle.ObjectsToValidate()...)
+	assert.Assert(t, len(results) > 0)
+	for _, result := range results {
+		for _, err := range result.Errors {
+			found = append(found, err.Error())
+		}
+		for _, warning := range result.Warnings {
+			found = append(found, warning.Error())
+		}
+	}
+	return found
+}
+
+func TestValidatorsHaveNothingToSay(t *testing.T) {
+	assert.DeepEqual(t, validate(t, repository(t, "bundle")), []string(nil))
+}
+
+func TestValidatorsFindWhatIsWrong(t *testing.T) {
+	for name, spoil := range map[string]func(csv string) string{
+		"provided API should have an example": func(csv string) string { return strings.Replace(csv, `"kind": "ENIPool"`, `"kind": "ENIPolicy"`, 1) },
+		"install modes not found":             func(csv string) string { return strings.Replace(csv, "installModes:", "noInstallModes:", 1) },
+		"has an empty description": func(csv string) string {
+			return strings.Replace(csv, "description: The ENIs and addresses", "notes: The ENIs", 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			assert.NilError(t, os.CopyFS(folder, os.DirFS(repository(t, "bundle"))))
+			path := filepath.Join(folder, "manifests", "eni-operator.clusterserviceversion.yaml")
+			before, err := os.ReadFile(path)
+			assert.NilError(t, err)
+			after := spoil(string(before))
+			assert.Assert(t, after != string(before))
+			assert.NilError(t, os.WriteFile(path, []byte(after), 0o600))
+			assert.Assert(t, strings.Contains(strings.Join(validate(t, folder), "\n"), name))
+		})
+	}
+}
+
+// readCSV refuses fields that OLM does not know.
+func readCSV(t *testing.T) *v1alpha1.ClusterServiceVersion {
+	t.Helper()
+	content, err := os.ReadFile(repository(t, "bundle", "manifests", "eni-operator.clusterserviceversion.yaml"))
+	assert.NilError(t, err)
+	csv := &v1alpha1.ClusterServiceVersion{}
+	assert.NilError(t, yaml.UnmarshalStrict(content, csv))
+	return csv
+}
+
+func TestEveryPromiseToCatalogsIsKept(t *testing.T) {
+	csv := readCSV(t)
+	for _, key := range []string{
+		"alm-examples", "capabilities", "categories", "containerImage", "createdAt", "description", "olm.skipRange", "repository", "support",
+		"operatorframework.io/suggested-namespace", "features.operators.openshift.io/token-auth-aws",
+	} {
+		assert.Assert(t, csv.Annotations[key] != "", key)
+	}
+	for _, arch := range []string{"amd64", "arm64"} {
+		assert.Equal(t, csv.Labels["operatorframework.io/arch."+arch], "supported")
+	}
+	assert.Equal(t, csv.Name, "eni-operator.v"+csv.Spec.Version.String())
+	assert.Equal(t, csv.Spec.MinKubeVersion, "1.31.0")
+	for _, mode := range csv.Spec.InstallModes {
+		assert.Equal(t, mode.Supported, mode.Type == v1alpha1.InstallModeTypeAllNamespaces, mode.Type)
+	}
+	containers := csv.Spec.InstallStrategy.StrategySpec.DeploymentSpecs[0].Spec.Template.Spec.Containers
+	assert.Equal(t, containers[0].Image, csv.Annotations["containerImage"])
+}
+
+// notInBundles are kinds that OLM refuses or makes itself.
+var notInBundles = []string{
+	"Namespace", "Deployment", "ServiceAccount", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "ValidatingAdmissionPolicy",
+	"ValidatingAdmissionPolicyBinding", "Certificate", "Issuer",
+}
+
+func TestNothingIsInTheBundleThatOLMDoesNotTake(t *testing.T) {
+	files, err := os.ReadDir(repository(t, "bundle", "manifests"))
+	assert.NilError(t, err)
+	for _, file := range files {
+		assert.Assert(t, !file.IsDir(), "the folder must be flat")
+		content, err := os.ReadFile(repository(t, "bundle", "manifests", file.Name()))
+		assert.NilError(t, err)
+		var object struct {
+			Kind     string
+			Metadata struct{ Namespace string }
+		}
+		assert.NilError(t, yaml.Unmarshal(content, &object))
+		for _, kind := range notInBundles {
+			assert.Assert(t, object.Kind != kind, file.Name())
+		}
+		assert.Equal(t, object.Metadata.Namespace, "", "%s: OLM chooses the namespace", file.Name())
+	}
+}
