@@ -44,7 +44,11 @@ func run(ctx context.Context, o options.Options) error {
 	if err != nil {
 		return err
 	}
-	client, err := ec2.NewClient(ctx, ec2.DefaultLimits())
+	limits, err := ec2.DefaultLimits().With(o.EC2Limits)
+	if err != nil {
+		return fmt.Errorf("--ec2-limits: %w", err)
+	}
+	client, err := ec2.NewClient(ctx, limits)
 	if err != nil {
 		return err
 	}

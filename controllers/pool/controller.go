@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/store"
 )
@@ -41,6 +42,8 @@ type Options struct {
 	Cooldown time.Duration
 	// IdleReleaseAfter is for pools whose policy has no shared mode.
 	IdleReleaseAfter time.Duration
+	// Forecast tells which of EC2's queues is the shorter one.
+	Forecast *ec2.Forecast
 	// Concurrency is how many pools are worked on at once.
 	Concurrency int
 	// Controller holds what all controllers have in common, such as the backoff.
@@ -54,6 +57,7 @@ type Reconciler struct {
 	inventory *inventory.Inventory
 	recorder  events.EventRecorder
 	clock     clock.PassiveClock
+	forecast  forecast
 	options   Options
 }
 
@@ -101,7 +105,7 @@ func (r *Reconciler) withPool(ctx context.Context, pool *v1alpha1.ENIPool) (ctrl
 	if err := r.prepareClaims(ctx, o); err != nil {
 		return ctrl.Result{}, err
 	}
-	decided := plan(o)
+	decided := r.decide(o)
 	if err := r.storeDecision(ctx, pool, decided); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -116,6 +120,14 @@ func (r *Reconciler) withPool(ctx context.Context, pool *v1alpha1.ENIPool) (ctrl
 		return ctrl.Result{}, store.RemoveFinalizer(ctx, r.client, pool)
 	}
 	return ctrl.Result{RequeueAfter: decided.recheck}, observeErr
+}
+
+// decide plans with what EC2's queues are like, and tells them what comes.
+func (r *Reconciler) decide(o observation) decision {
+	o.primary.slower = o.primary.usable && primarySlower(r.forecast)
+	decided := plan(o)
+	decided.expect(r.forecast)
+	return decided
 }
 
 // storeDecision is the compare-and-swap: it fails if anybody wrote the pool since

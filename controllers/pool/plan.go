@@ -37,6 +37,8 @@ type primary struct {
 	usable bool
 	// room is the number of slots for addresses or prefixes that others leave.
 	room int32
+	// slower: EC2 gives a new ENI sooner than addresses on this one.
+	slower bool
 }
 
 // network is where new ENIs of the pool go.

@@ -203,13 +203,21 @@ func (g *growth) shared(target int32) bool {
 			g.s.sharedSupply += added * unit
 		}
 	}
+	if g.o.primary.slower {
+		g.addENIs(target)
+	}
 	g.usePrimary(target)
+	g.addENIs(target)
+	return g.missing(target) == 0
+}
+
+// addENIs makes ENIs while there are slots for them.
+func (g *growth) addENIs(target int32) {
 	for g.missing(target) > 0 && g.slots > 0 && g.o.limits.addressSlots > 0 {
 		count := min(g.o.limits.addressSlots, g.missing(target))
 		g.create(v1alpha1.ModeShared, count)
-		g.s.sharedSupply += count * unit
+		g.s.sharedSupply += count * g.o.unit()
 	}
-	return g.missing(target) == 0
 }
 
 // usePrimary takes the primary ENI's free slots, which needs no new ENI.

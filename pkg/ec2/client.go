@@ -56,6 +56,8 @@ func (c *sdkClient) Backlog(action string) (waiting, underway int) {
 	return q.length(), int(q.underway.Load())
 }
 
+func (c *sdkClient) Limit(action string) Limit { return c.limiter.queue(action).full }
+
 func (c *sdkClient) CreateNetworkInterface(ctx context.Context, input CreateInput) (NetworkInterface, error) {
 	call := &ec2.CreateNetworkInterfaceInput{
 		SubnetId:    aws.String(input.SubnetID),

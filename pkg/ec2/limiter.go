@@ -9,6 +9,12 @@ package ec2
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,6 +62,55 @@ func DefaultLimits() Limits {
 	}
 }
 
+// With returns the limits with others for some actions, which are named in a list
+// as ACTION=BUCKET:PER-SECOND,... It fails on an action that the operator does not
+// call.
+func (l Limits) With(list string) (Limits, error) {
+	merged := Limits{Default: l.Default, ByAction: maps.Clone(l.ByAction)}
+	for entry := range strings.SplitSeq(list, ",") {
+		if strings.TrimSpace(entry) == "" {
+			continue
+		}
+		action, text, _ := strings.Cut(strings.TrimSpace(entry), "=")
+		if _, listed := l.ByAction[action]; !listed && !slices.Contains(unlistedActions, action) {
+			return l, fmt.Errorf("%q is no EC2 action of the operator's: there are %s", action,
+				strings.Join(slices.Sorted(maps.Keys(l.ByAction)), ", ")+", "+strings.Join(unlistedActions, ", "))
+		}
+		limit, err := parseLimit(text)
+		if err != nil {
+			return l, fmt.Errorf("%s: %w", strings.TrimSpace(entry), err)
+		}
+		merged.ByAction[action] = limit
+	}
+	return merged, nil
+}
+
+// unlistedActions are those of the operator's that have EC2's default bucket.
+var unlistedActions = []string{ActionAttach, "DetachNetworkInterface"}
+
+var errLimit = errors.New("must be ACTION=BUCKET:PER-SECOND, such as AttachNetworkInterface=100:20, with both numbers above 0")
+
+func parseLimit(text string) (Limit, error) {
+	bucket, perSecond, _ := strings.Cut(text, ":")
+	size, err := strconv.Atoi(bucket)
+	if err != nil || size < 1 {
+		return Limit{}, errLimit
+	}
+	refill, err := strconv.ParseFloat(perSecond, 64)
+	if err != nil || !(refill > 0) || math.IsInf(refill, 1) {
+		return Limit{}, errLimit
+	}
+	return Limit{Bucket: size, PerSecond: refill}, nil
+}
+
+// of is the bucket of an action.
+func (l Limits) of(action string) Limit {
+	if limit, listed := l.ByAction[action]; listed {
+		return limit
+	}
+	return l.Default
+}
+
 // limiter makes each attempt of a call wait in its action's queue, so that one
 // action never slows another.
 type limiter struct {
@@ -81,10 +136,7 @@ func (l *limiter) queue(action string) *queue {
 	defer l.mu.Unlock()
 	q, ok := l.queues[action]
 	if !ok {
-		limit, listed := l.limits.ByAction[action]
-		if !listed {
-			limit = l.limits.Default
-		}
+		limit := l.limits.of(action)
 		limit.Bucket = max(limit.Bucket-reserve, 1)
 		q = newQueue(limit, l.clock)
 		l.queues[action] = q

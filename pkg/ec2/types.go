@@ -43,12 +43,15 @@ type Client interface {
 	// Backlog is the number of calls of an action that wait for its rate limit, and
 	// of those that EC2 has not answered yet.
 	Backlog(action string) (waiting, underway int)
+	// Limit is the token bucket that the calls of an action keep to.
+	Limit(action string) Limit
 }
 
 // The API actions whose queues a fleet's start waits for.
 const (
 	ActionCreate = "CreateNetworkInterface"
 	ActionAttach = "AttachNetworkInterface"
+	ActionAssign = "AssignPrivateIpAddresses"
 )
 
 // Filter is a Describe filter: the values are ORed, filters are ANDed. EC2 takes

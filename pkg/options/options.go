@@ -61,6 +61,7 @@ type Options struct {
 	NetworkTTL         time.Duration
 	RetryBaseDelay     time.Duration
 	RetryMaxDelay      time.Duration
+	EC2Limits          string
 
 	ENIConcurrency  int
 	PoolConcurrency int
@@ -126,6 +127,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.BusyBatchWindow, "busy-batch-window", 10*time.Second,
 		"The same, at most, for ENIs while attachments wait for EC2's rate limit, and for instances while creations do.")
 	flags.DurationVar(&o.NetworkTTL, "network-ttl", time.Minute, "How long subnets and security groups found by selector terms are trusted.")
+	flags.StringVar(&o.EC2Limits, "ec2-limits", "", "Token buckets of EC2's API actions where AWS granted this account others than its defaults, "+
+		"as ACTION=BUCKET:PER-SECOND,... such as AttachNetworkInterface=100:20. Other clusters of the account share them.")
 	flags.DurationVar(&o.RetryBaseDelay, "retry-base-delay", time.Second, "Delay after a first failure; each further one doubles it.")
 	flags.DurationVar(&o.RetryMaxDelay, "retry-max-delay", 2*time.Minute, "Longest delay between two tries.")
 

@@ -90,7 +90,7 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 	if err := mgr.Add(newAuditor(inv, mgr.Elected(), o.AuditInterval, ctrl.Log.WithName("inventory"))); err != nil {
 		return nil, err
 	}
-	if err := addControllers(mgr, inv, clusterUID, o); err != nil {
+	if err := addControllers(mgr, inv, ec2.NewForecast(api, clock.RealClock{}), clusterUID, o); err != nil {
 		return nil, err
 	}
 	if err := addCollector(mgr, inv, clusterUID, o); err != nil {
@@ -146,7 +146,7 @@ func clusterUID(ctx context.Context, reader client.Reader) (string, error) {
 	return string(namespace.UID), nil
 }
 
-func addControllers(mgr ctrl.Manager, inv *inventory.Inventory, clusterUID string, o options.Options) error {
+func addControllers(mgr ctrl.Manager, inv *inventory.Inventory, forecast *ec2.Forecast, clusterUID string, o options.Options) error {
 	clk := clock.RealClock{}
 	settings := func() controller.Options {
 		return controller.Options{RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
@@ -160,7 +160,7 @@ func addControllers(mgr ctrl.Manager, inv *inventory.Inventory, clusterUID strin
 	}
 	err = pool.SetupWithManager(mgr, inv, clk, pool.Options{
 		MinDeviceIndex: o.MinDeviceIndex, NodeGoneGrace: o.NodeGoneGrace, IdleReleaseAfter: o.IdleReleaseAfter,
-		Cooldown:    o.Cooldown,
+		Cooldown: o.Cooldown, Forecast: forecast,
 		Concurrency: o.PoolConcurrency, Controller: settings(),
 	})
 	if err != nil {
