@@ -139,6 +139,10 @@ run-local: controlplane build ## The same, and keep it running for kubectl.
 	go build -o $(BUILD)/bin/local ./hack/local
 	$(BUILD)/bin/local --stay
 
+.PHONY: follow-events
+follow-events: ## Follow what the operator stores, live (NODE= ENI= TYPE=; URL=http://... for a local one), see docs/events.md.
+	@URL="$(URL)" KUBECTL="$(KUBECTL)" hack/follow-events.sh $(if $(NODE),"node=$(NODE)") $(if $(ENI),"eni=$(ENI)") $(if $(TYPE),"type=$(TYPE)")
+
 ##@ A cluster of yours
 
 .PHONY: install

@@ -186,3 +186,13 @@ const (
 	// ReasonReleasing: the claim is deleted and gives its address back.
 	ReasonReleasing = "Releasing"
 )
+
+// Underway says whether an ENI with a reason needs nothing but time.
+func Underway(reason string) bool {
+	switch reason {
+	case ReasonCreating, ReasonAttaching, ReasonAssigning, ReasonInProgress:
+		return true
+	default:
+		return false
+	}
+}

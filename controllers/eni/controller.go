@@ -14,7 +14,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -29,6 +28,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/store"
@@ -50,6 +50,8 @@ type Options struct {
 	// Concurrency is how many ENIs are worked on at once; most of them wait in
 	// EC2's queues.
 	Concurrency int
+	// Events takes what was stored.
+	Events events.Publisher
 	// Controller holds what all controllers have in common, such as the backoff.
 	Controller controller.Options
 }
@@ -59,7 +61,7 @@ type Reconciler struct {
 	client    client.Client
 	live      client.Reader
 	inventory *inventory.Inventory
-	recorder  events.EventRecorder
+	events    events.Publisher
 	clock     clock.PassiveClock
 	options   Options
 }
@@ -73,7 +75,7 @@ type Reconciler struct {
 func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.PassiveClock, options Options) error {
 	r := &Reconciler{
 		client: mgr.GetClient(), live: mgr.GetAPIReader(), inventory: inv,
-		recorder: mgr.GetEventRecorder("eni-operator"), clock: clk, options: options,
+		events: options.Events, clock: clk, options: options,
 	}
 	settings := options.Controller
 	settings.MaxConcurrentReconciles = options.Concurrency
@@ -124,7 +126,7 @@ func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		}
 		decided := plan(observed)
 		if decided.action == actLetGo {
-			if err := store.RemoveFinalizer(ctx, r.client, eni); err != nil {
+			if err := store.RemoveFinalizer(ctx, r.client, r.events, eni); err != nil {
 				return ctrl.Result{}, err
 			}
 			r.forget(observed)

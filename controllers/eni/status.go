@@ -11,10 +11,8 @@ import (
 	"errors"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -24,9 +22,8 @@ import (
 // maxTransitions is how many states an ENI's status remembers.
 const maxTransitions = 10
 
-// report derives the status from what is known after a step, stores it if it
-// differs, and tells about it in an event. It returns the step's own error, or
-// that of storing.
+// report derives the status from what is known after a step, and stores it if it
+// differs. It returns the step's own error, or that of storing.
 func (r *Reconciler) report(
 	ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, done *progress, o observation, d decision, acted error,
 ) error {
@@ -47,12 +44,11 @@ func (r *Reconciler) report(
 	setState(eni, o, d)
 	eni.Status.ObservedGeneration = eni.Generation
 
-	wrote, err := store.UpdateStatus(ctx, r.client, done.stored, eni)
+	wrote, err := store.UpdateStatus(ctx, r.client, r.events, done.stored, eni)
 	if err != nil {
 		return err
 	}
 	if wrote {
-		r.announce(ctx, done.stored, eni)
 		done.stored = eni.DeepCopy()
 	}
 	return acted
@@ -281,42 +277,5 @@ func stateOfPresent(status *v1alpha1.ElasticNetworkInterfaceStatus, d decision) 
 		return v1alpha1.ENIAvailable
 	default:
 		return v1alpha1.ENIAttaching
-	}
-}
-
-// announce tells people what changed, once it is stored.
-func (r *Reconciler) announce(ctx context.Context, before, after *v1alpha1.ElasticNetworkInterface) {
-	for _, name := range after.Status.Lost {
-		if !slices.Contains(before.Status.Lost, name) {
-			r.recorder.Eventf(store.Subject(after), nil, corev1.EventTypeWarning, v1alpha1.ReasonAddressLost, "Assign",
-				"%s vanished from %s and cannot be assigned again: others have it", name, after.Status.NetworkInterfaceID)
-		}
-	}
-	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
-	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
-	if is == nil || (was != nil && was.Status == is.Status && was.Reason == is.Reason) {
-		return
-	}
-	logger := log.FromContext(ctx).WithValues("eniID", after.Status.NetworkInterfaceID)
-	switch {
-	case is.Status == metav1.ConditionTrue && (was == nil || was.Status != metav1.ConditionTrue):
-		logger.Info("ENI is ready", "primaryAddress", after.Status.PrimaryAddress, "addresses", after.Status.AddressCount)
-		r.recorder.Eventf(store.Subject(after), nil, corev1.EventTypeNormal, v1alpha1.ReasonReady, "Attach",
-			"ENI %s is attached to %s with %d addresses", after.Status.NetworkInterfaceID, after.Spec.NodeName, after.Status.AddressCount)
-	case failure(is.Reason):
-		logger.Info("ENI is not ready", "reason", is.Reason, "message", is.Message)
-		r.recorder.Eventf(store.Subject(after), nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
-	}
-}
-
-// failure says whether a reason is a trouble that a person should hear of.
-func failure(reason string) bool {
-	switch reason {
-	case v1alpha1.ReasonUnauthorized, v1alpha1.ReasonSubnetExhausted, v1alpha1.ReasonInvalidParameter,
-		v1alpha1.ReasonQuotaExceeded, v1alpha1.ReasonNotFound, v1alpha1.ReasonNoFreeDeviceIndex,
-		v1alpha1.ReasonNodeUnknown, v1alpha1.ReasonEC2Error:
-		return true
-	default:
-		return false
 	}
 }

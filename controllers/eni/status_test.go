@@ -204,15 +204,3 @@ func TestExplain(t *testing.T) {
 		}
 	}
 }
-
-// TestFailuresAreHeardOf: events are for what a person should do something about.
-func TestFailuresAreHeardOf(t *testing.T) {
-	for reason, heard := range map[string]bool{
-		v1alpha1.ReasonUnauthorized: true, v1alpha1.ReasonSubnetExhausted: true, v1alpha1.ReasonInvalidParameter: true,
-		v1alpha1.ReasonQuotaExceeded: true, v1alpha1.ReasonNotFound: true, v1alpha1.ReasonNoFreeDeviceIndex: true,
-		v1alpha1.ReasonThrottled: false, v1alpha1.ReasonCreating: false, v1alpha1.ReasonAttaching: false,
-		v1alpha1.ReasonDeleting: false, v1alpha1.ReasonPaused: false, v1alpha1.ReasonReady: false,
-	} {
-		assert.Equal(t, failure(reason), heard, reason)
-	}
-}

@@ -38,6 +38,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/events/eventstest"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/test/emulator"
@@ -249,7 +250,7 @@ func (w *world) restart() {
 		ClusterUID: clusterUID, VisibilityWindow: 30 * time.Second, NetworkTTL: time.Minute, Clock: w.clock,
 	})
 	w.reconciler = &Reconciler{
-		client: w.kube, live: w.kube, inventory: inv, recorder: w.recorder, clock: w.clock,
+		client: w.kube, live: w.kube, inventory: inv, events: eventstest.Recorder(w.recorder), clock: w.clock,
 		options: Options{
 			Identity:       Identity{Cluster: "test", ClusterUID: clusterUID, NoManage: true},
 			MinDeviceIndex: 1, CreateRecordMaxAge: time.Hour, VisibilityWindow: 30 * time.Second, ForceDetachAfter: 3 * time.Minute,

@@ -19,7 +19,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/store"
 )
 
@@ -39,19 +39,21 @@ type Options struct {
 	Grace time.Duration
 	// Concurrency is how many leases are worked on at once.
 	Concurrency int
+	// Events takes what people should hear of.
+	Events events.Publisher
 	// Controller holds what all controllers have in common, such as the backoff.
 	Controller controller.Options
 }
 
 // Reconciler keeps the Leases of claims.
 type Reconciler struct {
-	client   client.Client
-	live     client.Reader
-	recorder events.EventRecorder
-	clock    clock.PassiveClock
-	counts   *counts
-	pulse    *pulse
-	grace    time.Duration
+	client client.Client
+	live   client.Reader
+	events events.Publisher
+	clock  clock.PassiveClock
+	counts *counts
+	pulse  *pulse
+	grace  time.Duration
 }
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;list;watch;create;update;delete
@@ -176,7 +178,7 @@ func conflict(claim *v1alpha1.ENIClaim) error {
 
 // refuse tells the holder that the claim's Lease cannot be made.
 func (r *Reconciler) refuse(claim *v1alpha1.ENIClaim) error {
-	r.recorder.Eventf(store.Subject(claim), nil, corev1.EventTypeWarning, v1alpha1.ReasonLeaseNameTaken, "Lease",
-		"Lease %s is not this claim's, so this claim never expires. Delete that Lease, or give the claim another name", claim.LeaseName())
+	r.events.Publish(events.Warning(events.ClaimLeaseNameTaken, claim, nil, v1alpha1.ReasonLeaseNameTaken, "Lease",
+		"Lease "+claim.LeaseName()+" is not this claim's, so this claim never expires. Delete that Lease, or give the claim another name"))
 	return fmt.Errorf("lease %s/%s is not the operator's", claim.Namespace, claim.LeaseName())
 }

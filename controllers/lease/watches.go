@@ -22,7 +22,7 @@ import (
 // with our label.
 func SetupWithManager(mgr ctrl.Manager, clk clock.WithTicker, options Options) error {
 	r := &Reconciler{
-		client: mgr.GetClient(), live: mgr.GetAPIReader(), recorder: mgr.GetEventRecorder("eni-operator"),
+		client: mgr.GetClient(), live: mgr.GetAPIReader(), events: options.Events,
 		clock: clk, counts: newCounts(), grace: options.Grace,
 		pulse: &pulse{live: mgr.GetAPIReader(), clock: clk, grace: options.Grace},
 	}

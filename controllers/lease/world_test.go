@@ -30,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/events/eventstest"
 )
 
 const (
@@ -94,7 +95,7 @@ func (w *world) restart() {
 	live := interceptor.NewClient(w.WithWatch, interceptor.Funcs{Get: w.getLive})
 	cached := interceptor.NewClient(w.WithWatch, interceptor.Funcs{Get: w.getCached, Create: w.create, Update: w.update})
 	w.r = &Reconciler{
-		client: cached, live: live, recorder: w.recorder, clock: w.clock, counts: newCounts(), grace: grace,
+		client: cached, live: live, events: eventstest.Recorder(w.recorder), clock: w.clock, counts: newCounts(), grace: grace,
 		pulse: &pulse{live: live, clock: w.clock, grace: grace},
 	}
 	w.r.pulse.beat(w.t.Context())

@@ -24,6 +24,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/store"
 )
@@ -39,6 +40,8 @@ type Options struct {
 	NodeGoneGrace time.Duration
 	// Concurrency is how many nodes are worked on at once.
 	Concurrency int
+	// Events takes what was stored.
+	Events events.Publisher
 	// Controller holds what all controllers have in common, such as the backoff.
 	Controller controller.Options
 }

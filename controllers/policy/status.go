@@ -15,21 +15,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/store"
 )
 
 // StatusReconciler says in a policy's status what became of it.
 type StatusReconciler struct {
-	client   client.Client
-	recorder events.EventRecorder
+	client client.Client
+	events events.Publisher
 }
 
 // findings are what a policy's status tells.
@@ -54,7 +54,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 	}
 	after := policy.DeepCopy()
 	setConditions(after, found)
-	wrote, err := store.UpdateStatus(ctx, r.client, policy, after)
+	wrote, err := store.UpdateStatus(ctx, r.client, r.events, policy, after)
 	if wrote && err == nil {
 		r.announce(policy, after, found)
 	}
@@ -197,7 +197,7 @@ func (r *StatusReconciler) announce(before, after *v1alpha1.ENIPolicy, f finding
 	if is.Status == metav1.ConditionTrue || (was != nil && was.Message == is.Message) {
 		return
 	}
-	r.recorder.Eventf(store.Subject(after), f.unusable[0], corev1.EventTypeWarning, is.Reason, "Select", "%s", is.Message)
+	r.events.Publish(events.Warning(events.PolicyNodesUnusable, after, f.unusable[0], is.Reason, "Select", is.Message))
 }
 
 func ready(pool *v1alpha1.ENIPool) bool {

@@ -49,7 +49,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 	if err != nil {
 		return err
 	}
-	status := &StatusReconciler{client: mgr.GetClient(), recorder: mgr.GetEventRecorder("eni-operator")}
+	status := &StatusReconciler{client: mgr.GetClient(), events: options.Events}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(policyControllerName).
 		For(&v1alpha1.ENIPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).

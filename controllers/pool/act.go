@@ -7,20 +7,19 @@ SPDX-License-Identifier: Apache-2.0
 package pool
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/store"
 )
@@ -40,7 +39,7 @@ func (r *Reconciler) prepareClaims(ctx context.Context, o observation) error {
 		case claim.Status.Address != "":
 			before := claim.DeepCopy()
 			surrender(claim)
-			_, err = store.UpdateStatus(ctx, r.client, before, claim)
+			_, err = store.UpdateStatus(ctx, r.client, r.events, before, claim)
 		}
 		if client.IgnoreNotFound(err) != nil {
 			return err
@@ -49,17 +48,12 @@ func (r *Reconciler) prepareClaims(ctx context.Context, o observation) error {
 	return nil
 }
 
-// expireClaim stores that a claim's lease ran out, and tells people what it held.
+// expireClaim stores that a claim's lease ran out.
 func (r *Reconciler) expireClaim(ctx context.Context, claim *v1alpha1.ENIClaim) error {
 	before := claim.DeepCopy()
 	expire(claim)
-	if _, err := store.UpdateStatus(ctx, r.client, before, claim); err != nil {
-		return err
-	}
-	r.logClaim(ctx, before, claim)
-	r.recorder.Eventf(store.Subject(claim), nil, corev1.EventTypeWarning, v1alpha1.ReasonExpired, "Expire",
-		"The lease was not renewed in time: %s goes back to the pool", cmp.Or(before.Status.Address, "what it held"))
-	return nil
+	_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
+	return err
 }
 
 // errStaleRecord says that the record in the cache is not the latest.
@@ -82,7 +76,7 @@ func (r *Reconciler) tellClaims(ctx context.Context, o observation) error {
 		v := verdictOn(o, &o.pool.Status, claim)
 		if !claim.DeletionTimestamp.IsZero() {
 			if v.phase != v1alpha1.ClaimBound {
-				failed = append(failed, store.RemoveFinalizer(ctx, r.client, claim))
+				failed = append(failed, store.RemoveFinalizer(ctx, r.client, r.events, claim))
 			}
 			continue
 		}
@@ -93,11 +87,8 @@ func (r *Reconciler) tellClaims(ctx context.Context, o observation) error {
 			}
 		}
 		applyVerdict(claim, v, now)
-		wrote, err := store.UpdateStatus(ctx, r.client, before, claim)
+		_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
 		failed = append(failed, client.IgnoreNotFound(err))
-		if wrote && err == nil {
-			r.logClaim(ctx, before, claim)
-		}
 	}
 	return firstOf(failed)
 }
@@ -112,13 +103,6 @@ func (r *Reconciler) confirmRecord(ctx context.Context, pool *v1alpha1.ENIPool) 
 		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("enipools").GroupResource(), pool.Name, errStaleRecord)
 	}
 	return nil
-}
-
-func (r *Reconciler) logClaim(ctx context.Context, before, after *v1alpha1.ENIClaim) {
-	if before.Status.Phase != after.Status.Phase {
-		log.FromContext(ctx).Info("Claim is "+string(after.Status.Phase), "claim", client.ObjectKeyFromObject(after).String(),
-			"address", after.Status.Address, "eniID", after.Status.NetworkInterfaceID)
-	}
 }
 
 // changeENIs creates, resizes and removes ENIs by the stored decision.
@@ -151,8 +135,8 @@ func (r *Reconciler) nameTaken(ctx context.Context, pool *v1alpha1.ENIPool, name
 	if err != nil || ownedBy(pool, existing) {
 		return staleENIs(name) // Whatever comes next was decided without it.
 	}
-	r.recorder.Eventf(store.Subject(pool), existing, corev1.EventTypeWarning, v1alpha1.ReasonNameTaken, "Create",
-		"ElasticNetworkInterface %s is not this pool's: delete it, so that the pool can make its own of that name", name)
+	r.events.Publish(events.Warning(events.PoolNameTaken, pool, existing, v1alpha1.ReasonNameTaken, "Create",
+		"ElasticNetworkInterface "+name+" is not this pool's: delete it, so that the pool can make its own of that name"))
 	return fmt.Errorf("ElasticNetworkInterface %s exists and is not this pool's", name)
 }
 
@@ -197,7 +181,7 @@ func (r *Reconciler) withoutPool(ctx context.Context, node string) error {
 
 func (r *Reconciler) answerWithoutPool(ctx context.Context, claim *v1alpha1.ENIClaim, now metav1.Time) error {
 	if !claim.DeletionTimestamp.IsZero() {
-		return store.RemoveFinalizer(ctx, r.client, claim)
+		return store.RemoveFinalizer(ctx, r.client, r.events, claim)
 	}
 	v := verdict{phase: v1alpha1.ClaimPending, reason: v1alpha1.ReasonNoPool,
 		message: "Node " + claim.Spec.NodeName + " has no pool: check that the Node exists, is an EC2 instance, and is selected by an ENIPolicy"}
@@ -211,7 +195,7 @@ func (r *Reconciler) answerWithoutPool(ctx context.Context, claim *v1alpha1.ENIC
 	}
 	before := claim.DeepCopy()
 	applyVerdict(claim, v, now)
-	_, err := store.UpdateStatus(ctx, r.client, before, claim)
+	_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
 	return err
 }
 

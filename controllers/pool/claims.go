@@ -135,7 +135,7 @@ func whyRefused(o observation, claim *v1alpha1.ENIClaim) (reason, message string
 func troubledENI(o observation) (reason, message string) {
 	for i := range o.enis {
 		ready := meta.FindStatusCondition(o.enis[i].Status.Conditions, v1alpha1.ConditionReady)
-		if ready != nil && ready.Status == metav1.ConditionFalse && !underway(ready.Reason) && ready.Reason != v1alpha1.ReasonDeleting {
+		if ready != nil && ready.Status == metav1.ConditionFalse && !v1alpha1.Underway(ready.Reason) && ready.Reason != v1alpha1.ReasonDeleting {
 			return ready.Reason, fmt.Sprintf("ENI %s: %s", o.enis[i].Name, ready.Message)
 		}
 	}

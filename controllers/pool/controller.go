@@ -13,10 +13,6 @@ import (
 	"context"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,6 +22,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/store"
 )
@@ -46,6 +43,8 @@ type Options struct {
 	Forecast *ec2.Forecast
 	// Concurrency is how many pools are worked on at once.
 	Concurrency int
+	// Events takes what was stored.
+	Events events.Publisher
 	// Controller holds what all controllers have in common, such as the backoff.
 	Controller controller.Options
 }
@@ -55,7 +54,7 @@ type Reconciler struct {
 	client    client.Client
 	live      client.Reader
 	inventory *inventory.Inventory
-	recorder  events.EventRecorder
+	events    events.Publisher
 	clock     clock.PassiveClock
 	forecast  forecast
 	options   Options
@@ -117,7 +116,7 @@ func (r *Reconciler) withPool(ctx context.Context, pool *v1alpha1.ENIPool) (ctrl
 	}
 	if o.finished() {
 		r.inventory.ForgetInstance(pool.Spec.InstanceID)
-		return ctrl.Result{}, store.RemoveFinalizer(ctx, r.client, pool)
+		return ctrl.Result{}, store.RemoveFinalizer(ctx, r.client, r.events, pool)
 	}
 	return ctrl.Result{RequeueAfter: decided.recheck}, observeErr
 }
@@ -135,33 +134,11 @@ func (r *Reconciler) decide(o observation) decision {
 func (r *Reconciler) storeDecision(ctx context.Context, pool *v1alpha1.ENIPool, d decision) error {
 	before := pool.DeepCopy()
 	pool.Status = d.status
-	wrote, err := store.UpdateStatus(ctx, r.client, before, pool)
-	if wrote && err == nil {
-		r.announce(ctx, before, pool)
-	}
+	_, err := store.UpdateStatus(ctx, r.client, r.events, before, pool)
 	return err
 }
 
 // finished says that a deleted pool has nothing left.
 func (o observation) finished() bool {
 	return !o.pool.DeletionTimestamp.IsZero() && len(o.enis) == 0 && len(o.pool.Status.ENIs) == 0 && len(o.pool.Status.Addresses) == 0
-}
-
-// announce tells people what changed, once it is stored.
-func (r *Reconciler) announce(ctx context.Context, before, after *v1alpha1.ENIPool) {
-	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
-	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
-	if is == nil || (was != nil && was.Status == is.Status && was.Reason == is.Reason) {
-		return
-	}
-	logger := log.FromContext(ctx)
-	if is.Status == metav1.ConditionTrue {
-		logger.Info("Pool is ready", "enis", after.Status.ENICount)
-		r.recorder.Eventf(store.Subject(after), nil, corev1.EventTypeNormal, is.Reason, "Fill", "The pool holds its minimum on %d ENIs", after.Status.ENICount)
-		return
-	}
-	logger.Info("Pool is not ready", "reason", is.Reason, "message", is.Message)
-	if is.Reason != v1alpha1.ReasonENIsNotReady && !underway(is.Reason) {
-		r.recorder.Eventf(store.Subject(after), nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
-	}
 }

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/events/eventstest"
 )
 
 // leasedClaim is a bound claim with a lease.
@@ -47,7 +48,7 @@ func withLeases(t *testing.T, objects ...client.Object) (*Reconciler, *events.Fa
 	assert.NilError(t, coordinationv1.AddToScheme(scheme))
 	recorder := events.NewFakeRecorder(5)
 	cluster := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.ENIClaim{}).WithObjects(objects...).Build()
-	return &Reconciler{client: cluster, live: cluster, recorder: recorder}, recorder
+	return &Reconciler{client: cluster, live: cluster, events: eventstest.Recorder(recorder)}, recorder
 }
 
 func TestObserveLease(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/events/eventstest"
 )
 
 // kubernetes is an API server that has these ENIs.
@@ -103,7 +104,7 @@ func TestCreateNameTaken(t *testing.T) {
 	there := readyENI(1, v1alpha1.ModeShared)
 	there.Spec.NodeName = "another"
 	cluster, recorder := kubernetes(t, there), events.NewFakeRecorder(1)
-	r := &Reconciler{client: cluster, live: cluster, recorder: recorder}
+	r := &Reconciler{client: cluster, live: cluster, events: eventstest.Recorder(recorder)}
 	err := r.changeENIs(t.Context(), newFixture().observation, decision{creates: []newENI{{name: eniName(1), mode: v1alpha1.ModeShared, count: 9}}})
 	assert.ErrorContains(t, err, eniName(1)+" exists and is not this pool's")
 	assert.Assert(t, !apierrors.IsConflict(err))

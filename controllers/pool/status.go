@@ -171,19 +171,9 @@ func waitingFor(h *holders) (reason, message string) {
 		if condition == nil || condition.Status == metav1.ConditionTrue {
 			continue
 		}
-		if !underway(condition.Reason) {
+		if !v1alpha1.Underway(condition.Reason) {
 			return condition.Reason, fmt.Sprintf("ENI %s: %s", name, condition.Message)
 		}
 	}
 	return reason, message
-}
-
-// underway are the reasons of an ENI that needs nothing but time.
-func underway(reason string) bool {
-	switch reason {
-	case v1alpha1.ReasonCreating, v1alpha1.ReasonAttaching, v1alpha1.ReasonAssigning, v1alpha1.ReasonInProgress:
-		return true
-	default:
-		return false
-	}
 }

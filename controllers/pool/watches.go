@@ -33,7 +33,7 @@ import (
 func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.PassiveClock, options Options) error {
 	r := &Reconciler{
 		client: mgr.GetClient(), live: mgr.GetAPIReader(), inventory: inv,
-		recorder: mgr.GetEventRecorder("eni-operator"), clock: clk, forecast: options.Forecast, options: options,
+		events: options.Events, clock: clk, forecast: options.Forecast, options: options,
 	}
 	settings := options.Controller
 	settings.MaxConcurrentReconciles = options.Concurrency

@@ -59,6 +59,7 @@ Look around, in Kubernetes and in EC2:
   aws ec2 describe-network-interfaces --filters Name=tag:` + tagCluster + `,Values=` + clusterName + `
   aws ec2 --endpoint-url ` + s.cloud.endpoint + ` describe-instances
   curl http://` + s.operator.metrics + `/metrics
+  make follow-events URL=http://` + s.operator.metrics + `
 
 Change something (the m5.large cannot hold 12 addresses, and its pool says so):
   kubectl -n ` + claimNamespace + ` delete eniclaim web-0

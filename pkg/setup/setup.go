@@ -11,6 +11,7 @@ package setup
 import (
 	"context"
 	"fmt"
+	"net/http"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -39,6 +40,7 @@ import (
 	"github.com/eni-operator/eni-operator/controllers/policy"
 	"github.com/eni-operator/eni-operator/controllers/pool"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/options"
@@ -69,7 +71,10 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 	}
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst = o.KubeAPIQPS, o.KubeAPIBurst
-	mgr, err := ctrl.NewManager(config, managerOptions(scheme, o))
+	bus := events.NewBus(clock.RealClock{}, ctrl.Log.WithName("events"))
+	settings := managerOptions(scheme, o)
+	settings.Metrics.ExtraHandlers = map[string]http.Handler{events.StreamPath: bus.Stream()}
+	mgr, err := ctrl.NewManager(config, settings)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Kubernetes: %w", err)
 	}
@@ -84,13 +89,16 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 		ClusterUID: clusterUID, VisibilityWindow: o.VisibilityWindow, BatchWindow: o.BatchWindow,
 		BusyBatchWindow: o.BusyBatchWindow, NetworkTTL: o.NetworkTTL, Elected: mgr.Elected(),
 	})
-	if err := addSnapshotter(mgr, inv, clusterUID, o.SnapshotPath, ctrl.Log.WithName("snapshot")); err != nil {
+	if err := addSnapshotter(mgr, inv, bus, clusterUID, o.SnapshotPath, ctrl.Log.WithName("snapshot")); err != nil {
 		return nil, err
 	}
 	if err := mgr.Add(newAuditor(inv, mgr.Elected(), o.AuditInterval, ctrl.Log.WithName("inventory"))); err != nil {
 		return nil, err
 	}
-	if err := addControllers(mgr, inv, ec2.NewForecast(api, clock.RealClock{}), clusterUID, o); err != nil {
+	if err := addSubscribers(mgr, bus); err != nil {
+		return nil, err
+	}
+	if err := addControllers(mgr, inv, bus, ec2.NewForecast(api, clock.RealClock{}), clusterUID, o); err != nil {
 		return nil, err
 	}
 	if err := addCollector(mgr, inv, clusterUID, o); err != nil {
@@ -146,14 +154,16 @@ func clusterUID(ctx context.Context, reader client.Reader) (string, error) {
 	return string(namespace.UID), nil
 }
 
-func addControllers(mgr ctrl.Manager, inv *inventory.Inventory, forecast *ec2.Forecast, clusterUID string, o options.Options) error {
+func addControllers(
+	mgr ctrl.Manager, inv *inventory.Inventory, bus *events.Bus, forecast *ec2.Forecast, clusterUID string, o options.Options,
+) error {
 	clk := clock.RealClock{}
 	settings := func() controller.Options {
 		return controller.Options{RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
 			o.RetryBaseDelay, o.RetryMaxDelay)}
 	}
 	err := policy.SetupWithManager(mgr, inv, clk, policy.Options{
-		NodeGoneGrace: o.NodeGoneGrace, Concurrency: o.NodeConcurrency, Controller: settings(),
+		NodeGoneGrace: o.NodeGoneGrace, Concurrency: o.NodeConcurrency, Events: bus, Controller: settings(),
 	})
 	if err != nil {
 		return err
@@ -161,12 +171,14 @@ func addControllers(mgr ctrl.Manager, inv *inventory.Inventory, forecast *ec2.Fo
 	err = pool.SetupWithManager(mgr, inv, clk, pool.Options{
 		MinDeviceIndex: o.MinDeviceIndex, NodeGoneGrace: o.NodeGoneGrace, IdleReleaseAfter: o.IdleReleaseAfter,
 		Cooldown: o.Cooldown, Forecast: forecast,
-		Concurrency: o.PoolConcurrency, Controller: settings(),
+		Concurrency: o.PoolConcurrency, Events: bus, Controller: settings(),
 	})
 	if err != nil {
 		return err
 	}
-	err = lease.SetupWithManager(mgr, clk, lease.Options{Grace: o.LeaseGrace, Concurrency: o.PoolConcurrency, Controller: settings()})
+	err = lease.SetupWithManager(mgr, clk, lease.Options{
+		Grace: o.LeaseGrace, Concurrency: o.PoolConcurrency, Events: bus, Controller: settings(),
+	})
 	if err != nil {
 		return err
 	}
@@ -174,8 +186,18 @@ func addControllers(mgr ctrl.Manager, inv *inventory.Inventory, forecast *ec2.Fo
 		Identity:       eni.Identity{Cluster: o.ClusterName, ClusterUID: clusterUID, NoManage: o.VPCCNINoManage},
 		MinDeviceIndex: o.MinDeviceIndex, CreateRecordMaxAge: o.CreateRecordMaxAge, VisibilityWindow: o.VisibilityWindow,
 		ForceDetachAfter: o.ForceDetachAfter,
-		Concurrency:      o.ENIConcurrency, Controller: settings(),
+		Concurrency:      o.ENIConcurrency, Events: bus, Controller: settings(),
 	})
+}
+
+// recorderDepth is how many events may wait to become Kubernetes Events.
+const recorderDepth = 8192
+
+// addSubscribers has Kubernetes Events made of what the controllers publish, and
+// runs the bus.
+func addSubscribers(mgr ctrl.Manager, bus *events.Bus) error {
+	bus.Handle("kubernetes", recorderDepth, events.Filter{}, events.Recorder(mgr.GetEventRecorder("eni-operator")))
+	return mgr.Add(bus)
 }
 
 func addCollector(mgr ctrl.Manager, inv *inventory.Inventory, clusterUID string, o options.Options) error {

@@ -9,27 +9,54 @@ package setup
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/snapshot"
 )
 
-// snapshotter saves what each sweep showed, so that the next process begins with
-// it.
+// snapshotter saves what each sweep showed, and between them the ENIs that the
+// controllers changed, so that the next process begins with it.
 type snapshotter struct {
-	store  snapshot.Store
-	log    logr.Logger
-	sweeps chan inventory.Swept
+	store     snapshot.Store
+	inventory *inventory.Inventory
+	log       logr.Logger
+	sweeps    chan inventory.Swept
+	// changed says that there are ids in stale, which are not saved yet.
+	changed chan struct{}
+
+	mu    sync.Mutex
+	stale map[string]bool
 }
+
+func newSnapshotter(store snapshot.Store, inv *inventory.Inventory, log logr.Logger) *snapshotter {
+	return &snapshotter{
+		store: store, inventory: inv, log: log,
+		sweeps: make(chan inventory.Swept, 1), changed: make(chan struct{}, 1), stale: map[string]bool{},
+	}
+}
+
+const (
+	// snapshotDepth is how many events may wait for the snapshotter, which only
+	// notes them. What is dropped, the next sweep shows.
+	snapshotDepth = 4096
+	// snapshotPause gathers changes, so that a fleet that joins is saved every now
+	// and then: a save waits for the disk.
+	snapshotPause = 10 * time.Second
+)
 
 // addSnapshotter has the inventory begin with the snapshot at a path, and keeps
 // the snapshot up to date; without a path it lasts as long as the process.
-func addSnapshotter(mgr manager.Manager, inv *inventory.Inventory, clusterUID, path string, log logr.Logger) error {
-	s := &snapshotter{store: snapshot.NewMemory(), log: log, sweeps: make(chan inventory.Swept, 1)}
+func addSnapshotter(mgr manager.Manager, inv *inventory.Inventory, bus *events.Bus, clusterUID, path string, log logr.Logger) error {
+	s := newSnapshotter(snapshot.NewMemory(), inv, log)
 	if path != "" {
 		var err error
 		if s.store, err = snapshot.OpenFile(path, clusterUID, log); err != nil {
@@ -47,7 +74,22 @@ func addSnapshotter(mgr manager.Manager, inv *inventory.Inventory, clusterUID, p
 	inv.Restore(enis)
 	log.Info("Beginning with the snapshot", "path", path, "enis", len(enis))
 	inv.SubscribeSweeps(s.offer)
+	bus.Handle("snapshot", snapshotDepth, events.Filter{Topics: []events.Topic{events.TopicENI}}, s.hear)
 	return mgr.Add(s)
+}
+
+// hear notes an ENI of ours that has changed.
+func (s *snapshotter) hear(_ context.Context, e events.Event) {
+	if _, after, ok := events.Change[events.ENIState](e); !ok || after.Primary || e.ENIID == "" {
+		return
+	}
+	s.mu.Lock()
+	s.stale[e.ENIID] = true
+	s.mu.Unlock()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
 }
 
 // offer keeps the latest sweep that is not saved yet; an older one gives way.
@@ -78,16 +120,48 @@ func (s *snapshotter) Start(ctx context.Context) error {
 			s.log.Error(err, "Closing the snapshot")
 		}
 	}()
+	var due <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
+			s.report(s.saveChanged())
 			return nil
 		case swept := <-s.sweeps:
-			if err := s.save(swept); err != nil {
-				s.log.Error(err, "Saving the snapshot; the next restart may begin with an older one")
+			s.report(s.save(swept))
+		case <-s.changed:
+			if due == nil {
+				due = time.After(snapshotPause)
 			}
+		case <-due:
+			due = nil
+			s.report(s.saveChanged())
 		}
 	}
+}
+
+func (s *snapshotter) report(err error) {
+	if err != nil {
+		s.log.Error(err, "Saving the snapshot; the next restart may begin with an older one")
+	}
+}
+
+// saveChanged saves the ENIs that have changed. Those that are gone stay until the
+// next sweep, as a sign that they were there.
+func (s *snapshotter) saveChanged() error {
+	s.mu.Lock()
+	stale := s.stale
+	s.stale = map[string]bool{}
+	s.mu.Unlock()
+	var records []snapshot.Record
+	for _, id := range slices.Sorted(maps.Keys(stale)) {
+		if known, ok := s.inventory.ENI(id); ok {
+			records = append(records, snapshot.Record{ENI: known, SavedAt: time.Now()})
+		}
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	return s.store.Save(records...)
 }
 
 // save replaces what the store has by what a sweep showed.

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/events"
 )
 
 // conflictDelay gives the cache time to show the write that came first.
@@ -34,13 +35,17 @@ var conflicts = prometheus.NewCounterVec(prometheus.CounterOpts{
 
 func init() { metrics.Registry.MustRegister(conflicts) }
 
-// UpdateStatus writes the status of after if it differs from before's, and says
-// whether it did.
-func UpdateStatus(ctx context.Context, c client.Client, before, after client.Object) (bool, error) {
+// UpdateStatus writes the status of after if it differs from before's, says
+// whether it did, and announces what was stored.
+func UpdateStatus(ctx context.Context, c client.Client, publisher events.Publisher, before, after client.Object) (bool, error) {
 	if equality.Semantic.DeepEqual(before, after) {
 		return false, nil
 	}
-	return true, c.Status().Update(ctx, after)
+	if err := c.Status().Update(ctx, after); err != nil {
+		return true, err
+	}
+	events.Announce(ctx, publisher, events.Stored(before, after))
+	return true, nil
 }
 
 // Update writes after if it differs from before.
@@ -60,27 +65,22 @@ func AddFinalizer(ctx context.Context, c client.Client, object client.Object) (b
 	return true, patch(ctx, c, before, object)
 }
 
-// RemoveFinalizer takes our finalizer off an object. An object that is gone
-// already is no error.
-func RemoveFinalizer(ctx context.Context, c client.Client, object client.Object) error {
+// RemoveFinalizer takes our finalizer off an object, and announces that. An object
+// that is gone already is no error.
+func RemoveFinalizer(ctx context.Context, c client.Client, publisher events.Publisher, object client.Object) error {
 	before := object.DeepCopyObject().(client.Object) //nolint:forcetypeassert // a copy has the same type
 	if !controllerutil.RemoveFinalizer(object, v1alpha1.Finalizer) {
 		return nil
 	}
-	return client.IgnoreNotFound(patch(ctx, c, before, object))
+	if err := patch(ctx, c, before, object); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	events.Announce(ctx, publisher, events.Finished(object))
+	return nil
 }
 
 func patch(ctx context.Context, c client.Client, before, after client.Object) error {
 	return c.Patch(ctx, after, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-}
-
-// Subject returns a copy of an object for an event to regard: without its
-// resource version, so that Kubernetes counts what happens again instead of
-// keeping an event for each time.
-func Subject(object client.Object) client.Object {
-	subject := object.DeepCopyObject().(client.Object) //nolint:forcetypeassert // a copy has the same type
-	subject.SetResourceVersion("")
-	return subject
 }
 
 // Settle turns a conflict into a counted requeue, and leaves every other outcome

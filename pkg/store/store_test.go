@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/events"
 )
 
 // counting is a Kubernetes with one ENI, and the number of writes to it.
@@ -79,19 +80,19 @@ func TestUpdateStatusWritesOnlyDifferences(t *testing.T) {
 	c, before, writes := counting(t)
 	after := before.DeepCopy()
 	after.Status.Addresses = []v1alpha1.Address{} // as good as none
-	wrote, err := UpdateStatus(t.Context(), c, before, after)
+	wrote, err := UpdateStatus(t.Context(), c, events.Discard, before, after)
 	assert.NilError(t, err)
 	assert.Assert(t, !wrote && *writes == 0)
 
 	after.Status.State = v1alpha1.ENIAttached
-	wrote, err = UpdateStatus(t.Context(), c, before, after)
+	wrote, err = UpdateStatus(t.Context(), c, events.Discard, before, after)
 	assert.NilError(t, err)
 	assert.Assert(t, wrote && *writes == 1)
 	assert.Equal(t, get(t, c).Status.State, v1alpha1.ENIAttached)
 	assert.Assert(t, after.ResourceVersion != before.ResourceVersion, "the next write builds on this one")
 
 	same := after.DeepCopy()
-	wrote, err = UpdateStatus(t.Context(), c, after, same)
+	wrote, err = UpdateStatus(t.Context(), c, events.Discard, after, same)
 	assert.Assert(t, err == nil && !wrote && *writes == 1)
 }
 
@@ -114,7 +115,7 @@ func TestConflictsLoseNothing(t *testing.T) {
 	update := func(eni *v1alpha1.ElasticNetworkInterface, id string) error {
 		before := eni.DeepCopy()
 		eni.Status.NetworkInterfaceID = id
-		_, err := UpdateStatus(t.Context(), c, before, eni)
+		_, err := UpdateStatus(t.Context(), c, events.Discard, before, eni)
 		return err
 	}
 	assert.NilError(t, update(first, "eni-1"))
@@ -153,14 +154,14 @@ func TestFinalizer(t *testing.T) {
 	_, err = AddFinalizer(t.Context(), c, stale)
 	assert.Assert(t, apierrors.IsConflict(err))
 
-	assert.NilError(t, RemoveFinalizer(t.Context(), c, eni))
+	assert.NilError(t, RemoveFinalizer(t.Context(), c, events.Discard, eni))
 	assert.Equal(t, len(get(t, c).Finalizers), 0)
 	was := *writes
-	assert.NilError(t, RemoveFinalizer(t.Context(), c, eni))
+	assert.NilError(t, RemoveFinalizer(t.Context(), c, events.Discard, eni))
 	assert.Equal(t, *writes, was)
 
 	gone := get(t, c)
 	gone.Finalizers = []string{v1alpha1.Finalizer}
 	assert.NilError(t, c.Delete(t.Context(), get(t, c)))
-	assert.NilError(t, RemoveFinalizer(t.Context(), c, gone), "gone already is gone")
+	assert.NilError(t, RemoveFinalizer(t.Context(), c, events.Discard, gone), "gone already is gone")
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/store"
 )
 
@@ -160,7 +161,7 @@ func (u *Uninstaller) deleteOwn(ctx context.Context, object client.Object) error
 }
 
 func (u *Uninstaller) letGo(ctx context.Context, object client.Object) error {
-	return store.RemoveFinalizer(ctx, u.Client, object)
+	return store.RemoveFinalizer(ctx, u.Client, events.Discard, object)
 }
 
 // abandonENI marks an ENI as retained before its resource is let go, so that
