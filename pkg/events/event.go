@@ -124,8 +124,7 @@ type Event struct {
 	// Message is for people; empty for most events.
 	Message string `json:"message,omitempty"`
 	// Before and After are the object's state, both of the type that the topic has.
-	// Before is nil where no status was stored before.
-	Before State `json:"before,omitempty"`
+	Before State `json:"before"`
 	After  State `json:"after"`
 
 	// Notice is what kubectl describe is to show; nil if nothing.
@@ -214,8 +213,7 @@ func (PoolState) topic() Topic   { return TopicPool }
 func (ClaimState) topic() Topic  { return TopicClaim }
 func (PolicyState) topic() Topic { return TopicPolicy }
 
-// Change returns both states of an event, if they are of a type. Where nothing was
-// stored before, that is the zero value.
+// Change returns both states of an event, if they are of a type.
 func Change[S State](e Event) (before, after S, ok bool) {
 	before, _ = e.Before.(S)
 	after, ok = e.After.(S)

@@ -354,7 +354,8 @@ func stateOfClaim(claim *v1alpha1.ENIClaim) ClaimState {
 
 func ofClaim(before, after *v1alpha1.ENIClaim) []Event {
 	t := newTeller(before, after)
-	if before.Status.Phase != after.Status.Phase {
+	// One that is deleted waits for nothing: the next that is heard of it is its end.
+	if before.Status.Phase != after.Status.Phase && after.DeletionTimestamp.IsZero() {
 		t.claimEntered(before, after)
 	}
 	lost := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionAddressLost)

@@ -198,6 +198,10 @@ func TestStoredClaim(t *testing.T) {
 		{"nothing", bound, bound, ""},
 		{"waits", nil, phase(v1alpha1.ClaimPending, "", v1alpha1.ReasonNoPool, "no pool"), "ClaimPending"},
 		{"bound", nil, bound, "ClaimBound"},
+		{"deleted", bound, func(c *v1alpha1.ENIClaim) {
+			c.DeletionTimestamp = &metav1.Time{Time: time.Now()}
+			c.Status.Phase = v1alpha1.ClaimPending
+		}, ""},
 		{"lost", bound, phase(v1alpha1.ClaimLost, "", v1alpha1.ReasonNodeGone, "gone"), "ClaimLost [true NodeGone Bind: gone]"},
 		{"expired", bound, phase(v1alpha1.ClaimExpired, "", v1alpha1.ReasonExpired, ""),
 			"ClaimExpired [true Expired Expire: The lease was not renewed in time: 10.0.0.9 goes back to the pool]"},
