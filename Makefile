@@ -106,6 +106,10 @@ bench: controlplane build ## Measure the operator against EC2's limits (NODES=50
 	go build -o $(BUILD)/bin/scale ./test/scale
 	$(BUILD)/bin/scale $(if $(NODES),--nodes=$(NODES)) $(if $(ROWS),--rows=$(ROWS))
 
+.PHONY: plot
+plot: ## Draw what make bench measured, into docs/performance.md.
+	go run -C hack/plot . --report=$(abspath $(BUILD)/bench.json) --page=$(abspath docs/performance.md)
+
 .PHONY: test-crash
 test-crash: controlplane ## Kill the operator at every call that it makes, and look what heals (about 15 minutes on two cores).
 	@# Built, because go run does not pass on the signals that end it.

@@ -10,7 +10,6 @@ package main
 // a time with a floor, its ratio.
 const (
 	trickleRatioGoal = 1.3
-	shrinkRatioGoal  = 1.15
 	describeGoal     = 0.05 // calls per ENI
 	writesGoal       = 8    // per node: pool and ENI, creation and status
 	burstRatioGoal   = 0.5
