@@ -20,6 +20,18 @@ const (
 	// backups: restored, they would stand for ENIs that no longer exist.
 	ExcludeFromBackupLabel = "velero.io/exclude-from-backup"
 
+	// ManagedByLabel with the value ManagedByOperator is on the pools and ENIs that
+	// the operator makes. Admission asks nothing of them when they are made or changed,
+	// so that nothing can stand in the operator's own way.
+	ManagedByLabel = "app.kubernetes.io/managed-by"
+	// ManagedByOperator is the value of ManagedByLabel on objects of the operator.
+	ManagedByOperator = "eni-operator"
+
+	// DeleteInUseAnnotation with the value "true" lets a policy, a pool or an ENI be
+	// deleted while claims hold something of it. Nothing is taken from them: it takes
+	// no new claims, and goes when the last one is released.
+	DeleteInUseAnnotation = "networking.eni-operator.dev/delete-in-use"
+
 	// LeaseLabel marks, with the value "true", the Leases by which claims are
 	// renewed. The operator watches no others.
 	LeaseLabel = "networking.eni-operator.dev/claim-lease"
@@ -28,3 +40,8 @@ const (
 	// the claim, which gives up what it held from then on.
 	LeaseExpiredAnnotation = "networking.eni-operator.dev/lease-expired"
 )
+
+// OperatorLabels are the labels of the pools and ENIs that the operator makes.
+func OperatorLabels() map[string]string {
+	return map[string]string{ExcludeFromBackupLabel: "true", ManagedByLabel: ManagedByOperator}
+}

@@ -193,7 +193,7 @@ func (r *Reconciler) subnetFull(ctx context.Context, record *v1alpha1.CreationRe
 		return false
 	}
 	subnet, found, lookErr := r.inventory.RefreshSubnet(ctx, string(record.SubnetID))
-	need := 1 + record.AddressCount + addressesPerPrefix*record.PrefixCount
+	need := 1 + record.AddressCount + v1alpha1.AddressesPerPrefix*record.PrefixCount
 	return lookErr == nil && found && subnet.FreeAddresses < need
 }
 

@@ -93,7 +93,7 @@ func (r *Reconciler) checkBirth(ctx context.Context, o *observation, instance ec
 		o.desired.subnetIDs, err = r.inZone(ctx, o.desired.subnetIDs, instance.AvailabilityZone)
 	}
 	if o.eni.Status.Creation == nil { // Later attempts go on to the next subnet.
-		o.desired.subnetIDs = r.inventory.PreferRoom(o.desired.subnetIDs, 1+o.desired.addressCount+addressesPerPrefix*o.desired.prefixCount)
+		o.desired.subnetIDs = r.inventory.PreferRoom(o.desired.subnetIDs, 1+o.desired.addressCount+v1alpha1.AddressesPerPrefix*o.desired.prefixCount)
 	}
 	return err
 }
@@ -219,8 +219,7 @@ func (r *Reconciler) onlyPrimary(ctx context.Context, eni *v1alpha1.ElasticNetwo
 	}
 	for i := range list.Items {
 		other := &list.Items[i]
-		apart := other.Spec.InstanceID != "" && eni.Spec.InstanceID != "" && other.Spec.InstanceID != eni.Spec.InstanceID
-		if other.UID == eni.UID || !other.Primary() || apart {
+		if other.UID == eni.UID || !other.Primary() || !eni.SameInstance(other) {
 			continue
 		}
 		if cmp.Or(other.CreationTimestamp.Compare(eni.CreationTimestamp.Time), strings.Compare(other.Name, eni.Name)) < 0 {

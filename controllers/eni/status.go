@@ -62,7 +62,7 @@ func (r *Reconciler) describe(ctx context.Context, eni *v1alpha1.ElasticNetworkI
 	status.PrimaryAddress = known.PrimaryAddress
 	status.SecurityGroupIDs = typed[v1alpha1.SecurityGroupID](known.SecurityGroups)
 	describeAddresses(eni, known, r.doubtAbout(known.ID))
-	status.AddressCount = int32(len(status.Addresses) + addressesPerPrefix*len(status.Prefixes)) //nolint:gosec // bounded by EC2
+	status.AddressCount = int32(len(status.Addresses) + v1alpha1.AddressesPerPrefix*len(status.Prefixes)) //nolint:gosec // bounded by EC2
 	status.Attachment = nil
 	if at := known.Attachment; at != nil && at.Status == ec2.AttachmentAttached {
 		status.Attachment = &v1alpha1.Attachment{
@@ -162,9 +162,6 @@ func noteTaken(eni *v1alpha1.ElasticNetworkInterface, addresses []v1alpha1.Addre
 		}
 	}
 }
-
-// addressesPerPrefix is the size of a /28 (EC2 delegates no other).
-const addressesPerPrefix = 16
 
 // setConditions is the only place that builds an ENI's conditions.
 func setConditions(eni *v1alpha1.ElasticNetworkInterface, o observation, d decision, acted error) {

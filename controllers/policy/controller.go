@@ -14,7 +14,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -132,20 +131,8 @@ func (r *NodeReconciler) winner(ctx context.Context, node *corev1.Node) (*v1alph
 	if err := r.client.List(ctx, list); err != nil {
 		return nil, err
 	}
-	rank(list.Items)
-	for i := range list.Items {
-		if policy := &list.Items[i]; policy.DeletionTimestamp.IsZero() && selects(policy, node) {
-			return policy, nil
-		}
-	}
-	return nil, nil
-}
-
-// selects says whether a policy selects a Node. A selector that cannot be parsed
-// selects nothing; the policy's status says so.
-func selects(policy *v1alpha1.ENIPolicy, node *corev1.Node) bool {
-	selector, err := metav1.LabelSelectorAsSelector(&policy.Spec.NodeSelector)
-	return err == nil && selector.Matches(labels.Set(node.Labels))
+	v1alpha1.RankPolicies(list.Items)
+	return v1alpha1.Governing(list.Items, node.Labels), nil
 }
 
 func (r *NodeReconciler) act(ctx context.Context, o observation, d decision) error {
@@ -173,7 +160,7 @@ func buildPool(spec v1alpha1.ENIPoolSpec) *v1alpha1.ENIPool {
 		ObjectMeta: metav1.ObjectMeta{
 			Name:       spec.NodeName,
 			Finalizers: []string{v1alpha1.Finalizer},
-			Labels:     map[string]string{v1alpha1.ExcludeFromBackupLabel: "true"},
+			Labels:     v1alpha1.OperatorLabels(),
 		},
 		Spec: spec,
 	}

@@ -7,9 +7,6 @@ SPDX-License-Identifier: Apache-2.0
 package policy
 
 import (
-	"cmp"
-	"slices"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -99,7 +96,7 @@ const instancePoll = 10 * time.Second
 // planUngoverned stops the pool's growth, and deletes it once nobody holds
 // anything of it (protocol 8).
 func planUngoverned(o observation) decision {
-	if o.pool.Spec.PolicyName == "" && unused(o.pool) {
+	if o.pool.Spec.PolicyName == "" && !o.pool.Status.InUse() {
 		return decision{action: deletePool}
 	}
 	spec := *o.pool.Spec.DeepCopy()
@@ -107,24 +104,9 @@ func planUngoverned(o observation) decision {
 	return decision{action: updatePool, spec: spec}
 }
 
-// unused says whether no claim holds anything of a pool.
-func unused(pool *v1alpha1.ENIPool) bool {
-	return !slices.ContainsFunc(pool.Status.Addresses, func(a v1alpha1.PoolAddress) bool {
-		return a.State == v1alpha1.HolderAllocated
-	}) && !slices.ContainsFunc(pool.Status.ENIs, func(e v1alpha1.PoolENI) bool { return e.Claim != nil })
-}
-
 func specFor(o observation) v1alpha1.ENIPoolSpec {
 	return v1alpha1.ENIPoolSpec{
 		NodeName: o.node.name, InstanceID: o.node.instanceID, PolicyName: o.winner.Name,
 		ENITemplate: *o.winner.Spec.ENITemplate.DeepCopy(),
 	}
-}
-
-// rank sorts policies: the highest priority first, then the oldest, then by name.
-func rank(policies []v1alpha1.ENIPolicy) {
-	slices.SortFunc(policies, func(a, b v1alpha1.ENIPolicy) int {
-		return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority),
-			a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
-	})
 }

@@ -197,7 +197,7 @@ func TestRank(t *testing.T) {
 				for _, policy := range row.policies {
 					policies = append(policies, *policy)
 				}
-				rank(policies)
+				v1alpha1.RankPolicies(policies)
 				var names []string
 				for i := range policies {
 					names = append(names, policies[i].Name)

@@ -71,7 +71,7 @@ func (r *StatusReconciler) find(ctx context.Context, policy *v1alpha1.ENIPolicy)
 	if err := r.client.List(ctx, nodes); err != nil {
 		return found, err
 	}
-	rank(policies.Items)
+	v1alpha1.RankPolicies(policies.Items)
 	for i := range nodes.Items {
 		found.judge(policy, policies.Items, &nodes.Items[i])
 	}
@@ -101,15 +101,12 @@ func (f *findings) countReady(pools []v1alpha1.ENIPool) {
 // judge sorts a Node in: governed by this policy, by a stronger one, or unusable.
 func (f *findings) judge(policy *v1alpha1.ENIPolicy, ranked []v1alpha1.ENIPolicy, node *corev1.Node) {
 	_, kind := ec2.ParseProviderID(node.Spec.ProviderID)
-	if kind == ec2.ProviderIDOther || !selects(policy, node) {
+	if kind == ec2.ProviderIDOther || !policy.Selects(node.Labels) {
 		return
 	}
-	winner := slices.IndexFunc(ranked, func(other v1alpha1.ENIPolicy) bool {
-		return other.DeletionTimestamp.IsZero() && selects(&other, node)
-	})
-	switch {
-	case winner >= 0 && ranked[winner].Name != policy.Name:
-		f.outranked[node.Name] = ranked[winner].Name
+	switch winner := v1alpha1.Governing(ranked, node.Labels); {
+	case winner != nil && winner.Name != policy.Name:
+		f.outranked[node.Name] = winner.Name
 	case kind == ec2.ProviderIDUnusable:
 		f.unusable = append(f.unusable, node)
 	default:

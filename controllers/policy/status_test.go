@@ -63,7 +63,7 @@ func TestJudge(t *testing.T) {
 			if row.other != nil {
 				ranked = append(ranked, *row.other)
 			}
-			rank(ranked)
+			v1alpha1.RankPolicies(ranked)
 			found := findings{outranked: map[string]string{}}
 			found.judge(policy, ranked, row.node)
 			got := ""

@@ -21,7 +21,7 @@ func buildENI(o observation, n newENI) *v1alpha1.ElasticNetworkInterface {
 		ObjectMeta: metav1.ObjectMeta{
 			Name:       n.name,
 			Finalizers: []string{v1alpha1.Finalizer},
-			Labels:     map[string]string{v1alpha1.ExcludeFromBackupLabel: "true"},
+			Labels:     v1alpha1.OperatorLabels(),
 		},
 		Spec: v1alpha1.ElasticNetworkInterfaceSpec{
 			NodeName: spec.NodeName, InstanceID: spec.InstanceID, PoolName: o.pool.Name, Mode: n.mode,

@@ -144,15 +144,14 @@ func troubledENI(o observation) (reason, message string) {
 
 // whyNotThat says why a chosen address is not to be had.
 func whyNotThat(o observation, stored *v1alpha1.ENIPoolStatus, address v1alpha1.Address) (reason, message string) {
+	if holder := stored.HolderOf(address); holder != nil {
+		return v1alpha1.ReasonAddressInUse, fmt.Sprintf("%s is held by claim %s/%s", address, holder.Namespace, holder.Name)
+	}
 	at := slices.IndexFunc(stored.Addresses, func(entry v1alpha1.PoolAddress) bool { return entry.Address == address })
 	if at < 0 {
 		return whyNotFree(o, stored, address)
 	}
-	entry := stored.Addresses[at]
-	if entry.State == v1alpha1.HolderAllocated && entry.Claim != nil {
-		return v1alpha1.ReasonAddressInUse, fmt.Sprintf("%s is held by claim %s/%s", address, entry.Claim.Namespace, entry.Claim.Name)
-	}
-	if entry.State == v1alpha1.HolderCooling {
+	if stored.Addresses[at].State == v1alpha1.HolderCooling {
 		return v1alpha1.ReasonAddressCooling, fmt.Sprintf("%s was released a moment ago and rests", address)
 	}
 	return v1alpha1.ReasonAddressNotInPool, fmt.Sprintf("%s is on its way back to the subnet", address)

@@ -17,8 +17,6 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -151,7 +149,7 @@ func (r *Reconciler) observeClaims(ctx context.Context, pool *v1alpha1.ENIPool, 
 		if _, known := o.allowed[claim.Namespace]; known {
 			continue
 		}
-		allowed, err := r.namespaceAllowed(ctx, pool.Spec.ClaimNamespaceSelector, claim.Namespace)
+		allowed, err := r.namespaceAllowed(ctx, pool, claim.Namespace)
 		if err != nil {
 			return err
 		}
@@ -177,19 +175,15 @@ func (r *Reconciler) observeLease(ctx context.Context, claim *v1alpha1.ENIClaim,
 	return nil
 }
 
-func (r *Reconciler) namespaceAllowed(ctx context.Context, selector *metav1.LabelSelector, name string) (bool, error) {
-	if selector == nil || (len(selector.MatchLabels) == 0 && len(selector.MatchExpressions) == 0) {
+func (r *Reconciler) namespaceAllowed(ctx context.Context, pool *v1alpha1.ENIPool, name string) (bool, error) {
+	if pool.Spec.AdmitsAll() {
 		return true, nil
-	}
-	parsed, err := metav1.LabelSelectorAsSelector(selector)
-	if err != nil {
-		return false, nil //nolint:nilerr // a selector that nothing can satisfy allows nobody
 	}
 	namespace := &corev1.Namespace{}
 	if err := r.client.Get(ctx, types.NamespacedName{Name: name}, namespace); err != nil {
 		return false, client.IgnoreNotFound(err)
 	}
-	return parsed.Matches(labels.Set(namespace.Labels)), nil
+	return pool.Spec.Admits(namespace.Labels), nil
 }
 
 // observeVanished asks Kubernetes itself about holders that the cache does not
@@ -200,7 +194,7 @@ func (r *Reconciler) observeVanished(ctx context.Context, pool *v1alpha1.ENIPool
 		cached[o.claims[i].UID] = true
 	}
 	o.vanished = map[string]bool{}
-	for _, holder := range holdersIn(&pool.Status) {
+	for _, holder := range pool.Status.Holders() {
 		if cached[holder.UID] {
 			continue
 		}
@@ -214,22 +208,6 @@ func (r *Reconciler) observeVanished(ctx context.Context, pool *v1alpha1.ENIPool
 		}
 	}
 	return nil
-}
-
-// holdersIn are the claims that a record says hold something.
-func holdersIn(status *v1alpha1.ENIPoolStatus) []v1alpha1.ClaimReference {
-	var holders []v1alpha1.ClaimReference
-	for _, entry := range status.Addresses {
-		if entry.State == v1alpha1.HolderAllocated && entry.Claim != nil {
-			holders = append(holders, *entry.Claim)
-		}
-	}
-	for _, entry := range status.ENIs {
-		if entry.Claim != nil {
-			holders = append(holders, *entry.Claim)
-		}
-	}
-	return holders
 }
 
 // observeEC2 reads the instance, its limits and the network of its ENIs.

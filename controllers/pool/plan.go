@@ -136,12 +136,7 @@ func (o observation) draining() bool {
 }
 
 // offers says whether the policy offers a mode on this node.
-func (o observation) offers(mode v1alpha1.Mode) bool {
-	if mode == v1alpha1.ModeExclusive {
-		return o.pool.Spec.Exclusive != nil
-	}
-	return o.pool.Spec.Shared != nil
-}
+func (o observation) offers(mode v1alpha1.Mode) bool { return o.pool.Spec.Offers(mode) }
 
 // ipam is the plugin that the policy names. Unknown names are refused at apply; those
 // of a newer release, after a step back, get the pool that has always been there.
@@ -154,12 +149,7 @@ func (o observation) ipam() ipam.Plugin {
 }
 
 // unit is the number of addresses of one slot.
-func (o observation) unit() int32 {
-	if o.pool.Spec.Shared != nil && o.pool.Spec.Shared.AddressType == v1alpha1.AddressTypeIPv4Prefix {
-		return addressesPerPrefix
-	}
-	return 1
-}
+func (o observation) unit() int32 { return o.pool.Spec.AddressUnit() }
 
 // highest is the maximum of addresses, in whole prefixes where they are the unit.
 func (o observation) highest() int32 {
@@ -176,9 +166,6 @@ func (o observation) room(eni *v1alpha1.ElasticNetworkInterface) int32 {
 	}
 	return o.limits.addressSlots
 }
-
-// addressesPerPrefix is the size of a /28 (EC2 delegates no other).
-const addressesPerPrefix = 16
 
 func (o observation) cooldown() time.Duration {
 	if o.pool.Spec.Shared != nil && o.pool.Spec.Shared.Cooldown != nil {

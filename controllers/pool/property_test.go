@@ -419,7 +419,7 @@ func (w *world) atRest() {
 			w.Fatalf("ENI %s is empty, and still there at rest:\n%s", eni.Name, render(o, d))
 		}
 	}
-	for _, holder := range holdersIn(&d.status) {
+	for _, holder := range d.status.Holders() {
 		if w.ended[holder.UID] {
 			w.Fatalf("claim %s expired, and holds something at rest", holder.UID)
 		}
@@ -439,7 +439,7 @@ func (w *world) atRest() {
 	if shared := d.status.Shared; !o.draining() && shared.Capacity < shared.Desired && shared.Capacity+o.unit() <= o.highest() && !instanceFull(o, &d.status, v1alpha1.ModeShared) {
 		w.Fatalf("%d of %d addresses at rest:\n%s", shared.Capacity, shared.Desired, render(o, d))
 	}
-	if o.draining() && len(holdersIn(&d.status)) == 0 && len(o.enis) > 0 {
+	if o.draining() && len(d.status.Holders()) == 0 && len(o.enis) > 0 {
 		w.Fatalf("%d ENIs are left of an empty pool without a policy", len(o.enis))
 	}
 }

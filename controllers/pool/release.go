@@ -39,7 +39,7 @@ func addressesIn(prefix v1alpha1.Prefix) []v1alpha1.Address {
 	if err != nil {
 		return nil
 	}
-	addresses := make([]v1alpha1.Address, 0, addressesPerPrefix)
+	addresses := make([]v1alpha1.Address, 0, v1alpha1.AddressesPerPrefix)
 	for ip := parsed.Masked().Addr(); parsed.Contains(ip); ip = ip.Next() {
 		addresses = append(addresses, v1alpha1.Address(ip.String()))
 	}
@@ -353,7 +353,7 @@ func inPrefixes(eni *v1alpha1.ElasticNetworkInterface) bool {
 // unitOf is the number of addresses of one of an ENI's slots.
 func unitOf(eni *v1alpha1.ElasticNetworkInterface) int32 {
 	if inPrefixes(eni) {
-		return addressesPerPrefix
+		return v1alpha1.AddressesPerPrefix
 	}
 	return 1
 }

@@ -123,15 +123,11 @@ func (s *sizing) minima(o observation) (exclusive, shared int32) {
 
 // fit works out what of the minima the instance type carries.
 func (s *sizing) fit(o observation, exclusive, shared int32) {
-	slots := max(o.limits.slots-o.otherENIs, 0)
-	s.exclusiveFits = min(exclusive, slots)
-	if o.carriesUnit() {
-		room := (slots - s.exclusiveFits) * o.limits.addressSlots
-		if o.primary.usable {
-			room += o.primary.room
-		}
-		s.sharedFits = min(shared, room*o.unit())
+	room := ipam.Room{Slots: max(o.limits.slots-o.otherENIs, 0), AddressSlots: o.limits.addressSlots, Nitro: o.limits.nitro}
+	if o.primary.usable {
+		room.PrimarySlots = o.primary.room
 	}
+	s.exclusiveFits, s.sharedFits = room.Fit(exclusive, shared, o.unit())
 	s.short = s.exclusiveFits < exclusive || s.sharedFits < shared
 }
 

@@ -348,7 +348,7 @@ func (w *world) observe(r reading) (observation, bool) {
 		}
 		o.claims = append(o.claims, *w.claims[uid].DeepCopy())
 	}
-	for _, holder := range holdersIn(&r.pool.Status) {
+	for _, holder := range r.pool.Status.Holders() {
 		if w.claims[holder.UID] == nil {
 			o.vanished[string(holder.UID)] = true
 		}

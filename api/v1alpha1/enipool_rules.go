@@ -1,0 +1,50 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package v1alpha1
+
+import "slices"
+
+// InUse says whether anything of a pool is held, by its record.
+func (s *ENIPoolStatus) InUse() bool {
+	return slices.ContainsFunc(s.Addresses, func(a PoolAddress) bool { return a.State == HolderAllocated }) ||
+		slices.ContainsFunc(s.ENIs, func(e PoolENI) bool { return e.Claim != nil })
+}
+
+// Holders are the claims that hold something of a pool, by its record.
+func (s *ENIPoolStatus) Holders() []ClaimReference {
+	return s.holders(func(string) bool { return true })
+}
+
+// HoldersOf are the claims that hold something of one of a pool's ENIs, by the
+// pool's record.
+func (s *ENIPoolStatus) HoldersOf(eni string) []ClaimReference {
+	return s.holders(func(name string) bool { return name == eni })
+}
+
+func (s *ENIPoolStatus) holders(of func(eni string) bool) []ClaimReference {
+	var holders []ClaimReference
+	for _, entry := range s.Addresses {
+		if entry.State == HolderAllocated && entry.Claim != nil && of(entry.ENIName) {
+			holders = append(holders, *entry.Claim)
+		}
+	}
+	for _, entry := range s.ENIs {
+		if entry.Claim != nil && of(entry.Name) {
+			holders = append(holders, *entry.Claim)
+		}
+	}
+	return holders
+}
+
+// HolderOf is the claim that holds an address of a pool, or nil.
+func (s *ENIPoolStatus) HolderOf(address Address) *ClaimReference {
+	at := slices.IndexFunc(s.Addresses, func(entry PoolAddress) bool { return entry.Address == address })
+	if at < 0 || s.Addresses[at].State != HolderAllocated {
+		return nil
+	}
+	return s.Addresses[at].Claim
+}
