@@ -121,6 +121,15 @@ func (i *Inventory) InstanceType(ctx context.Context, name string) (ec2.Instance
 	return i.typeReads.Get(ctx, name)
 }
 
+// KnownInstanceType returns the limits of an instance type if EC2 told them before; it
+// asks nothing.
+func (i *Inventory) KnownInstanceType(name string) (ec2.InstanceType, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	known, ok := i.types[name]
+	return known, ok
+}
+
 func (i *Inventory) fetchTypes(ctx context.Context, names []string) (map[string]ec2.InstanceType, error) {
 	types, err := i.client.DescribeInstanceTypes(ctx, names)
 	if err != nil {

@@ -93,7 +93,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8443", "Address of the metrics server; 0 turns it off.")
 	flags.BoolVar(&o.MetricsSecure, "metrics-secure", true, "Serve metrics over HTTPS, to those whom Kubernetes authorises.")
 	flags.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz; 0 turns them off.")
-	flags.BoolVar(&o.EnableWebhooks, "enable-webhooks", false, "Serve the validating webhooks. This release has none: true is refused.")
+	flags.BoolVar(&o.EnableWebhooks, "enable-webhooks", false, "Serve the validating webhooks, on every replica.")
 
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "Act only while holding the leader lease, so that of several replicas one acts.")
 	flags.StringVar(&o.LeaderElectNamespace, "leader-elect-namespace", "", "Namespace of the leader lease. Unset: the pod's.")
@@ -199,7 +199,6 @@ func (o *Options) validate() error {
 	require(o.Uninstall == "" || o.Uninstall == UninstallDelete || o.Uninstall == UninstallAbandon,
 		"--uninstall: must be %s or %s, not %q", UninstallDelete, UninstallAbandon, o.Uninstall)
 	require(o.MinDeviceIndex >= 0 && o.MinDeviceIndex <= 127, "--min-device-index: must be between 0 and 127")
-	require(!o.EnableWebhooks, "--enable-webhooks: this release has no webhooks; leave it false")
 	require(o.LeaderElectLeaseDuration > o.LeaderElectRenewDeadline, "--leader-elect-lease-duration must be above --leader-elect-renew-deadline")
 	require(o.LeaderElectRetryPeriod > 0, "--leader-elect-retry-period: must be above 0")
 	require(o.LeaderElectRenewDeadline > o.LeaderElectRetryPeriod*6/5, // client-go adds that much jitter

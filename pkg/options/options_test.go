@@ -104,7 +104,6 @@ func TestBadValues(t *testing.T) {
 		{name: "bad bool", environment: []string{"ENI_OPERATOR_LEADER_ELECT=perhaps"}, want: []string{"ENI_OPERATOR_LEADER_ELECT", "perhaps"}},
 		{name: "bad integer", arguments: []string{"--min-device-index=one"}, want: []string{"--min-device-index"}},
 		{name: "below the primary ENI", arguments: []string{"--min-device-index=-1"}, want: []string{"--min-device-index"}},
-		{name: "webhooks", arguments: []string{"--enable-webhooks"}, want: []string{"--enable-webhooks"}},
 		{name: "lease below deadline", arguments: []string{"--leader-elect-lease-duration=10s"}, want: []string{"--leader-elect-lease-duration", "--leader-elect-renew-deadline"}},
 		{name: "deadline below period", arguments: []string{"--leader-elect-retry-period=10s"}, want: []string{"--leader-elect-renew-deadline", "--leader-elect-retry-period"}},
 		{name: "deadline below period and jitter", arguments: []string{"--leader-elect-retry-period=9s"}, want: []string{"--leader-elect-renew-deadline", "--leader-elect-retry-period"}},

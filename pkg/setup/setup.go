@@ -44,6 +44,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/options"
+	"github.com/eni-operator/eni-operator/webhooks"
 )
 
 // leaderLease is the name of the lease that the leader holds.
@@ -102,6 +103,9 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 		return nil, err
 	}
 	if err := addCollector(mgr, inv, clusterUID, o); err != nil {
+		return nil, err
+	}
+	if err := addWebhooks(ctx, mgr, inv, o); err != nil {
 		return nil, err
 	}
 	return mgr, addProbes(mgr, inv)
@@ -207,6 +211,24 @@ func addCollector(mgr ctrl.Manager, inv *inventory.Inventory, clusterUID string,
 	return garbagecollection.SetupWithManager(mgr, inv, garbagecollection.Options{
 		Cluster: o.ClusterName, ClusterUID: clusterUID, Interval: o.GCInterval, Grace: o.GCGrace, DryRun: o.GCDryRun,
 	})
+}
+
+func addWebhooks(ctx context.Context, mgr ctrl.Manager, inv *inventory.Inventory, o options.Options) error {
+	if !o.EnableWebhooks {
+		return nil
+	}
+	return webhooks.SetupWithManager(ctx, mgr, webhooks.Options{MinDeviceIndex: o.MinDeviceIndex, InstanceType: limitsOf(inv)})
+}
+
+// limitsOf are the limits of instance types as EC2 told them, or else as they are
+// published: a replica that does not lead has not asked.
+func limitsOf(inv *inventory.Inventory) func(string) (ec2.InstanceType, bool) {
+	return func(name string) (ec2.InstanceType, bool) {
+		if known, ok := inv.KnownInstanceType(name); ok {
+			return known, true
+		}
+		return ec2.PublishedLimits(name)
+	}
 }
 
 func addProbes(mgr ctrl.Manager, inv *inventory.Inventory) error {

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -38,7 +39,7 @@ type Uninstaller struct {
 // poll is how often Delete looks whether everything is gone.
 const poll = time.Second
 
-// +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipolicies;eniclaims,verbs=delete
+// +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipolicies;eniclaims,verbs=patch;delete
 
 // Delete asks for everything to be deleted, and waits until the running operator
 // has done it. When ctx ends before, the error says what is left.
@@ -149,6 +150,26 @@ func (u *Uninstaller) delete(ctx context.Context, object client.Object) error {
 		return nil
 	}
 	u.Log.Info("Deleting", "kind", fmt.Sprintf("%T", object), "namespace", object.GetNamespace(), "name", object.GetName())
+	err := u.Client.Delete(ctx, object)
+	if apierrors.IsForbidden(err) {
+		return u.deleteInUse(ctx, object)
+	}
+	return err
+}
+
+// deleteInUse deletes what admission keeps while claims hold something of it: they are
+// deleted next, and new ones may be made without end.
+func (u *Uninstaller) deleteInUse(ctx context.Context, object client.Object) error {
+	before := object.DeepCopyObject().(client.Object) //nolint:forcetypeassert // a copy has the same type
+	annotations := maps.Clone(object.GetAnnotations())
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[v1alpha1.DeleteInUseAnnotation] = "true"
+	object.SetAnnotations(annotations)
+	if err := u.Client.Patch(ctx, object, client.MergeFrom(before)); err != nil {
+		return err
+	}
 	return u.Client.Delete(ctx, object)
 }
 
