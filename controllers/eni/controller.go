@@ -64,6 +64,7 @@ type Reconciler struct {
 	events    events.Publisher
 	clock     clock.PassiveClock
 	options   Options
+	conflicts store.Conflicts
 }
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces,verbs=get;list;watch;create;update;patch;delete
@@ -100,16 +101,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	eni := &v1alpha1.ElasticNetworkInterface{}
 	if err := r.client.Get(ctx, request.NamespacedName, eni); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return r.conflicts.Settle(controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 	}
 	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithValues("eni", eni.Name, "node", eni.Spec.NodeName))
 	if eni.DeletionTimestamp.IsZero() {
 		if _, err := store.AddFinalizer(ctx, r.client, eni); err != nil {
-			return store.Settle(controllerName, ctrl.Result{}, client.IgnoreNotFound(err))
+			return r.conflicts.Settle(controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 		}
 	}
 	result, err := r.run(ctx, eni.DeepCopy())
-	return store.Settle(controllerName, result, err)
+	return r.conflicts.Settle(controllerName, request, result, err)
 }
 
 // run observes, plans and acts until there is nothing more to do now. The status

@@ -47,13 +47,14 @@ type Options struct {
 
 // Reconciler keeps the Leases of claims.
 type Reconciler struct {
-	client client.Client
-	live   client.Reader
-	events events.Publisher
-	clock  clock.PassiveClock
-	counts *counts
-	pulse  *pulse
-	grace  time.Duration
+	client    client.Client
+	live      client.Reader
+	events    events.Publisher
+	clock     clock.PassiveClock
+	counts    *counts
+	pulse     *pulse
+	grace     time.Duration
+	conflicts store.Conflicts
 }
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;list;watch;create;update;delete
@@ -65,7 +66,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	claim := &v1alpha1.ENIClaim{}
 	if err := r.client.Get(ctx, request.NamespacedName, claim); err != nil {
 		r.counts.forget(request.NamespacedName)
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return r.conflicts.Settle(controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 	}
 	found, err := leaseOf(ctx, r.client, claim)
 	if err != nil {
@@ -78,7 +79,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err == nil {
 		err = r.act(ctx, claim, d)
 	}
-	return store.Settle(controllerName, ctrl.Result{RequeueAfter: d.wait}, err)
+	return r.conflicts.Settle(controllerName, request, ctrl.Result{RequeueAfter: d.wait}, err)
 }
 
 // leaseOf reads a claim's Lease; nil if there is none.

@@ -51,6 +51,7 @@ type NodeReconciler struct {
 	inventory *inventory.Inventory
 	clock     clock.PassiveClock
 	options   Options
+	conflicts store.Conflicts
 }
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipolicies,verbs=get;list;watch
@@ -66,12 +67,12 @@ func (r *NodeReconciler) Reconcile(ctx context.Context, request reconcile.Reques
 	}
 	decided := plan(o)
 	if err := r.act(ctx, o, decided); err != nil {
-		return store.Settle(nodeControllerName, ctrl.Result{}, err)
+		return r.conflicts.Settle(nodeControllerName, request, ctrl.Result{}, err)
 	}
 	if node != nil {
 		err = r.untaint(ctx, o, node)
 	}
-	return store.Settle(nodeControllerName, ctrl.Result{RequeueAfter: decided.wait}, err)
+	return r.conflicts.Settle(nodeControllerName, request, ctrl.Result{RequeueAfter: decided.wait}, err)
 }
 
 func (r *NodeReconciler) observe(ctx context.Context, name string) (observation, *corev1.Node, error) {

@@ -28,8 +28,9 @@ import (
 
 // StatusReconciler says in a policy's status what became of it.
 type StatusReconciler struct {
-	client client.Client
-	events events.Publisher
+	client    client.Client
+	events    events.Publisher
+	conflicts store.Conflicts
 }
 
 // findings are what a policy's status tells.
@@ -46,7 +47,7 @@ type findings struct {
 func (r *StatusReconciler) Reconcile(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
 	policy := &v1alpha1.ENIPolicy{}
 	if err := r.client.Get(ctx, request.NamespacedName, policy); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return r.conflicts.Settle(policyControllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 	}
 	found, err := r.find(ctx, policy)
 	if err != nil {
@@ -58,7 +59,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 	if wrote && err == nil {
 		r.announce(policy, after, found)
 	}
-	return store.Settle(policyControllerName, ctrl.Result{}, client.IgnoreNotFound(err))
+	return r.conflicts.Settle(policyControllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 }
 
 func (r *StatusReconciler) find(ctx context.Context, policy *v1alpha1.ENIPolicy) (findings, error) {

@@ -58,6 +58,7 @@ type Reconciler struct {
 	clock     clock.PassiveClock
 	forecast  forecast
 	options   Options
+	conflicts store.Conflicts
 }
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipools,verbs=get;list;watch;create;update;patch;delete
@@ -84,7 +85,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	} else {
 		result, err = r.withPool(ctx, pool.DeepCopy())
 	}
-	return store.Settle(controllerName, result, err)
+	return r.conflicts.Settle(controllerName, request, result, err)
 }
 
 // withPool reads, decides, stores the decision, and only then acts by it.

@@ -11,29 +11,14 @@ package store
 
 import (
 	"context"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/events"
 )
-
-// conflictDelay gives the cache time to show the write that came first.
-const conflictDelay = 100 * time.Millisecond
-
-var conflicts = prometheus.NewCounterVec(prometheus.CounterOpts{
-	Name: "eni_operator_kubernetes_conflicts_total",
-	Help: "Writes that Kubernetes refused because the object had changed, by controller.",
-}, []string{"controller"})
-
-func init() { metrics.Registry.MustRegister(conflicts) }
 
 // UpdateStatus writes the status of after if it differs from before's, says
 // whether it did, and announces what was stored.
@@ -81,14 +66,4 @@ func RemoveFinalizer(ctx context.Context, c client.Client, publisher events.Publ
 
 func patch(ctx context.Context, c client.Client, before, after client.Object) error {
 	return c.Patch(ctx, after, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-}
-
-// Settle turns a conflict into a counted requeue, and leaves every other outcome
-// as it is.
-func Settle(controller string, result ctrl.Result, err error) (ctrl.Result, error) {
-	if !apierrors.IsConflict(err) {
-		return result, err
-	}
-	conflicts.WithLabelValues(controller).Inc()
-	return ctrl.Result{RequeueAfter: conflictDelay}, nil
 }

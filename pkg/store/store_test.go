@@ -10,17 +10,20 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/events"
@@ -124,10 +127,37 @@ func TestConflictsLoseNothing(t *testing.T) {
 	assert.Equal(t, get(t, c).Status.NetworkInterfaceID, "eni-1")
 
 	before := counted(t, "test")
-	result, err := Settle("test", ctrl.Result{}, err)
+	result, err := new(Conflicts).Settle("test", reconcile.Request{}, ctrl.Result{}, err)
 	assert.NilError(t, err)
 	assert.Assert(t, result.RequeueAfter > 0)
 	assert.Equal(t, counted(t, "test"), before+1)
+}
+
+// TestConflictsInARowComeLater: each object by itself, and only until one is written.
+func TestConflictsInARowComeLater(t *testing.T) {
+	var c Conflicts
+	conflict := apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("x").GroupResource(), "a", errors.New("stale"))
+	request := func(name string) reconcile.Request {
+		return reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
+	}
+	delay := func(name string) time.Duration {
+		result, err := c.Settle("test", request(name), ctrl.Result{}, conflict)
+		assert.NilError(t, err)
+		return result.RequeueAfter
+	}
+	least := conflictBackoff.Duration
+	for range 3 * conflictBackoff.Steps {
+		got := delay("a")
+		assert.Assert(t, got >= least && got <= 2*least, "%s, at least %s", got, least)
+		least = min(2*least, conflictBackoff.Duration<<conflictBackoff.Steps)
+	}
+	assert.Assert(t, delay("b") <= 2*conflictBackoff.Duration)
+	_, err := c.Settle("test", request("a"), ctrl.Result{}, nil)
+	assert.NilError(t, err)
+	assert.Assert(t, delay("a") <= 2*conflictBackoff.Duration)
+	_, _ = c.Settle("test", request("a"), ctrl.Result{}, nil)
+	_, _ = c.Settle("test", request("b"), ctrl.Result{}, errors.New("something else"))
+	assert.Equal(t, len(c.backoffs), 0)
 }
 
 func TestSettleLeavesTheRest(t *testing.T) {
@@ -135,7 +165,7 @@ func TestSettleLeavesTheRest(t *testing.T) {
 	want := ctrl.Result{RequeueAfter: 7}
 	failure := errors.New("something else")
 	for _, err := range []error{nil, failure, apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("x").GroupResource(), "a")} {
-		result, got := Settle("other", want, err)
+		result, got := new(Conflicts).Settle("other", reconcile.Request{}, want, err)
 		assert.Assert(t, result == want && errors.Is(got, err))
 	}
 	assert.Equal(t, counted(t, "other"), before)

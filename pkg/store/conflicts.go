@@ -1,0 +1,60 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package store
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// conflictBackoff gives the cache time to show the write that came first: it is
+// behind by more the busier the API server is, which another writer's retries make
+// it. Two operators at once, by mistake, must not keep each other from going on.
+var conflictBackoff = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 1, Steps: 6}
+
+var conflicts = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "eni_operator_kubernetes_conflicts_total",
+	Help: "Writes that Kubernetes refused because the object had changed, by controller.",
+}, []string{"controller"})
+
+func init() { metrics.Registry.MustRegister(conflicts) }
+
+// Conflicts are the requests of one controller whose last write was refused. The zero
+// value is ready for use.
+type Conflicts struct {
+	mu       sync.Mutex
+	backoffs map[reconcile.Request]*wait.Backoff
+}
+
+// Settle turns a conflict into a counted requeue, each further one of a request in a
+// row about twice as late, and leaves every other outcome as it is.
+func (c *Conflicts) Settle(controller string, request reconcile.Request, result ctrl.Result, err error) (ctrl.Result, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !apierrors.IsConflict(err) {
+		delete(c.backoffs, request)
+		return result, err
+	}
+	conflicts.WithLabelValues(controller).Inc()
+	backoff := c.backoffs[request]
+	if backoff == nil {
+		first := conflictBackoff
+		backoff = &first
+		if c.backoffs == nil {
+			c.backoffs = map[reconcile.Request]*wait.Backoff{}
+		}
+		c.backoffs[request] = backoff
+	}
+	return ctrl.Result{RequeueAfter: backoff.Step()}, nil
+}
