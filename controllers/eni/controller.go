@@ -65,6 +65,7 @@ type Reconciler struct {
 	clock     clock.PassiveClock
 	options   Options
 	conflicts store.Conflicts
+	told      told
 }
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces,verbs=get;list;watch;create;update;patch;delete
@@ -101,6 +102,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	eni := &v1alpha1.ElasticNetworkInterface{}
 	if err := r.client.Get(ctx, request.NamespacedName, eni); err != nil {
+		r.told.forget(request.Name)
 		return r.conflicts.Settle(controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 	}
 	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithValues("eni", eni.Name, "node", eni.Spec.NodeName))
@@ -108,6 +110,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		if _, err := store.AddFinalizer(ctx, r.client, eni); err != nil {
 			return r.conflicts.Settle(controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 		}
+	}
+	if r.told.changed(eni) {
+		r.inventory.ChangedByOthers(eni.Status.NetworkInterfaceID)
 	}
 	result, err := r.run(ctx, eni.DeepCopy())
 	return r.conflicts.Settle(controllerName, request, result, err)

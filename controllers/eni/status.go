@@ -45,6 +45,7 @@ func (r *Reconciler) report(
 	eni.Status.ObservedGeneration = eni.Generation
 
 	wrote, err := store.UpdateStatus(ctx, r.client, r.events, done.stored, eni)
+	r.told.stored(eni, err)
 	if err != nil {
 		return err
 	}

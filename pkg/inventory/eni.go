@@ -43,6 +43,8 @@ type record struct {
 	readAt time.Time
 	// assignUnclearAt is when the outcome of an Assign was last unknown.
 	assignUnclearAt time.Time
+	// othersAt is when another process was last seen to have changed it.
+	othersAt time.Time
 }
 
 // nameChange is what a call of ours did to an address or a prefix, and when.
@@ -108,13 +110,29 @@ func (i *Inventory) DoubtAddresses(id string) Doubt {
 	if !ok {
 		return Doubt{}
 	}
-	if !known.ours && i.settling(i.leadingSince, known.readAt) {
-		return Doubt{Until: later(i.leadingSince, known.assignUnclearAt).Add(i.options.VisibilityWindow), Inherited: true}
+	others := known.othersAt
+	if !known.ours {
+		others = later(others, i.leadingSince)
+	}
+	if i.settling(others, known.readAt) {
+		return Doubt{Until: later(others, known.assignUnclearAt).Add(i.options.VisibilityWindow), Inherited: true}
 	}
 	if i.settling(known.assignUnclearAt, known.readAt) {
 		return Doubt{Until: known.assignUnclearAt.Add(i.options.VisibilityWindow)}
 	}
 	return Doubt{}
+}
+
+// ChangedByOthers notes that another process changes an ENI as well. What is known
+// of it is to be looked at again, and its addresses are in doubt, for as long as EC2
+// may not show what that process did.
+func (i *Inventory) ChangedByOthers(id string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if known, ok := i.enis[id]; ok {
+		known.othersAt = i.clock.Now()
+		known.distrust(known.othersAt)
+	}
 }
 
 func later(a, b time.Time) time.Time {

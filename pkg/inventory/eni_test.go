@@ -306,6 +306,29 @@ func TestANewProcessDoubtsWhatItReads(t *testing.T) {
 	assert.Equal(t, w.DoubtAddresses(eni.ID), Doubt{})
 }
 
+// TestChangesOfOthersCastDoubt: also on an ENI that this process created, and anew
+// with each change.
+func TestChangesOfOthersCastDoubt(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	w.sweep()
+	eni := w.create("a", 2)
+	w.clk.Step(time.Hour)
+	w.ChangedByOthers(eni.ID)
+	w.ChangedByOthers("eni-of-nobody")
+	_, trusted := w.ENI(eni.ID)
+	assert.Assert(t, !trusted)
+	w.look(eni.ID)
+	assert.Equal(t, w.DoubtAddresses(eni.ID), Doubt{Until: w.clk.Now().Add(window), Inherited: true}, "a look at once")
+	w.clk.Step(window - time.Second)
+	w.ChangedByOthers(eni.ID)
+	w.clk.Step(time.Second)
+	w.look(eni.ID)
+	assert.Equal(t, w.DoubtAddresses(eni.ID).Until, w.clk.Now().Add(window-time.Second), "changed again")
+	w.clk.Step(window)
+	w.look(eni.ID)
+	assert.Equal(t, w.DoubtAddresses(eni.ID), Doubt{})
+}
+
 // TestAnEarlierReadDoesNotClearUp: a sweep was on its way when a call's answer was
 // lost. What it shows is from before the call.
 func TestAnEarlierReadDoesNotClearUp(t *testing.T) {
