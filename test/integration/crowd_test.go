@@ -12,7 +12,9 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +24,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/test/emulator"
@@ -46,12 +49,15 @@ type crowd struct {
 	policy *v1alpha1.ENIPolicy
 	// free is what the subnet had left before there was an ENI of ours.
 	free int32
+	// begun is when it began, and writes what the API server had answered by then.
+	begun  time.Time
+	writes map[string]int
 }
 
 // crowd makes a fleet whose pools give back at once what nobody needs.
 func (w *world) crowd(t *testing.T, name string) *crowd {
 	t.Helper()
-	c := &crowd{scenario: w.tell(t, name)}
+	c := &crowd{scenario: w.tell(t, name), begun: time.Now(), writes: w.statusWrites(t)}
 	c.subnet = c.scenario.subnet(zoneA, "64.0/18", nil)
 	for range (*crowdSize + crowdPerNode - 1) / crowdPerNode {
 		c.register(c.nodeName(len(c.nodes)), c.launch(crowdType, c.subnet))
@@ -72,7 +78,8 @@ func (w *world) crowd(t *testing.T, name string) *crowd {
 // eventually has patience with many claims, and none with a foul.
 func (c *crowd) eventually(what string, check func() error) {
 	c.t.Helper()
-	eventuallyWithin(c.t, patience+time.Duration(len(c.claims))*200*time.Millisecond, what, func() error {
+	claims := time.Duration(len(c.claims))
+	eventuallyWithin(c.t, patience+claims*200*time.Millisecond, glance+claims*time.Millisecond/2, what, func() error {
 		if fouls := c.referee.report(); len(fouls) > 0 {
 			c.t.Fatalf("%d fouls: %s", len(fouls), strings.Join(fouls, "\n"))
 		}
@@ -174,23 +181,21 @@ func (c *crowd) allBound(count int) error {
 }
 
 // again deletes a claim, and makes another of its name as soon as there is room for
-// it.
+// it: when the referee's watch shows its end, since a question every moment for each
+// of many claims would be most of what the API server has to do.
 func (c *crowd) again(ctx context.Context, claim *v1alpha1.ENIClaim) error {
 	if err := c.Delete(ctx, claim); err != nil {
 		return err
 	}
-	made := c.claimOn(claim.Spec.NodeName, claim.Name, claim.Spec.Mode)
-	for {
-		err := c.Create(ctx, made)
-		if !apierrors.IsAlreadyExists(err) {
-			return err
-		}
+	for !c.referee.sawEnd(claim.UID) {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(glance):
 		}
 	}
+	*claim = *c.claimOn(claim.Spec.NodeName, claim.Name, claim.Spec.Mode)
+	return c.Create(ctx, claim)
 }
 
 // thirds are a third of the claims of each node, and the others.
@@ -257,10 +262,44 @@ func (c *crowd) finish(what string) {
 		return differ("free addresses", c.freeAddresses(c.t.Context(), c.subnet.id), c.free)
 	})
 	fouls := c.referee.report()
-	fmt.Printf("claims: %s: %d claims on %d nodes, %d states of claims seen, %d fouls, %d addresses missing from the subnet\n",
-		what, len(c.claims), len(c.nodes), c.referee.states(), len(fouls), c.free-c.freeAddresses(c.t.Context(), c.subnet.id))
+	fmt.Printf("claims: %s: %d claims on %d nodes, %d states of claims seen, %d fouls, %d addresses missing from the subnet, %s; %s\n",
+		what, len(c.claims), len(c.nodes), c.referee.states(), len(fouls), c.free-c.freeAddresses(c.t.Context(), c.subnet.id),
+		time.Since(c.begun).Round(time.Second), c.writesSince())
 	assert.Equal(c.t, len(fouls), 0, strings.Join(fouls, "\n"))
 	c.end()
+}
+
+// statusWrite is a line of the API server's metrics: how many writes of the statuses of
+// a kind it answered with an HTTP status.
+var statusWrite = regexp.MustCompile(
+	`(?m)^apiserver_request_total\{code="(\d+)",.*group="networking.eni-operator.dev",resource="(\w+)",.*subresource="status",verb="PUT",.*\} (\S+)$`)
+
+// statusWrites counts the writes of statuses since the API server's start, by kind and
+// HTTP status.
+func (w *world) statusWrites(t *testing.T) map[string]int {
+	t.Helper()
+	kube, err := kubernetes.NewForConfig(w.plane.Config)
+	assert.NilError(t, err)
+	page, err := kube.RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
+	assert.NilError(t, err)
+	counts := map[string]int{}
+	for _, line := range statusWrite.FindAllStringSubmatch(string(page), -1) {
+		count, err := strconv.ParseFloat(line[3], 64)
+		assert.NilError(t, err)
+		counts[line[2]+" "+line[1]] += int(count)
+	}
+	return counts
+}
+
+// writesSince are the writes of statuses since the beginning, the refused ones too.
+func (c *crowd) writesSince() string {
+	now := c.statusWrites(c.t)
+	var lines []string
+	for _, kind := range []string{"enipools", "elasticnetworkinterfaces", "eniclaims"} {
+		taken, refused := kind+" 200", kind+" 409"
+		lines = append(lines, fmt.Sprintf("%s: %d status writes taken, %d refused", kind, now[taken]-c.writes[taken], now[refused]-c.writes[refused]))
+	}
+	return strings.Join(lines, ", ")
 }
 
 func statusesAreWipedUnderBoundClaims(t *testing.T) {

@@ -26,6 +26,8 @@ import (
 type referee struct {
 	mu    sync.Mutex
 	bound map[types.UID]*v1alpha1.ENIClaim
+	// gone are the claims that were deleted.
+	gone  map[types.UID]bool
 	fouls []string
 	seen  int
 }
@@ -44,7 +46,7 @@ func newReferee(ctx context.Context, w *world) (*referee, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &referee{bound: map[types.UID]*v1alpha1.ENIClaim{}}
+	r := &referee{bound: map[types.UID]*v1alpha1.ENIClaim{}, gone: map[types.UID]bool{}}
 	go func() {
 		for event := range watcher.ResultChan() {
 			if claim, ok := event.Object.(*v1alpha1.ENIClaim); ok {
@@ -61,6 +63,9 @@ func (r *referee) see(claim *v1alpha1.ENIClaim, deleted bool) {
 	defer r.mu.Unlock()
 	r.seen++
 	delete(r.bound, claim.UID)
+	if deleted {
+		r.gone[claim.UID] = true
+	}
 	if deleted || claim.Status.Address == "" {
 		return
 	}
@@ -89,6 +94,13 @@ func (r *referee) report() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]string(nil), r.fouls...)
+}
+
+// sawEnd says whether a claim was deleted.
+func (r *referee) sawEnd(uid types.UID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gone[uid]
 }
 
 // states is how many states of claims were seen.

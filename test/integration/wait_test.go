@@ -23,11 +23,12 @@ import (
 // missed last.
 func eventually(t *testing.T, what string, check func() error) {
 	t.Helper()
-	eventuallyWithin(t, patience, what, check)
+	eventuallyWithin(t, patience, glance, what, check)
 }
 
-// eventuallyWithin is for what has more to do than a scenario usually has.
-func eventuallyWithin(t *testing.T, patience time.Duration, what string, check func() error) {
+// eventuallyWithin is for what has more to do, and more to look at, than a scenario
+// usually has.
+func eventuallyWithin(t *testing.T, patience, glance time.Duration, what string, check func() error) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
