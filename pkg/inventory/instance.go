@@ -21,6 +21,7 @@ func (i *Inventory) Instance(ctx context.Context, id string) (ec2.Instance, Pres
 	known, ok := i.instances[id]
 	known.Interfaces = maps.Clone(known.Interfaces)
 	_, missed := i.missingInstances[id]
+	delete(i.needlessInstances, id)
 	i.mu.Unlock()
 	if ok && !missed {
 		return known, presenceOf(known), nil

@@ -80,13 +80,16 @@ type Inventory struct {
 	attached map[string]map[string]ec2.Slot
 	// missingInstances are when EC2 first did not show an instance.
 	missingInstances map[string]time.Time
-	types            map[string]ec2.InstanceType
-	subnets          map[string]*subnetRecord
-	occupied         map[string]*occupancy
-	networks         map[string]networkAnswer
-	reservations     map[string]map[ec2.Slot]string
-	subscribers      []func(Change)
-	sweepSubscribers []func(Swept)
+	// needlessInstances are gone, and nobody has asked for them since a sweep at that
+	// time.
+	needlessInstances map[string]time.Time
+	types             map[string]ec2.InstanceType
+	subnets           map[string]*subnetRecord
+	occupied          map[string]*occupancy
+	networks          map[string]networkAnswer
+	reservations      map[string]map[ec2.Slot]string
+	subscribers       []func(Change)
+	sweepSubscribers  []func(Swept)
 }
 
 // Change tells what a sweep or a look found different.
@@ -105,21 +108,22 @@ func New(client ec2.Client, options Options) *Inventory {
 		options.Clock = clock.RealClock{}
 	}
 	i := &Inventory{
-		client:           client,
-		options:          options,
-		clock:            options.Clock,
-		current:          make(chan struct{}),
-		enis:             map[string]*record{},
-		owners:           map[string]string{},
-		missing:          map[string]absence{},
-		instances:        map[string]ec2.Instance{},
-		attached:         map[string]map[string]ec2.Slot{},
-		missingInstances: map[string]time.Time{},
-		types:            map[string]ec2.InstanceType{},
-		subnets:          map[string]*subnetRecord{},
-		occupied:         map[string]*occupancy{},
-		networks:         map[string]networkAnswer{},
-		reservations:     map[string]map[ec2.Slot]string{},
+		client:            client,
+		options:           options,
+		clock:             options.Clock,
+		current:           make(chan struct{}),
+		enis:              map[string]*record{},
+		owners:            map[string]string{},
+		missing:           map[string]absence{},
+		instances:         map[string]ec2.Instance{},
+		attached:          map[string]map[string]ec2.Slot{},
+		missingInstances:  map[string]time.Time{},
+		needlessInstances: map[string]time.Time{},
+		types:             map[string]ec2.InstanceType{},
+		subnets:           map[string]*subnetRecord{},
+		occupied:          map[string]*occupancy{},
+		networks:          map[string]networkAnswer{},
+		reservations:      map[string]map[ec2.Slot]string{},
 	}
 	window := i.window
 	i.eniReads = ec2.NewBatcher(i.eniWindow, ec2.MaxBatch, i.fetchENIs)

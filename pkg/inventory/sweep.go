@@ -114,7 +114,37 @@ func (i *Inventory) sweepInstances(ctx context.Context) error {
 			return err
 		}
 	}
+	i.dropNeedless()
 	return nil
+}
+
+// needlessAfter is how long nobody asks for a gone instance until it is forgotten: far
+// longer than whoever needs it waits between two tries.
+const needlessAfter = 10 * time.Minute
+
+// dropNeedless forgets the instances that are gone and that nobody needs.
+func (i *Inventory) dropNeedless() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	gone := map[string]bool{}
+	for id, known := range i.instances {
+		gone[id] = known.Gone()
+	}
+	for id := range i.missingInstances {
+		gone[id] = true
+	}
+	now := i.clock.Now()
+	for id, isGone := range gone {
+		since, needless := i.needlessInstances[id]
+		switch {
+		case !isGone:
+			delete(i.needlessInstances, id)
+		case !needless:
+			i.needlessInstances[id] = now
+		case now.Sub(since) >= needlessAfter:
+			i.forgetInstance(id)
+		}
+	}
 }
 
 // ForgetInstance drops what was read of an instance: it is read again when it is
@@ -123,6 +153,12 @@ func (i *Inventory) sweepInstances(ctx context.Context) error {
 func (i *Inventory) ForgetInstance(id string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	i.forgetInstance(id)
+}
+
+// forgetInstance is ForgetInstance; i.mu is held.
+func (i *Inventory) forgetInstance(id string) {
 	delete(i.instances, id)
 	delete(i.missingInstances, id)
+	delete(i.needlessInstances, id)
 }

@@ -9,6 +9,8 @@ package inventory
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -128,4 +130,33 @@ func TestALeaderReadsAnew(t *testing.T) {
 	assert.NilError(t, standby.Sweep(w.ctx))
 	assert.Assert(t, standby.Current())
 	assert.NilError(t, standby.WaitForSync(w.ctx))
+}
+
+// TestGoneInstancesAreForgotten: once nobody asks for them any more.
+func TestGoneInstancesAreForgotten(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	lives, ended, needed := w.run("m5.large"), w.run("m5.large"), w.run("m5.large")
+	const unknown = "i-0123456789abcdef0"
+	ask := func(id string) Presence {
+		_, presence, err := w.Instance(w.ctx, id)
+		assert.NilError(t, err)
+		return presence
+	}
+	for _, id := range []string{lives, ended, needed, unknown} {
+		ask(id)
+	}
+	w.ec2("TerminateInstances", "InstanceId.1", ended, "InstanceId.2", needed)
+	for range 3 {
+		assert.Equal(t, len(w.instances)+len(w.missingInstances), 4)
+		w.sweep()
+		assert.Equal(t, ask(needed), Gone)
+		w.clk.Step(needlessAfter / 2)
+	}
+	w.sweep()
+	assert.DeepEqual(t, slices.Sorted(maps.Keys(w.instances)), slices.Sorted(slices.Values([]string{lives, needed})))
+	assert.Equal(t, len(w.missingInstances), 0)
+	assert.Equal(t, ask(ended), Gone, "whoever asks again is told again")
+	w.ForgetInstance(needed)
+	w.ForgetInstance(ended)
+	assert.Equal(t, len(w.needlessInstances), 0)
 }
