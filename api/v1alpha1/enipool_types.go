@@ -189,7 +189,8 @@ type ENIPoolStatus struct {
 	// +optional
 	AvailabilityZone string `json:"availabilityZone,omitempty"`
 
-	// ENICount is the number of the pool's ENIs, ready or not.
+	// ENICount is the number of the pool's ENIs, ready or not: also one whose creation
+	// has only been decided counts.
 	// +optional
 	ENICount int32 `json:"eniCount"`
 

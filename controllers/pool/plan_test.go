@@ -617,6 +617,10 @@ func TestConditions(t *testing.T) {
 		{"more addresses than fit", newFixture().bounds(19, 0, 20), v1alpha1.ConditionCapacityAvailable, falsely, v1alpha1.ReasonInstanceTypeLimit,
 			"m5.large has room for 2 ENIs of this policy with up to 9 addresses each, which is less than its minimum: " +
 				"the pool gets 18 addresses and 0 exclusive ENIs. Lower the minimum, or select larger instances."},
+		{"more addresses than fit, the primary ENI included", newFixture().bounds(26, 0, 30).withPrimary(7), v1alpha1.ConditionCapacityAvailable,
+			falsely, v1alpha1.ReasonInstanceTypeLimit,
+			"m5.large has room for 2 ENIs of this policy with up to 9 addresses each and for 7 addresses on its primary ENI, " +
+				"which is less than its minimum: the pool gets 25 addresses and 0 exclusive ENIs. Lower the minimum, or select larger instances."},
 		{"exclusive ENIs take the room of addresses", newFixture().bounds(10, 0, 20).exclusive(1, 0, 1), v1alpha1.ConditionCapacityAvailable,
 			falsely, v1alpha1.ReasonInstanceTypeLimit,
 			"m5.large has room for 2 ENIs of this policy with up to 9 addresses each, which is less than its minimum: " +

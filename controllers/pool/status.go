@@ -125,9 +125,13 @@ func shortMessage(o observation, s *sizing) string {
 		return fmt.Sprintf("%s carries no prefixes: only Nitro instance types do. Set addressType: IPv4, or select other nodes.",
 			o.limits.instanceType)
 	}
-	return fmt.Sprintf("%s has room for %d ENIs of this policy with up to %d addresses each, which is less than its minimum: "+
+	onPrimary := ""
+	if o.primary.usable {
+		onPrimary = fmt.Sprintf(" and for %d addresses on its primary ENI", o.primary.room*o.unit())
+	}
+	return fmt.Sprintf("%s has room for %d ENIs of this policy with up to %d addresses each%s, which is less than its minimum: "+
 		"the pool gets %d addresses and %d exclusive ENIs. Lower the minimum, or select larger instances.",
-		o.limits.instanceType, max(o.limits.slots-o.otherENIs, 0), o.limits.addressSlots*o.unit(), s.sharedFits, s.exclusiveFits)
+		o.limits.instanceType, max(o.limits.slots-o.otherENIs, 0), o.limits.addressSlots*o.unit(), onPrimary, s.sharedFits, s.exclusiveFits)
 }
 
 // readiness is True when the pool holds its minimum.

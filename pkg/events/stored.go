@@ -304,7 +304,7 @@ func ofPool(before, after *v1alpha1.ENIPool) []Event {
 	switch _, turn := turned(before.Status.Conditions, after.Status.Conditions); {
 	case turn == nil:
 	case turn.Status == metav1.ConditionTrue:
-		t.tell(PoolReady, fmt.Sprintf("The pool holds its minimum on %d ENIs", after.Status.ENICount),
+		t.tell(PoolReady, fmt.Sprintf("The pool holds its minimum on %d ENIs", readyENIs(&after.Status)),
 			&Notice{Reason: turn.Reason, Action: "Fill"})
 	case turn.Reason == v1alpha1.ReasonENIsNotReady || v1alpha1.Underway(turn.Reason):
 		t.tell(PoolNotReady, turn.Message, nil)
@@ -312,6 +312,17 @@ func ofPool(before, after *v1alpha1.ENIPool) []Event {
 		t.tell(PoolNotReady, turn.Message, &Notice{Warning: true, Reason: turn.Reason, Action: "Reconcile"})
 	}
 	return t.found
+}
+
+// readyENIs counts the ENIs that are ready: more may be on their way.
+func readyENIs(status *v1alpha1.ENIPoolStatus) int {
+	count := 0
+	for i := range status.ENIs {
+		if status.ENIs[i].Ready {
+			count++
+		}
+	}
+	return count
 }
 
 // evictedAddresses counts the addresses that began to be given back. Both lists are

@@ -147,7 +147,8 @@ func TestStoredPool(t *testing.T) {
 		{"nothing", fails("a"), fails("a"), "", 0},
 		{"ready", fails("a"), func(p *v1alpha1.ENIPool) {
 			p.Status.Conditions = ready(metav1.ConditionTrue, v1alpha1.ReasonReady, "")
-			p.Status.ENICount = 2
+			p.Status.ENIs = []v1alpha1.PoolENI{{Name: "a", Ready: true}, {Name: "b", Ready: true}, {Name: "decided"}}
+			p.Status.ENICount = 3
 		}, "PoolResized\nPoolReady [false Ready Fill: The pool holds its minimum on 2 ENIs]", 0},
 		{"waits for ENIs", nil, fails(v1alpha1.ReasonENIsNotReady), "PoolNotReady", 0},
 		{"waits for one ENI", nil, fails(v1alpha1.ReasonAttaching), "PoolNotReady", 0},
