@@ -76,6 +76,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"crash":          w.crash,
 		"stepENI":        w.drawStep,
 		"stepENIs":       func(*rapid.T) { w.stepAll() },
+		"vanish":         w.drawVanish,
 		"wait":           w.wait,
 		"changeBounds":   w.changeBounds,
 		"movePolicy":     w.movePolicy,
@@ -150,6 +151,21 @@ func (w *world) drawStep(*rapid.T) {
 	}
 }
 
+// drawVanish takes something from an ENI that was not to be given back.
+func (w *world) drawVanish(*rapid.T) {
+	if rapid.IntRange(0, 3).Draw(w.T, "really") > 0 {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.enis)) {
+		eni := w.enis[name].latest()
+		parts := slices.DeleteFunc(partsOf(eni), func(p part) bool { return slices.Contains(eni.Spec.Release, p.name) })
+		if len(parts) > 0 && eni.DeletionTimestamp.IsZero() && rapid.Bool().Draw(w.T, "this one") {
+			w.vanish(name, rapid.SampledFrom(parts).Draw(w.T, "part"))
+			return
+		}
+	}
+}
+
 func (w *world) stepAll() bool {
 	changed := false
 	for _, name := range slices.Sorted(maps.Keys(w.enis)) {
@@ -182,6 +198,7 @@ func (w *world) changeBounds(*rapid.T) {
 func (w *world) movePolicy(*rapid.T) {
 	policy := rapid.SampledFrom([]string{"general", ""}).Draw(w.T, "policy")
 	w.spec.network.subnetIDs = []string{rapid.SampledFrom([]string{subnetA, subnetB}).Draw(w.T, "subnet")}
+	w.spec.primary.usable = w.spec.primary.known && w.spec.network.subnetIDs[0] == subnetA
 	w.say("policy %q, subnets %v", policy, w.spec.network.subnetIDs)
 	w.changePool(func(pool *v1alpha1.ENIPool) { pool.Spec.PolicyName = policy })
 }
@@ -204,6 +221,8 @@ func (w *world) loseRecord(*rapid.T) {
 		lost.PoolUID = "before"
 	}
 	w.changePool(func(pool *v1alpha1.ENIPool) { pool.Status = lost })
+	// Of what no ENI shows, nothing tells that it was to rest: EC2 may assign it anew.
+	maps.DeleteFunc(w.freed, func(a v1alpha1.Address, _ time.Time) bool { return w.cloud[a] == "" })
 	maps.DeleteFunc(w.leaving, func(a v1alpha1.Address, _ bool) bool { // Only what an ENI was told is still on its way.
 		for _, sim := range w.enis {
 			if covered(sim.latest().Spec.Release, a) {
@@ -236,7 +255,8 @@ func (w *world) judge(o observation, d decision) {
 		if slices.Contains(d.removals, entry.ENIName) && entry.State == v1alpha1.HolderAllocated {
 			w.Fatalf("ENI %s is removed while %s is held", entry.ENIName, entry.Address)
 		}
-		if slices.Contains(d.releases[entry.ENIName], v1alpha1.AddressOrPrefix(entry.Address)) && entry.State != v1alpha1.HolderReleasing {
+		name := v1alpha1.AddressOrPrefix(entry.Address)
+		if slices.Contains(d.releases[entry.ENIName], name) && entry.State != v1alpha1.HolderReleasing && !vanishedFrom(o.eni(entry.ENIName), name) {
 			w.Fatalf("%s is released while %s", entry.Address, entry.State)
 		}
 	}
@@ -246,6 +266,12 @@ func (w *world) judge(o observation, d decision) {
 		}
 	}
 	w.judgeGrowth(o, d)
+}
+
+// vanishedFrom says whether an ENI shows that something vanished from it: told to
+// release it, it gives nothing back.
+func vanishedFrom(eni *v1alpha1.ElasticNetworkInterface, name v1alpha1.AddressOrPrefix) bool {
+	return eni != nil && slices.Contains(eni.Status.Missing, name)
 }
 
 // judgeGrowth: whoever makes the pool larger stays within the maximum.
@@ -281,9 +307,28 @@ func (w *world) judgeGrowth(o observation, d decision) {
 	if after > before && after > o.pool.Spec.Shared.MaximumIPs {
 		w.Fatalf("the pool grows from %d to %d addresses, above %d:\n%s", before, after, o.pool.Spec.Shared.MaximumIPs, render(o, d))
 	}
-	if len(o.enis)+len(d.creates) > int(o.limits.slots) && len(d.creates) > 0 {
-		w.Fatalf("%d ENIs where %d fit", len(o.enis)+len(d.creates), o.limits.slots)
+	if after := o.secondaries() + newSecondaries(d); after > int(o.limits.slots) && newSecondaries(d) > 0 {
+		w.Fatalf("%d ENIs where %d fit", after, o.limits.slots)
 	}
+}
+
+// secondaries counts the ENIs that take a slot: the primary ENI has its own.
+func (o observation) secondaries() (count int) {
+	for i := range o.enis {
+		if !o.enis[i].Primary() {
+			count++
+		}
+	}
+	return count
+}
+
+func newSecondaries(d decision) (count int) {
+	for _, n := range d.creates {
+		if !n.primary {
+			count++
+		}
+	}
+	return count
 }
 
 // judgeRecord holds a stored record to the one before it, and to EC2.
@@ -369,7 +414,8 @@ func (w *world) check(*rapid.T) {
 			w.Fatalf("claim %s had %s and has %s now", uid, before, status.Address)
 		}
 		w.told[uid] = status.Address
-		if w.claims[uid].Spec.Mode == v1alpha1.ModeShared && w.cloud[v1alpha1.Address(status.Address)] == "" && !w.nodeGone {
+		address, shared := v1alpha1.Address(status.Address), w.claims[uid].Spec.Mode == v1alpha1.ModeShared
+		if shared && w.cloud[address] == "" && w.vanished[address] != status.NetworkInterfaceID && !w.nodeGone {
 			w.Fatalf("claim %s has %s, which EC2 does not", uid, status.Address)
 		}
 	}

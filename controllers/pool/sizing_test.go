@@ -17,6 +17,23 @@ import (
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
 
+// TestASwingGathersAPool: a minimum that is spread over two ENIs moves to the first one
+// by what a load takes beyond it, and gives back.
+func TestASwingGathersAPool(t *testing.T) {
+	spread := func(first, second int) *fixture {
+		return newFixture().bounds(8, 0, 20).eni(1, 1, first).eni(2, 1, second).
+			entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).entry(2, v1alpha1.ModeShared, v1alpha1.PoolENIActive)
+	}
+	idleFor := func(f *fixture) { since := ago(time.Hour); f.pool.Status.SurplusSince = &since }
+
+	rises := spread(4, 4).claimsNamed("a", "b", "c", "d", "e", "f", "g", "h", "i", "j")
+	assert.DeepEqual(t, plan(rises.observation).counts, map[string]int32{eniName(1): 6})
+	falls := spread(6, 4).change(idleFor)
+	assert.DeepEqual(t, plan(falls.observation).releases, map[string][]v1alpha1.AddressOrPrefix{eniName(2): {"10.0.2.3", "10.0.2.4"}})
+	gathered := spread(8, 0).change(idleFor)
+	assert.DeepEqual(t, plan(gathered.observation).removals, []string{eniName(2)})
+}
+
 // A surplus that nothing can be given back of must not be begun with: its end
 // would begin it anew, and each beginning is a write.
 func TestSurplusBeginsOnlyWithSomethingToGiveBack(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -38,6 +39,9 @@ type world struct {
 	cloud map[v1alpha1.Address]string
 	// leaving are addresses that the record gave up and EC2 still has assigned.
 	leaving map[v1alpha1.Address]bool
+	// vanished says from which ENI somebody else took an address, until that ENI has it
+	// again.
+	vanished map[v1alpha1.Address]string
 	// freed is when an address began to rest.
 	freed map[v1alpha1.Address]time.Time
 	// ranOut are claims whose Lease says that it ran out.
@@ -67,9 +71,12 @@ func newWorld(t *rapid.T, plugins ...string) *world {
 	if rapid.Bool().Draw(t, "prefixes") {
 		f.bounds(16, 3, 64).prefixes().limit(4, 2)
 	}
+	if rapid.Bool().Draw(t, "primary ENI") {
+		f.withPrimary(rapid.Int32Range(0, 3).Draw(t, "room"))
+	}
 	f.pool.Spec.IPAM = rapid.SampledFrom(plugins).Draw(t, "ipam")
 	w := &world{T: t, now: start, plugins: plugins, spec: f, enis: map[string]*simulatedENI{}, claims: map[types.UID]*v1alpha1.ENIClaim{},
-		cloud: map[v1alpha1.Address]string{}, leaving: map[v1alpha1.Address]bool{},
+		cloud: map[v1alpha1.Address]string{}, leaving: map[v1alpha1.Address]bool{}, vanished: map[v1alpha1.Address]string{},
 		freed: map[v1alpha1.Address]time.Time{}, told: map[types.UID]string{},
 		ranOut: map[types.UID]bool{}, ended: map[types.UID]bool{}}
 	f.pool.Status = v1alpha1.ENIPoolStatus{}
@@ -198,17 +205,19 @@ func (w *world) stepENI(name string, twice bool) bool {
 		return w.stepDeletion(sim, eni)
 	case eni.Status.NetworkInterfaceID == "":
 		eni.Status.NetworkInterfaceID = "eni-of-" + string(eni.UID)
-		eni.Status.SubnetID, eni.Status.SubnetCIDR = string(eni.Spec.SubnetIDs[0]), "10.0.0.0/16"
+		eni.Status.SubnetID, eni.Status.SubnetCIDR = subnetA, "10.0.0.0/16"
+		if sim.attached = eni.Primary(); !sim.attached {
+			eni.Status.SubnetID = string(eni.Spec.SubnetIDs[0])
+		}
 		eni.Status.PrimaryAddress = "10.1.0." + eni.Name[len(instanceID)+1:]
 		w.assign(eni, eni.Spec.AddressCount, eni.Spec.PrefixCount)
 		w.say("created %s", name)
 	case !sim.attached:
 		sim.attached = true
 		w.say("attached %s", name)
-	case w.unassign(eni):
+	case w.unassign(eni), w.reclaim(eni), givesUp(eni):
 	default:
-		addresses := eni.Spec.AddressCount - int32(len(eni.Status.Addresses))
-		prefixes := eni.Spec.PrefixCount - int32(len(eni.Status.Prefixes))
+		addresses, prefixes := lacks(eni)
 		w.assign(eni, addresses, prefixes)
 		if twice && (addresses > 0 || prefixes > 0) {
 			w.assign(eni, addresses, prefixes) // The answer was lost, and a retry did it again.
@@ -220,6 +229,10 @@ func (w *world) stepENI(name string, twice bool) bool {
 func (w *world) report(sim *simulatedENI, eni *v1alpha1.ElasticNetworkInterface) bool {
 	slices.Sort(eni.Status.Addresses)
 	slices.Sort(eni.Status.Prefixes)
+	eni.Status.Missing = slices.DeleteFunc(eni.Status.Missing, func(name v1alpha1.AddressOrPrefix) bool {
+		return carries(eni, name) || slices.Contains(eni.Spec.Release, name)
+	})
+	eni.Status.Lost = slices.DeleteFunc(eni.Status.Lost, func(name v1alpha1.AddressOrPrefix) bool { return !slices.Contains(eni.Spec.Reclaim, name) })
 	condition := func(kind string, good bool) {
 		state := metav1.ConditionFalse
 		if good {
@@ -278,12 +291,89 @@ func (w *world) unassign(eni *v1alpha1.ElasticNetworkInterface) bool {
 }
 
 func (w *world) giveBack(address v1alpha1.Address) {
-	if claim := w.inUse(address); claim != nil && !w.nodeGone {
+	if claim := w.inUse(address); claim != nil && claim.Status.NetworkInterfaceID == w.cloud[address] && !w.nodeGone {
 		w.Fatalf("%s went back to the subnet under claim %s", address, claim.UID)
 	}
 	delete(w.cloud, address)
 	delete(w.leaving, address)
 	delete(w.freed, address)
+}
+
+// vanish has somebody else take an address, or a prefix, from an ENI.
+func (w *world) vanish(name string, p part) {
+	eni := w.enis[name].latest()
+	w.say("%s vanished from %s", p.name, name)
+	for _, a := range p.addresses {
+		delete(w.cloud, a)
+		delete(w.leaving, a)
+		delete(w.freed, a)
+		w.vanished[a] = eni.Status.NetworkInterfaceID
+	}
+	eni.Status.Addresses = slices.DeleteFunc(eni.Status.Addresses, func(a v1alpha1.Address) bool { return p.name == v1alpha1.AddressOrPrefix(a) })
+	eni.Status.Prefixes = slices.DeleteFunc(eni.Status.Prefixes, func(x v1alpha1.Prefix) bool { return p.name == v1alpha1.AddressOrPrefix(x) })
+	eni.Status.Missing = append(eni.Status.Missing, p.name)
+	w.report(w.enis[name], eni)
+}
+
+// reclaim asks for one of the names that the spec has assigned again.
+func (w *world) reclaim(eni *v1alpha1.ElasticNetworkInterface) bool {
+	for _, name := range eni.Spec.Reclaim {
+		if carries(eni, name) || slices.Contains(eni.Status.Lost, name) {
+			continue
+		}
+		addresses := []v1alpha1.Address{v1alpha1.Address(name)}
+		prefix := strings.Contains(string(name), "/")
+		if prefix {
+			addresses = addressesIn(v1alpha1.Prefix(name))
+		}
+		if slices.ContainsFunc(addresses, func(a v1alpha1.Address) bool { return w.cloud[a] != "" }) {
+			w.say("%s is lost to %s", name, eni.Name)
+			eni.Status.Lost = append(eni.Status.Lost, name)
+			return true
+		}
+		if prefix {
+			eni.Status.Prefixes = append(eni.Status.Prefixes, v1alpha1.Prefix(name))
+		} else {
+			eni.Status.Addresses = append(eni.Status.Addresses, v1alpha1.Address(name))
+		}
+		w.take(eni, addresses...)
+		w.say("%s has %s again", eni.Name, name)
+		return true
+	}
+	return false
+}
+
+// givesUp says whether an ENI takes nothing because it is told to release what it does
+// not carry.
+func givesUp(eni *v1alpha1.ElasticNetworkInterface) bool {
+	return slices.ContainsFunc(eni.Spec.Release, func(name v1alpha1.AddressOrPrefix) bool { return !carries(eni, name) })
+}
+
+// lacks is how many addresses and prefixes an ENI takes by count: not in place of those
+// that its pool has to decide about.
+func lacks(eni *v1alpha1.ElasticNetworkInterface) (addresses, prefixes int32) {
+	addresses = eni.Spec.AddressCount - int32(len(eni.Status.Addresses))
+	prefixes = eni.Spec.PrefixCount - int32(len(eni.Status.Prefixes))
+	for _, name := range eni.Status.Missing {
+		switch {
+		case slices.Contains(eni.Status.Lost, name):
+		case strings.Contains(string(name), "/"):
+			prefixes--
+		default:
+			addresses--
+		}
+	}
+	return addresses, prefixes
+}
+
+// take gives free addresses to an ENI.
+func (w *world) take(eni *v1alpha1.ElasticNetworkInterface, addresses ...v1alpha1.Address) {
+	for _, a := range addresses {
+		w.cloud[a] = eni.Status.NetworkInterfaceID
+		if w.vanished[a] == w.cloud[a] {
+			delete(w.vanished, a)
+		}
+	}
 }
 
 // assign takes the lowest free addresses and prefixes of the subnet.
@@ -293,7 +383,7 @@ func (w *world) assign(eni *v1alpha1.ElasticNetworkInterface, addresses, prefixe
 	}
 	for last := 1; addresses > 0; last++ {
 		if a := address(9, last); w.cloud[a] == "" {
-			w.cloud[a] = eni.Status.NetworkInterfaceID
+			w.take(eni, a)
 			eni.Status.Addresses = append(eni.Status.Addresses, a)
 			addresses--
 		}
@@ -301,9 +391,7 @@ func (w *world) assign(eni *v1alpha1.ElasticNetworkInterface, addresses, prefixe
 	for i := 0; prefixes > 0; i++ {
 		p := v1alpha1.Prefix(fmt.Sprintf("10.0.8.%d/28", 16*i))
 		if inside := addressesIn(p); w.cloud[inside[0]] == "" {
-			for _, a := range inside {
-				w.cloud[a] = eni.Status.NetworkInterfaceID
-			}
+			w.take(eni, inside...)
 			eni.Status.Prefixes = append(eni.Status.Prefixes, p)
 			prefixes--
 		}
