@@ -78,8 +78,9 @@ func (w *world) crowd(t *testing.T, name string) *crowd {
 // eventually has patience with many claims, and none with a foul.
 func (c *crowd) eventually(what string, check func() error) {
 	c.t.Helper()
-	claims := time.Duration(len(c.claims))
-	eventuallyWithin(c.t, patience+claims*200*time.Millisecond, glance+claims*time.Millisecond/2, what, func() error {
+	all := patience + time.Duration(len(c.claims))*200*time.Millisecond
+	pause := glance + time.Duration(len(c.claims))*500*time.Microsecond
+	eventuallyWithin(c.t, all, pause, what, func() error {
 		if fouls := c.referee.report(); len(fouls) > 0 {
 			c.t.Fatalf("%d fouls: %s", len(fouls), strings.Join(fouls, "\n"))
 		}
