@@ -85,7 +85,7 @@ test-unit: ## Run the tests that need no control plane.
 	go test -race -timeout 5m $(UNIT_TESTS)
 
 .PHONY: test
-test: controlplane build test-unit test-bundle ## Run all tests.
+test: controlplane build $(KUSTOMIZE) test-unit test-bundle ## Run all tests.
 	@# One package at a time: each has a control plane of its own, and two on two cores miss deadlines.
 	go test -race -timeout 20m -p 1 $(CLUSTER_TESTS)
 

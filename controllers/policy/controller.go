@@ -54,7 +54,7 @@ type NodeReconciler struct {
 	conflicts store.Conflicts
 }
 
-// +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipolicies,verbs=list;watch
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipolicies/status,verbs=update
 // +kubebuilder:rbac:groups="",resources=nodes,verbs=patch
 

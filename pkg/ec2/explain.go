@@ -8,6 +8,7 @@ package ec2
 
 import (
 	"fmt"
+	"regexp"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -32,10 +33,22 @@ func Explain(err error) (reason, message string) {
 	case ClassQuota:
 		return v1alpha1.ReasonQuotaExceeded, what + ". Ask for less, or have the quota raised."
 	case ClassUnauthorized:
-		return v1alpha1.ReasonUnauthorized, fmt.Sprintf("%s. Allow ec2:%s for the operator's IAM identity.", what, Action(err))
+		return v1alpha1.ReasonUnauthorized, fmt.Sprintf("%s. Allow ec2:%s for the operator's IAM identity.", what, missingAction(err))
 	case ClassTerminal:
 		return v1alpha1.ReasonInvalidParameter, what + ". Change what the spec asks for."
 	default:
 		return v1alpha1.ReasonEC2Error, what + ". It is tried again."
 	}
+}
+
+// refusedAction finds the action in IAM's refusals. It may be another than the one
+// that was called: creating with tags needs CreateTags too.
+var refusedAction = regexp.MustCompile(`not authorized to perform: ec2:([A-Za-z0-9]+)`)
+
+// missingAction is the IAM action that an unauthorised call lacks, as far as EC2 says.
+func missingAction(err error) string {
+	if named := refusedAction.FindStringSubmatch(Message(err)); named != nil {
+		return named[1]
+	}
+	return Action(err)
 }

@@ -181,16 +181,46 @@ func (s *Server) AddFault(fault Fault) (remove func()) {
 // ClearFaults removes all faults.
 func (s *Server) ClearFaults() { s.faults.clear() }
 
-// denials are the actions that the caller has no permission for.
+// denials are the actions that callers have no permission for.
 type denials struct {
-	mu      sync.Mutex
+	mu sync.Mutex
+	// actions are denied to everybody.
 	actions map[string]bool
+	// permissions are all that a caller may use, by access key id.
+	permissions map[string][]string
 }
 
-func (d *denials) includes(action string) bool {
+// missing is the first action of those that a request needs and its caller lacks.
+func (d *denials) missing(q *request) (action string, refused bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.actions[action] || d.actions[AnyAction]
+	permitted, restricted := d.permissions[q.caller]
+	for _, needed := range q.permissionsNeeded() {
+		if d.actions[needed] || d.actions[AnyAction] || (restricted && !slices.Contains(permitted, needed)) {
+			return needed, true
+		}
+	}
+	return "", false
+}
+
+// permissionsNeeded are the IAM actions that a request is checked for: its own, and
+// that of tagging what it creates.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
+func (q *request) permissionsNeeded() []string {
+	needed := []string{q.action}
+	if q.values.Has("TagSpecification.1.ResourceType") {
+		needed = append(needed, "CreateTags")
+	}
+	return needed
+}
+
+// SetPermissions says what a caller may use from now on, by access key id, as an
+// IAM policy with just these actions would: everything else is answered with
+// UnauthorizedOperation. Resources and conditions of policies are not modelled.
+func (s *Server) SetPermissions(caller string, actions ...string) {
+	s.denials.mu.Lock()
+	defer s.denials.mu.Unlock()
+	s.denials.permissions[caller] = slices.Clone(actions)
 }
 
 func (d *denials) list() []string {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
@@ -221,6 +222,34 @@ func TestDenyAndAllow(t *testing.T) {
 	assertAPIError(t, w.tryTags(noENI), "InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '"+noENI+"' does not exist")
 	w.server.Deny(emulator.AnyAction)
 	assertAPIError(t, w.tryTags(noENI), "UnauthorizedOperation", message)
+}
+
+// TestPermissions: what one caller may not use, others may; tagging what is created
+// needs a permission of its own, as in IAM.
+func TestPermissions(t *testing.T) {
+	w := newWorld(t, emulator.Options{Permissions: map[string][]string{"AKIAEXAMPLE": {"CreateNetworkInterface"}}})
+	subnetID := w.subnet("10.0.0.0/24")
+	settings := w.Options()
+	settings.Credentials = credentials.NewStaticCredentialsProvider("AKIAEXAMPLE", "secret", "")
+	restricted := ec2.New(settings)
+	create := func(tags ...types.TagSpecification) error {
+		_, err := restricted.CreateNetworkInterface(w.ctx(), &ec2.CreateNetworkInterfaceInput{SubnetId: &subnetID, TagSpecifications: tags})
+		return err
+	}
+	tagged := types.TagSpecification{
+		ResourceType: types.ResourceTypeNetworkInterface, Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}},
+	}
+	refusal := func(action string) string {
+		return "You are not authorized to perform this operation. User: arn:aws:iam::123456789012:user/emulator is not authorized to perform: ec2:" +
+			action + " because no identity-based policy allows the ec2:" + action + " action"
+	}
+	assert.NilError(t, create())
+	assertAPIError(t, create(tagged), "UnauthorizedOperation", refusal("CreateTags"))
+	w.server.SetPermissions("AKIAEXAMPLE", "CreateNetworkInterface", "CreateTags")
+	assert.NilError(t, create(tagged))
+	w.server.SetPermissions("AKIAEXAMPLE")
+	assertAPIError(t, create(), "UnauthorizedOperation", refusal("CreateNetworkInterface"))
+	w.eni(subnetID) // others are not restricted
 }
 
 func TestStaleNewENIs(t *testing.T) {

@@ -32,6 +32,10 @@ type Options struct {
 	// Seed starts the generator of identifiers, jitter and fault
 	// probabilities. Equal seeds and equal requests give equal answers.
 	Seed uint64
+	// Permissions are the actions that callers may use, by their access key id, as
+	// their IAM policies would allow them. Callers that are not named may use all.
+	// Server.SetPermissions changes them.
+	Permissions map[string][]string
 	// CallLogSize bounds the call log; the oldest calls are dropped first.
 	// Zero means DefaultCallLogSize.
 	CallLogSize int

@@ -55,12 +55,15 @@ func New(options Options) *Server {
 		identities: &identities{seed: options.Seed},
 		dice:       newDice(options.Seed),
 		throttle:   newThrottle(options.Clock, options.Throttling),
-		denials:    &denials{actions: make(map[string]bool)},
+		denials:    &denials{actions: make(map[string]bool), permissions: make(map[string][]string)},
 		stale:      &staleReads{current: options.Stale},
 		calls:      newCallLog(options.CallLogSize),
 		regions:    make(map[string]*region),
 	}
 	s.faults = &faults{seed: options.Seed}
+	for caller, permitted := range options.Permissions {
+		s.SetPermissions(caller, permitted...)
+	}
 	s.control = newControl(s)
 	return s
 }
@@ -116,13 +119,14 @@ var errDropped = errors.New("request dropped")
 func (s *Server) admit(ctx context.Context, q *request, fault Fault) (action, error) {
 	act, ok := actions[q.action]
 	q.mutating = act.mutating
+	denied, refused := s.denials.missing(q)
 	switch {
 	case fault.Discard:
 		return act, errDropped
 	case !ok:
 		return act, invalidAction(q.action)
-	case s.denials.includes(q.action):
-		return act, unauthorized(q.action)
+	case refused:
+		return act, unauthorized(denied)
 	case !s.throttle.admit(q, act):
 		return act, throttled()
 	case !s.wait(ctx, fault.Delay):

@@ -1,0 +1,244 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package privileges
+
+import (
+	"bufio"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/eni-operator/eni-operator/test/controlplane"
+	"github.com/eni-operator/eni-operator/test/flow"
+)
+
+const (
+	namespace = "eni-operator-system"
+	account   = "eni-operator-controller-manager"
+)
+
+// grant is a verb on a resource, perhaps of one name.
+type grant struct{ group, resource, name, verb string }
+
+func (g grant) String() string {
+	text := strings.TrimPrefix(g.group+"/"+g.resource, "/")
+	if g.name != "" {
+		text += "/" + g.name
+	}
+	return g.verb + " " + text
+}
+
+// unused are granted although this test never sees them used, and why.
+var unused = map[string]string{
+	"list coordination.k8s.io/leases":          informer,
+	"list namespaces":                          informer,
+	"list nodes":                               informer,
+	"get networking.eni-operator.dev/enipools": "asked of the API server, and not of the cache, before ENIs are made or given up because their pool seems gone",
+	"patch events":                             "client-go counts an event of the election that repeats by a patch",
+	"patch events.k8s.io/events":               "client-go counts an event that repeats by a patch",
+}
+
+// informer is why there is a verb that no watch of this API server needs.
+const informer = "an informer begins with a list where the API server does not stream what there is (WatchList)"
+
+func TestShippedPermissionsSufficeAndNothingOfThemIsUnused(t *testing.T) {
+	audit := filepath.Join(t.TempDir(), "audit.log")
+	plane, err := controlplane.Start(t.Context(), controlplane.Options{AuditLog: audit})
+	assert.NilError(t, err)
+	t.Cleanup(func() { assert.NilError(t, plane.Stop()) })
+	w := flow.New(t, plane.Config)
+	permitted := permittedActions(t)
+	w.Server.SetPermissions(flow.OperatorKey, permitted...)
+	granted := grantRoles(t, w)
+	token := flow.Token(t, w, namespace, account)
+	kubeconfig := flow.Kubeconfig(t, plane.Config, token)
+
+	binary := flow.Build(t)
+	metrics := flow.FreeAddress(t)
+	operator := w.Start(binary, kubeconfig, "--leader-elect-namespace="+namespace, "--metrics-bind-address="+metrics)
+	operator.AwaitReady()
+	w.Join()
+	w.Bind()
+	w.Holdings()
+	w.Change()
+	scrape(t, w, metrics, token)
+	uninstall(t, w, binary, kubeconfig, "delete")
+	w.AwaitNothingLeft()
+
+	t.Log("Stopped, it lets go of what it has")
+	assert.NilError(t, w.Create(t.Context(), flow.Policy()))
+	w.AddNode("m5.large")
+	w.Bind()
+	assert.NilError(t, operator.Stop())
+	uninstall(t, w, binary, kubeconfig, "abandon")
+	assert.NilError(t, w.Delete(t.Context(), flow.Policy()))
+
+	used, refused := uses(t, audit)
+	assert.DeepEqual(t, refused, []string(nil))
+	var never []string
+	for g := range granted {
+		if !used[g] && unused[g.String()] == "" {
+			never = append(never, g.String())
+		}
+	}
+	assert.DeepEqual(t, never, []string(nil))
+	for excuse := range unused {
+		assert.Assert(t, slices.ContainsFunc(slices.Collect(maps.Keys(granted)), func(g grant) bool { return g.String() == excuse }), "%s is not granted", excuse)
+	}
+	assert.DeepEqual(t, usedActions(w), permitted)
+}
+
+// grantRoles makes the service account and its roles as config/default ships them,
+// and says what it may do.
+func grantRoles(t *testing.T, w *flow.World) map[grant]bool {
+	t.Helper()
+	granted := map[grant]bool{}
+	bound := map[string]bool{}
+	all := manifests(t, "config/default")
+	for _, object := range all {
+		switch object.GetKind() {
+		case "Namespace", "ServiceAccount", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding":
+			assert.NilError(t, w.Create(t.Context(), object.DeepCopy()))
+		}
+		if strings.HasSuffix(object.GetKind(), "RoleBinding") {
+			name, _, err := unstructured.NestedString(object.Object, "roleRef", "name")
+			assert.NilError(t, err)
+			bound[name] = true
+		}
+	}
+	for _, object := range all {
+		if !bound[object.GetName()] || !strings.HasSuffix(object.GetKind(), "Role") {
+			continue
+		}
+		role := rbacv1.ClusterRole{}
+		assert.NilError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &role))
+		for _, rule := range role.Rules {
+			spell(rule, granted)
+		}
+	}
+	assert.Assert(t, len(granted) > 10)
+	return granted
+}
+
+// spell adds each verb that a rule grants.
+func spell(rule rbacv1.PolicyRule, into map[grant]bool) {
+	names := rule.ResourceNames
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	for _, group := range rule.APIGroups {
+		for _, resource := range rule.Resources {
+			for _, name := range names {
+				for _, verb := range rule.Verbs {
+					into[grant{group, resource, name, verb}] = true
+				}
+			}
+		}
+	}
+}
+
+// uses reads from the audit log what the operator did, and what it was refused.
+func uses(t *testing.T, path string) (used map[grant]bool, refused []string) {
+	t.Helper()
+	file, err := os.Open(path)
+	assert.NilError(t, err)
+	defer func() { _ = file.Close() }()
+	used = map[grant]bool{}
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var event struct {
+			Verb           string
+			RequestURI     string
+			User           struct{ Username string }
+			ObjectRef      *struct{ APIGroup, Resource, Subresource, Name string }
+			ResponseStatus struct{ Code int }
+		}
+		assert.NilError(t, json.Unmarshal(lines.Bytes(), &event))
+		if event.User.Username != "system:serviceaccount:"+namespace+":"+account {
+			continue
+		}
+		if event.ResponseStatus.Code == http.StatusForbidden || event.ResponseStatus.Code == http.StatusUnauthorized {
+			refused = append(refused, event.Verb+" "+event.RequestURI)
+			continue
+		}
+		if ref := event.ObjectRef; ref != nil {
+			resource := strings.TrimSuffix(ref.Resource+"/"+ref.Subresource, "/")
+			used[grant{ref.APIGroup, resource, "", event.Verb}] = true
+			used[grant{ref.APIGroup, resource, ref.Name, event.Verb}] = true
+		}
+	}
+	assert.NilError(t, lines.Err())
+	assert.Assert(t, len(used) > 10)
+	return used, refused
+}
+
+// scrape reads the metrics as Prometheus does, with a token of an account that the
+// role metrics-reader is bound to; others are refused.
+func scrape(t *testing.T, w *flow.World, address, operatorToken string) {
+	t.Helper()
+	scraper := metav1.ObjectMeta{Namespace: flow.Namespace, Name: "prometheus"}
+	assert.NilError(t, w.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: scraper}))
+	assert.NilError(t, w.Create(t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "prometheus"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "eni-operator-metrics-reader"},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: scraper.Namespace, Name: scraper.Name}},
+	}))
+	https := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // as the ServiceMonitor has it
+	ask := func(token string) (int, string) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+address+"/metrics", http.NoBody)
+		assert.NilError(t, err)
+		if token != "" {
+			request.Header.Set("Authorization", "Bearer "+token)
+		}
+		response, err := https.Do(request)
+		assert.NilError(t, err)
+		defer func() { _ = response.Body.Close() }()
+		body, err := io.ReadAll(response.Body)
+		assert.NilError(t, err)
+		return response.StatusCode, string(body)
+	}
+	status, _ := ask("")
+	assert.Equal(t, status, http.StatusUnauthorized)
+	status, _ = ask(operatorToken)
+	assert.Equal(t, status, http.StatusForbidden)
+	flow.Eventually(t, "the scraper reads metrics", func() error { // the binding takes a moment to be seen
+		status, body := ask(flow.Token(t, w, scraper.Namespace, scraper.Name))
+		if status != http.StatusOK || !strings.Contains(body, "controller_runtime_reconcile_total") {
+			return fmt.Errorf("status %d: %.100s", status, body)
+		}
+		return nil
+	})
+}
+
+// uninstall runs the operator's binary as the Job of config/uninstall does.
+func uninstall(t *testing.T, w *flow.World, binary, kubeconfig, mode string) {
+	t.Helper()
+	job := w.Start(binary, kubeconfig, "--uninstall="+mode, "--leader-elect-namespace="+namespace)
+	select {
+	case <-job.Done():
+		assert.NilError(t, job.Wait(), job.Log())
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("--uninstall=%s does not end:\n%s", mode, job.Log())
+	}
+}
