@@ -18,6 +18,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/metrics"
 	"github.com/eni-operator/eni-operator/pkg/options"
 	"github.com/eni-operator/eni-operator/pkg/setup"
 )
@@ -48,7 +49,7 @@ func run(ctx context.Context, o options.Options) error {
 	if err != nil {
 		return fmt.Errorf("--ec2-limits: %w", err)
 	}
-	client, err := ec2.NewClient(ctx, limits)
+	client, err := ec2.NewClient(ctx, limits, ec2.WithObserver(metrics.EC2{}))
 	if err != nil {
 		return err
 	}

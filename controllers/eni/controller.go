@@ -10,9 +10,11 @@ package eni
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -52,6 +54,8 @@ type Options struct {
 	Concurrency int
 	// Events takes what was stored.
 	Events events.Publisher
+	// Looked hears of each observation of an ENI that was not ready yet; it may be nil.
+	Looked func(uid types.UID)
 	// Controller holds what all controllers have in common, such as the backoff.
 	Controller controller.Options
 }
@@ -123,6 +127,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) (ctrl.Result, error) {
 	done := &progress{stored: eni.DeepCopy()}
 	for range maxSteps {
+		r.looked(eni)
 		observed, err := r.observe(ctx, eni, done)
 		if err != nil {
 			return ctrl.Result{}, r.report(ctx, eni, done, observed, decision{}, err)
@@ -151,6 +156,22 @@ func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		}
 	}
 	return ctrl.Result{RequeueAfter: attachPoll}, nil
+}
+
+// looked tells of an observation on the way to being ready.
+func (r *Reconciler) looked(eni *v1alpha1.ElasticNetworkInterface) {
+	if r.options.Looked != nil && eni.DeletionTimestamp.IsZero() && !everReady(eni) {
+		r.options.Looked(eni.UID)
+	}
+}
+
+// everReady says whether an ENI was ready at some time: whoever looked at it then
+// stored its state.
+func everReady(eni *v1alpha1.ElasticNetworkInterface) bool {
+	if meta.IsStatusConditionTrue(eni.Status.Conditions, v1alpha1.ConditionReady) {
+		return true
+	}
+	return slices.ContainsFunc(eni.Status.Transitions, func(t v1alpha1.StateTransition) bool { return t.State == v1alpha1.ENIAttached })
 }
 
 var pausedDecision = decision{action: actNothing, reason: v1alpha1.ReasonPaused,

@@ -20,6 +20,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/metrics"
 	"github.com/eni-operator/eni-operator/pkg/uninstall"
 )
 
@@ -158,7 +159,7 @@ func (c *Collector) act(ctx context.Context, decided decision, about map[string]
 		about[f.id].Info("Deleting leaked ENI", "reason", f.reason, "age", f.age, "attempt", tried.tries)
 		err := c.inventory.Delete(ctx, f.id)
 		if err == nil {
-			deletedENIs.Inc()
+			metrics.LeakedENIsDeleted.Inc()
 			continue
 		}
 		reason, message := ec2.Explain(err)

@@ -8,28 +8,10 @@ package garbagecollection
 
 import (
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/metrics"
 )
-
-var (
-	leakedENIs = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "eni_operator_leaked_enis",
-		Help: "ENIs with this cluster's tags, older than the grace period and attached to nothing, that no resource stood for at the last sweep.",
-	})
-	attachedOrphans = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "eni_operator_attached_orphan_enis",
-		Help: "The same, but attached to an instance: they are not deleted before a person detaches them.",
-	})
-	deletedENIs = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "eni_operator_leaked_enis_deleted_total",
-		Help: "Leaked ENIs that were deleted.",
-	})
-)
-
-func init() { metrics.Registry.MustRegister(leakedENIs, attachedOrphans, deletedENIs) }
 
 // loggers name the ENIs of a decision in the log.
 func (c *Collector) loggers(enis []ec2.NetworkInterface, decided decision) map[string]logr.Logger {
@@ -63,6 +45,6 @@ func report(decided decision, before map[string]sighting, about map[string]logr.
 			}
 		}
 	}
-	leakedENIs.Set(float64(leaked))
-	attachedOrphans.Set(float64(attached))
+	metrics.LeakedENIs.Set(float64(leaked))
+	metrics.AttachedOrphans.Set(float64(attached))
 }

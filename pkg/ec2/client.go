@@ -30,10 +30,13 @@ type sdkClient struct {
 	limiter *limiter
 }
 
+// Option changes what NewClient returns.
+type Option func(*sdkClient)
+
 // NewClient returns a client for the account and Region that the SDK's own
 // variables and files name (AWS_REGION, AWS_ENDPOINT_URL_EC2, …). It makes no
 // call. It fails when no Region is set or a file cannot be read.
-func NewClient(ctx context.Context, limits Limits) (Client, error) {
+func NewClient(ctx context.Context, limits Limits, settings ...Option) (Client, error) {
 	cfg, err := config.LoadDefaultConfig(ctx,
 		// The caller knows which call may be repeated; the SDK does not.
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
@@ -44,11 +47,15 @@ func NewClient(ctx context.Context, limits Limits) (Client, error) {
 	if cfg.Region == "" {
 		return nil, fmt.Errorf("no AWS Region: set AWS_REGION, or give the pod a profile that has one")
 	}
-	limiter := newLimiter(limits, clock.RealClock{})
-	return &sdkClient{limiter: limiter, api: ec2.NewFromConfig(cfg, func(o *ec2.Options) {
-		o.APIOptions = append(o.APIOptions, limiter.addTo)
+	c := &sdkClient{limiter: newLimiter(limits, clock.RealClock{})}
+	for _, set := range settings {
+		set(c)
+	}
+	c.api = ec2.NewFromConfig(cfg, func(o *ec2.Options) {
+		o.APIOptions = append(o.APIOptions, c.limiter.addTo)
 		o.HTTPClient = plainBodies{o.HTTPClient}
-	})}, nil
+	})
+	return c, nil
 }
 
 func (c *sdkClient) Backlog(action string) (waiting, underway int) {

@@ -117,13 +117,14 @@ type limiter struct {
 	limits      Limits
 	clock       clock.WithDelayedExecution
 	callTimeout time.Duration
+	observer    Observer
 
 	mu     sync.Mutex
 	queues map[string]*queue
 }
 
 func newLimiter(limits Limits, clk clock.WithDelayedExecution) *limiter {
-	return &limiter{limits: limits, clock: clk, callTimeout: callTimeout, queues: map[string]*queue{}}
+	return &limiter{limits: limits, clock: clk, callTimeout: callTimeout, observer: unobserved{}, queues: map[string]*queue{}}
 }
 
 // reserve is how many tokens of each bucket stay unused: our clock and EC2's differ
@@ -160,10 +161,13 @@ func (l *limiter) addTo(stack *middleware.Stack) error {
 		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
 			middleware.FinalizeOutput, middleware.Metadata, error,
 		) {
-			q := l.queue(awsmiddleware.GetOperationName(ctx))
+			action, asked := awsmiddleware.GetOperationName(ctx), l.clock.Now()
+			q := l.queue(action)
 			if err := q.wait(ctx); err != nil {
 				return middleware.FinalizeOutput{}, middleware.Metadata{}, &notSentError{cause: err}
 			}
+			sent := l.clock.Now()
+			l.observer.Waited(action, callOf(ctx).priority, sent.Sub(asked))
 			q.underway.Add(1)
 			defer q.underway.Add(-1)
 			ctx, cancel := context.WithTimeout(ctx, l.callTimeout)
@@ -175,6 +179,7 @@ func (l *limiter) addTo(stack *middleware.Stack) error {
 			if err != nil && Classify(err) == ClassThrottled {
 				q.throttled()
 			}
+			l.observer.Answered(action, l.clock.Since(sent), err)
 			return out, metadata, err
 		}), "Retry", middleware.After)
 }
@@ -190,6 +195,18 @@ const (
 	// PriorityBackground is what nobody waits for: attributes, clean-up.
 	PriorityBackground
 )
+
+// String is the priority as metrics and logs have it.
+func (p Priority) String() string {
+	switch p {
+	case PriorityUrgent:
+		return "urgent"
+	case PriorityNormal:
+		return "normal"
+	default:
+		return "background"
+	}
+}
 
 // order of the priorities in a queue, the first served first.
 func (p Priority) order() int {

@@ -44,6 +44,8 @@ type Options struct {
 	// Elected is closed when this process becomes the leader; nil if it is from the
 	// start. What a standby has read, the leader before it may have changed since.
 	Elected <-chan struct{}
+	// Batched hears how many keys each batched call reads; it may be nil.
+	Batched func(action string, keys int)
 	// Clock is the time; the real one if nil.
 	Clock clock.PassiveClock
 }
@@ -67,7 +69,8 @@ type Inventory struct {
 	current     chan struct{}
 	currentOnce sync.Once
 
-	mu sync.Mutex
+	mu     sync.Mutex
+	sweeps sweeps
 	// leadingSince is when the first sweep as the leader began: calls of the
 	// operator before this one were made earlier.
 	leadingSince time.Time
@@ -107,6 +110,9 @@ func New(client ec2.Client, options Options) *Inventory {
 	if options.Clock == nil {
 		options.Clock = clock.RealClock{}
 	}
+	if options.Batched == nil {
+		options.Batched = func(string, int) {}
+	}
 	i := &Inventory{
 		client:            client,
 		options:           options,
@@ -126,12 +132,12 @@ func New(client ec2.Client, options Options) *Inventory {
 		reservations:      map[string]map[ec2.Slot]string{},
 	}
 	window := i.window
-	i.eniReads = ec2.NewBatcher(i.eniWindow, ec2.MaxBatch, i.fetchENIs)
-	i.ownerReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchByOwner)
-	i.instanceReads = ec2.NewBatcher(i.instanceWindow, ec2.MaxBatch, i.fetchInstances)
-	i.typeReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchTypes)
-	i.subnetReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchSubnets)
-	i.occupancyReads = ec2.NewBatcher(window, ec2.MaxBatch, i.fetchOccupancy)
+	i.eniReads = ec2.NewBatcher(i.eniWindow, ec2.MaxBatch, observed(options, "DescribeNetworkInterfaces", i.fetchENIs))
+	i.ownerReads = ec2.NewBatcher(window, ec2.MaxBatch, observed(options, "DescribeNetworkInterfaces", i.fetchByOwner))
+	i.instanceReads = ec2.NewBatcher(i.instanceWindow, ec2.MaxBatch, observed(options, "DescribeInstances", i.fetchInstances))
+	i.typeReads = ec2.NewBatcher(window, ec2.MaxBatch, observed(options, "DescribeInstanceTypes", i.fetchTypes))
+	i.subnetReads = ec2.NewBatcher(window, ec2.MaxBatch, observed(options, "DescribeSubnets", i.fetchSubnets))
+	i.occupancyReads = ec2.NewBatcher(window, ec2.MaxBatch, observed(options, "DescribeNetworkInterfaces", i.fetchOccupancy))
 	return i
 }
 

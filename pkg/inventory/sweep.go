@@ -20,14 +20,22 @@ import (
 // subscribers what differs from what we knew. An error changes nothing: what an
 // incomplete answer does not show is not gone.
 func (i *Inventory) Sweep(ctx context.Context) error {
-	asked, leads := i.clock.Now(), i.leads()
+	asked := i.clock.Now()
+	changes, err := i.sweep(ctx, asked)
+	i.countSweep(asked, changes, err)
+	return err
+}
+
+// sweep returns how many ENIs differ from what was known.
+func (i *Inventory) sweep(ctx context.Context, asked time.Time) (differences int, err error) {
+	leads := i.leads()
 	i.lead(asked, leads)
 	enis, err := i.client.DescribeNetworkInterfaces(ctx, ec2.OwnedFilter(i.options.ClusterUID))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := i.sweepInstances(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	var changes []Change
 	shown := make(map[string]bool, len(enis))
@@ -46,7 +54,7 @@ func (i *Inventory) Sweep(ctx context.Context) error {
 	}
 	i.notify(changes)
 	i.tell(asked, shown)
-	return nil
+	return len(changes), nil
 }
 
 // lead notes when this process began to act as the leader.

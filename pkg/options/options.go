@@ -33,6 +33,7 @@ type Options struct {
 	MetricsBindAddress     string
 	MetricsSecure          bool
 	HealthProbeBindAddress string
+	PerNodeMetrics         bool
 	EnableWebhooks         bool
 
 	LeaderElect              bool
@@ -92,6 +93,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 
 	flags.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8443", "Address of the metrics server; 0 turns it off.")
 	flags.BoolVar(&o.MetricsSecure, "metrics-secure", true, "Serve metrics over HTTPS, to those whom Kubernetes authorises.")
+	flags.BoolVar(&o.PerNodeMetrics, "per-node-metrics", false,
+		"Add gauges of each node's pool to the metrics: twelve series a node at most, so mind your Prometheus on large clusters.")
 	flags.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz; 0 turns them off.")
 	flags.BoolVar(&o.EnableWebhooks, "enable-webhooks", false, "Serve the validating webhooks, on every replica.")
 

@@ -43,6 +43,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/metrics"
 	"github.com/eni-operator/eni-operator/pkg/options"
 	"github.com/eni-operator/eni-operator/webhooks"
 )
@@ -84,7 +85,7 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 	}
 	inv := inventory.New(api, inventory.Options{
 		ClusterUID: clusterUID, VisibilityWindow: o.VisibilityWindow, BatchWindow: o.BatchWindow,
-		BusyBatchWindow: o.BusyBatchWindow, NetworkTTL: o.NetworkTTL, Elected: mgr.Elected(),
+		BusyBatchWindow: o.BusyBatchWindow, NetworkTTL: o.NetworkTTL, Elected: mgr.Elected(), Batched: metrics.Batched,
 	})
 	if err := addSnapshotter(mgr, inv, bus, clusterUID, o.SnapshotPath, ctrl.Log.WithName("snapshot")); err != nil {
 		return nil, err
@@ -92,10 +93,14 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 	if err := mgr.Add(newAuditor(inv, mgr.Elected(), o.AuditInterval, ctrl.Log.WithName("inventory"))); err != nil {
 		return nil, err
 	}
+	tracker, err := addMetrics(ctx, mgr, inv, api, bus, o)
+	if err != nil {
+		return nil, err
+	}
 	if err := addSubscribers(mgr, bus); err != nil {
 		return nil, err
 	}
-	if err := addControllers(mgr, inv, bus, ec2.NewForecast(api, clock.RealClock{}), clusterUID, o); err != nil {
+	if err := addControllers(mgr, inv, bus, tracker, ec2.NewForecast(api, clock.RealClock{}), clusterUID, o); err != nil {
 		return nil, err
 	}
 	if err := addCollector(mgr, inv, clusterUID, o); err != nil {
@@ -108,13 +113,13 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 }
 
 func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
-	metrics := metricsserver.Options{BindAddress: o.MetricsBindAddress, SecureServing: o.MetricsSecure}
+	server := metricsserver.Options{BindAddress: o.MetricsBindAddress, SecureServing: o.MetricsSecure}
 	if o.MetricsSecure {
-		metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
+		server.FilterProvider = filters.WithAuthenticationAndAuthorization
 	}
 	return ctrl.Options{
 		Scheme:                        scheme,
-		Metrics:                       metrics,
+		Metrics:                       server,
 		HealthProbeBindAddress:        o.HealthProbeBindAddress,
 		LeaderElection:                o.LeaderElect,
 		LeaderElectionID:              leaderLease,
@@ -155,7 +160,7 @@ func clusterUID(ctx context.Context, reader client.Reader) (string, error) {
 }
 
 func addControllers(
-	mgr ctrl.Manager, inv *inventory.Inventory, bus *events.Bus, forecast *ec2.Forecast, clusterUID string, o options.Options,
+	mgr ctrl.Manager, inv *inventory.Inventory, bus *events.Bus, tracker *metrics.Tracker, forecast *ec2.Forecast, clusterUID string, o options.Options,
 ) error {
 	clk := clock.RealClock{}
 	settings := func() controller.Options {
@@ -186,7 +191,7 @@ func addControllers(
 		Identity:       eni.Identity{Cluster: o.ClusterName, ClusterUID: clusterUID, NoManage: o.VPCCNINoManage},
 		MinDeviceIndex: o.MinDeviceIndex, CreateRecordMaxAge: o.CreateRecordMaxAge, VisibilityWindow: o.VisibilityWindow,
 		ForceDetachAfter: o.ForceDetachAfter,
-		Concurrency:      o.ENIConcurrency, Events: bus, Controller: settings(),
+		Concurrency:      o.ENIConcurrency, Events: bus, Looked: tracker.Looked, Controller: settings(),
 	})
 }
 

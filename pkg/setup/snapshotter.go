@@ -20,6 +20,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/metrics"
 	"github.com/eni-operator/eni-operator/pkg/snapshot"
 )
 
@@ -140,6 +141,7 @@ func (s *snapshotter) Start(ctx context.Context) error {
 }
 
 func (s *snapshotter) report(err error) {
+	metrics.SnapshotSaved(err)
 	if err != nil {
 		s.log.Error(err, "Saving the snapshot; the next restart may begin with an older one")
 	}

@@ -10,25 +10,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/eni-operator/eni-operator/pkg/metrics"
 )
 
 // conflictBackoff gives the cache time to show the write that came first: it is
 // behind by more the busier the API server is, which another writer's retries make
 // it. Two operators at once, by mistake, must not keep each other from going on.
 var conflictBackoff = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 1, Steps: 6}
-
-var conflicts = prometheus.NewCounterVec(prometheus.CounterOpts{
-	Name: "eni_operator_kubernetes_conflicts_total",
-	Help: "Writes that Kubernetes refused because the object had changed, by controller.",
-}, []string{"controller"})
-
-func init() { metrics.Registry.MustRegister(conflicts) }
 
 // Conflicts are the requests of one controller whose last write was refused. The zero
 // value is ready for use.
@@ -46,7 +39,7 @@ func (c *Conflicts) Settle(controller string, request reconcile.Request, result 
 		delete(c.backoffs, request)
 		return result, err
 	}
-	conflicts.WithLabelValues(controller).Inc()
+	metrics.Conflicts.WithLabelValues(controller).Inc()
 	backoff := c.backoffs[request]
 	if backoff == nil {
 		first := conflictBackoff
