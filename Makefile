@@ -46,9 +46,10 @@ build: ## Build the operator into build/bin/eni-operator.
 	go build -trimpath -o $(MANAGER) .
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Regenerate deepcopy code, CRDs and RBAC from the Go sources.
+generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Regenerate deepcopy code, CRDs, RBAC and docs/api.md from the Go sources.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(CONTROLLER_GEN) crd rbac:roleName=manager-role webhook paths=./... output:crd:artifacts:config=config/crd/bases
+	$(CRD_REF_DOCS) --source-path=api --config=hack/docs/crd-ref-docs.yaml --renderer=markdown --output-path=docs/api.md --log-level=ERROR
 
 # What the bundle is, written once: verify makes it again elsewhere.
 BUNDLE_FLAGS = --version $(VERSION) --image $(IMG) $(if $(REPLACES),--replaces $(REPLACES))

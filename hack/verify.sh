@@ -27,12 +27,13 @@ generated_files() {
     if [[ -e "$file" ]]; then printf '%s\0' "$file"; fi # not those deleted in the work tree
   done < <(git ls-files -z --cached --others --exclude-standard) | tar --null -T - -cf - | tar -C "$copy" -xf -
   # Whatever is not made anew has lost its source.
-  rm -rf "$copy"/config/crd/bases/* "$copy"/config/rbac/role.yaml "$copy"/config/webhook/manifests.yaml "$copy"/api/*/zz_generated.* "$copy"/bundle "$copy"/bundle.Dockerfile
+  rm -rf "$copy"/config/crd/bases/* "$copy"/config/rbac/role.yaml "$copy"/config/webhook/manifests.yaml "$copy"/api/*/zz_generated.* "$copy"/bundle "$copy"/bundle.Dockerfile "$copy"/docs/api.md
   if ! make --no-print-directory -C "$copy" TOOLS="$root/build/tools" bundle >"$copy/generate.log" 2>&1; then
     cat "$copy/generate.log"
     return 1
   fi
-  diff -ru api "$copy/api" && diff -ru config "$copy/config" && diff -ru bundle "$copy/bundle" && diff -u bundle.Dockerfile "$copy/bundle.Dockerfile"
+  diff -ru api "$copy/api" && diff -ru config "$copy/config" && diff -ru bundle "$copy/bundle" && diff -u bundle.Dockerfile "$copy/bundle.Dockerfile" &&
+    diff -u docs/api.md "$copy/docs/api.md"
 }
 
 tidy_modules() {
