@@ -40,6 +40,7 @@ func TestApart(t *testing.T) {
 	t.Run("a burst while the operator is down costs what it must", aBurstCostsWhatItMust)
 	t.Run("statuses are wiped under bound claims", statusesAreWipedUnderBoundClaims)
 	t.Run("two operators fight", twoOperatorsFight)
+	t.Run("every metric moves", everyMetricMoves)
 }
 
 func ec2IsDownAtTheStart(t *testing.T) {
