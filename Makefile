@@ -74,6 +74,7 @@ vet: ## Run go vet.
 lint: $(GOLANGCI_LINT) ## Run the linters.
 	$(GOLANGCI_LINT) run ./...
 	cd test/bundle && $(GOLANGCI_LINT) run ./...
+	cd test/prometheus && $(GOLANGCI_LINT) run ./...
 
 .PHONY: verify
 verify: vet lint $(CONTROLLER_GEN) $(KUSTOMIZE) ## Fail on anything that fmt, vet, lint, generate or go mod tidy would change.
@@ -86,9 +87,13 @@ test-unit: ## Run the tests that need no control plane.
 	go test -race -timeout 5m $(UNIT_TESTS)
 
 .PHONY: test
-test: controlplane build $(KUSTOMIZE) test-unit test-bundle ## Run all tests.
+test: controlplane build $(KUSTOMIZE) test-unit test-bundle test-prometheus ## Run all tests.
 	@# One package at a time: each has a control plane of its own, and two on two cores miss deadlines.
 	go test -race -timeout 20m -p 1 $(CLUSTER_TESTS)
+
+.PHONY: test-prometheus
+test-prometheus: ## Hold alerts and dashboard to what Prometheus and the operator know (a minute of two cores the first time).
+	cd test/prometheus && go test -timeout 10m ./...
 
 .PHONY: test-bundle
 test-bundle: controlplane $(KUSTOMIZE) ## Hold the OLM bundle to what OLM and catalogs expect.
