@@ -227,6 +227,12 @@ func (t *Tracker) hearPool(e events.Event, before, after events.PoolState) {
 		poolSetup.WithLabelValues().Observe(seconds(began, e.Timestamp))
 		delete(t.settingUp, uid)
 	}
+	t.compare(e, after)
+}
+
+// compare observes how long a pool wanted other than it had.
+func (t *Tracker) compare(e events.Event, after events.PoolState) {
+	uid := e.Object.UID
 	began, unequal := t.unequal[uid]
 	equal := after.Shared.Desired == after.Shared.Capacity && after.Exclusive.Desired == after.Exclusive.Capacity
 	switch {

@@ -93,11 +93,8 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 	if err := mgr.Add(newAuditor(inv, mgr.Elected(), o.AuditInterval, ctrl.Log.WithName("inventory"))); err != nil {
 		return nil, err
 	}
-	tracker, err := addMetrics(ctx, mgr, inv, api, bus, o)
+	tracker, err := addSubscribers(ctx, mgr, inv, api, bus, o)
 	if err != nil {
-		return nil, err
-	}
-	if err := addSubscribers(mgr, bus); err != nil {
 		return nil, err
 	}
 	if err := addControllers(mgr, inv, bus, tracker, ec2.NewForecast(api, clock.RealClock{}), clusterUID, o); err != nil {
@@ -198,11 +195,17 @@ func addControllers(
 // recorderDepth is how many events may wait to become Kubernetes Events.
 const recorderDepth = 8192
 
-// addSubscribers has Kubernetes Events made of what the controllers publish, and
-// runs the bus.
-func addSubscribers(mgr ctrl.Manager, bus *events.Bus) error {
+// addSubscribers has metrics and Kubernetes Events made of what the controllers
+// publish, and runs the bus.
+func addSubscribers(
+	ctx context.Context, mgr ctrl.Manager, inv *inventory.Inventory, api ec2.Client, bus *events.Bus, o options.Options,
+) (*metrics.Tracker, error) {
 	bus.Handle("kubernetes", recorderDepth, events.Filter{}, events.Recorder(mgr.GetEventRecorder("eni-operator")))
-	return mgr.Add(bus)
+	tracker, err := addMetrics(ctx, mgr, inv, api, bus, o)
+	if err != nil {
+		return nil, err
+	}
+	return tracker, mgr.Add(bus)
 }
 
 func addCollector(mgr ctrl.Manager, inv *inventory.Inventory, clusterUID string, o options.Options) error {
