@@ -41,7 +41,6 @@ import (
 	"github.com/eni-operator/eni-operator/controllers/pool"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/events"
-	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/metrics"
 	"github.com/eni-operator/eni-operator/pkg/options"
@@ -76,7 +75,7 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Kubernetes: %w", err)
 	}
-	if err := index.Register(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := indexKinds(ctx, mgr); err != nil {
 		return nil, err
 	}
 	clusterUID, err := clusterUID(ctx, mgr.GetAPIReader())
