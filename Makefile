@@ -116,6 +116,15 @@ bench: controlplane build ## Measure the operator against EC2's limits (NODES=50
 plot: ## Draw what make bench measured, into docs/performance.md.
 	go run -C hack/plot . --report=$(abspath $(BUILD)/bench.json) --page=$(abspath docs/performance.md)
 
+.PHONY: test-olm
+test-olm: controlplane $(KUSTOMIZE) ## Install, upgrade and remove the bundle with OLM's own operators (the first run builds them).
+	hack/olm/build.sh
+	cd test/olm && go test -timeout 30m -count=1 -v ./...
+
+.PHONY: test-image
+test-image: ## Compile what the Dockerfile copies, and nothing else, for both architectures.
+	hack/image.sh
+
 .PHONY: test-crash
 test-crash: controlplane ## Kill the operator at every call that it makes, and look what heals (about 15 minutes on two cores).
 	@# Built, because go run does not pass on the signals that end it.
@@ -206,9 +215,12 @@ uninstall-job: $(KUSTOMIZE) ## Run the uninstaller in the current cluster (MODE=
 	@echo "$$UNINSTALL_JOB" >$(BUILD)/uninstall/kustomization.yaml
 	$(KUSTOMIZE) build $(BUILD)/uninstall | $(KUBECTL) apply --server-side -f -
 
+# What to install: default, or another folder of config/ that makes a whole operator.
+CONFIG ?= default
+
 define INSTALLER
 resources:
-- ../../config/default
+- ../../config/$(CONFIG)
 patches:
 - patch: |
     apiVersion: apps/v1

@@ -51,8 +51,21 @@ manifests() {
   done
 }
 
+# Every folder that the operator is compiled from is in the Dockerfile's COPY list.
+image_sources() {
+  local source missing=0
+  while IFS= read -r source; do
+    if ! grep -q "^COPY $source/ $source/$" Dockerfile || ! grep -qx "!$source" .dockerignore; then
+      echo "$source is missing in Dockerfile or .dockerignore"
+      missing=1
+    fi
+  done < <(go list -deps -f '{{if .Module}}{{if .Module.Main}}{{.Dir}}{{end}}{{end}}' . | sed -n "s|^$root/\([^/]*\).*|\1|p" | sort -u)
+  return "$missing"
+}
+
 check "generated code, manifests and bundle" "run make bundle" generated_files
 check "Go modules" "run go mod tidy in the module's folder" tidy_modules
+check "the image's sources" "add the folder to Dockerfile and .dockerignore; see hack/image.sh" image_sources
 check "kustomize builds" "see config/" manifests
 
 if $failed; then exit 1; fi

@@ -16,6 +16,7 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -35,6 +36,7 @@ type webhook struct {
 	FailurePolicy           *admissionv1.FailurePolicyType   `json:"failurePolicy"`
 	GenerateName            string                           `json:"generateName"`
 	MatchPolicy             *admissionv1.MatchPolicyType     `json:"matchPolicy,omitempty"`
+	ObjectSelector          *metav1.LabelSelector            `json:"objectSelector,omitempty"`
 	Rules                   []admissionv1.RuleWithOperations `json:"rules"`
 	SideEffects             *admissionv1.SideEffectClass     `json:"sideEffects"`
 	TargetPort              string                           `json:"targetPort"`
@@ -214,24 +216,24 @@ func webhookDefinitions(s *sources) ([]webhook, error) {
 	all := make([]webhook, 0, len(s.webhooks)+len(s.mutating))
 	for i := range s.mutating {
 		w := &s.mutating[i]
-		if w.NamespaceSelector != nil || w.ObjectSelector != nil || len(w.MatchConditions) > 0 || w.ReinvocationPolicy != nil {
+		if w.NamespaceSelector != nil || len(w.MatchConditions) > 0 || w.ReinvocationPolicy != nil {
 			return nil, fmt.Errorf("webhook %s: %w", w.Name, errNotInBundles)
 		}
 		all = append(all, webhook{
 			Type: "MutatingAdmissionWebhook", GenerateName: w.Name, Rules: w.Rules, FailurePolicy: w.FailurePolicy, MatchPolicy: w.MatchPolicy,
 			SideEffects: w.SideEffects, TimeoutSeconds: w.TimeoutSeconds, AdmissionReviewVersions: w.AdmissionReviewVersions,
-			WebhookPath: w.ClientConfig.Service.Path,
+			ObjectSelector: w.ObjectSelector, WebhookPath: w.ClientConfig.Service.Path,
 		})
 	}
 	for i := range s.webhooks {
 		w := &s.webhooks[i]
-		if w.NamespaceSelector != nil || w.ObjectSelector != nil || len(w.MatchConditions) > 0 {
+		if w.NamespaceSelector != nil || len(w.MatchConditions) > 0 {
 			return nil, fmt.Errorf("webhook %s: %w", w.Name, errNotInBundles)
 		}
 		all = append(all, webhook{
 			Type: "ValidatingAdmissionWebhook", GenerateName: w.Name, Rules: w.Rules, FailurePolicy: w.FailurePolicy, MatchPolicy: w.MatchPolicy,
 			SideEffects: w.SideEffects, TimeoutSeconds: w.TimeoutSeconds, AdmissionReviewVersions: w.AdmissionReviewVersions,
-			WebhookPath: w.ClientConfig.Service.Path,
+			ObjectSelector: w.ObjectSelector, WebhookPath: w.ClientConfig.Service.Path,
 		})
 	}
 	for i := range all {
@@ -240,4 +242,4 @@ func webhookDefinitions(s *sources) ([]webhook, error) {
 	return all, nil
 }
 
-var errNotInBundles = errors.New("selectors, matchConditions and reinvocationPolicy would be lost in an OLM bundle")
+var errNotInBundles = errors.New("namespaceSelector, matchConditions and reinvocationPolicy would be lost in an OLM bundle")

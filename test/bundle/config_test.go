@@ -18,6 +18,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -94,8 +95,12 @@ func TestOLMGrantsWhatKustomizeGrants(t *testing.T) {
 			}
 		}
 	}
-	for _, role := range ofKind[rbacv1.Role](t, all, "Role") {
-		namespaced = append(namespaced, role.Rules...)
+	for _, binding := range ofKind[rbacv1.RoleBinding](t, all, "RoleBinding") {
+		for _, role := range ofKind[rbacv1.Role](t, all, "Role") {
+			if role.Name == binding.RoleRef.Name {
+				namespaced = append(namespaced, role.Rules...)
+			}
+		}
 	}
 	rules := func(permissions []v1alpha1.StrategyDeploymentPermissions) []rbacv1.PolicyRule {
 		var rules []rbacv1.PolicyRule
@@ -137,17 +142,18 @@ func TestOLMCallsTheWebhooksThatKustomizeCalls(t *testing.T) {
 		Effects    admissionv1.SideEffectClass
 		Timeout    int32
 		Versions   []string
+		Selector   *metav1.LabelSelector
 	}
 	var want []hook
 	for _, configuration := range ofKind[admissionv1.ValidatingWebhookConfiguration](t, objects(t, "config/default"), "ValidatingWebhookConfiguration") {
 		for _, w := range configuration.Webhooks {
-			want = append(want, hook{w.Name, *w.ClientConfig.Service.Path, w.Rules, *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.AdmissionReviewVersions})
+			want = append(want, hook{w.Name, *w.ClientConfig.Service.Path, w.Rules, *w.FailurePolicy, *w.SideEffects, *w.TimeoutSeconds, w.AdmissionReviewVersions, w.ObjectSelector})
 		}
 	}
 	var got []hook
 	for _, d := range readCSV(t).Spec.WebhookDefinitions {
 		if d.Type == v1alpha1.ValidatingAdmissionWebhook {
-			got = append(got, hook{d.GenerateName, *d.WebhookPath, d.Rules, *d.FailurePolicy, *d.SideEffects, *d.TimeoutSeconds, d.AdmissionReviewVersions})
+			got = append(got, hook{d.GenerateName, *d.WebhookPath, d.Rules, *d.FailurePolicy, *d.SideEffects, *d.TimeoutSeconds, d.AdmissionReviewVersions, d.ObjectSelector})
 		}
 	}
 	slices.SortFunc(want, func(a, b hook) int { return compare(a.Name, b.Name) })

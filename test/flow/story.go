@@ -265,15 +265,6 @@ func (w *World) AwaitGone(object client.Object) {
 	})
 }
 
-// Leave has claims, policy and nodes go, and waits until EC2 has nothing of ours.
-func (w *World) Leave() {
-	w.t.Helper()
-	assert.NilError(w.t, w.DeleteAllOf(w.t.Context(), &v1alpha1.ENIClaim{}, client.InNamespace(Namespace)))
-	w.awaitNone(&v1alpha1.ENIClaimList{})
-	w.remove(Policy())
-	w.AwaitNothingLeft()
-}
-
 // AwaitNothingLeft waits until there is nothing of ours in Kubernetes and EC2.
 func (w *World) AwaitNothingLeft() {
 	w.t.Helper()

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Does what the Dockerfile's first stage does, without an image: copies what its
+# COPY lines name, and nothing else, and runs its build for both architectures.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+workspace="$(mktemp -d)"
+trap 'rm -rf "$workspace"' EXIT
+
+build="$(sed -n 's/^RUN \(CGO_ENABLED.*go build.*\)$/\1/p' Dockerfile)"
+if [[ -z "$build" ]]; then
+  echo "image: the Dockerfile has no line RUN CGO_ENABLED=... go build" >&2
+  exit 1
+fi
+while read -r -a words; do
+  sources=("${words[@]:1:${#words[@]}-2}")
+  cp -r "${sources[@]%/}" "$workspace/"
+done < <(grep '^COPY ' Dockerfile | grep -v -- '--from=')
+find "$workspace" \( -name '*_test.go' -o -name testdata \) -prune -exec rm -rf {} + # as .dockerignore does
+
+for arch in amd64 arm64; do
+  (cd "$workspace" && TARGETOS=linux TARGETARCH=$arch bash -c "$build")
+  echo "image: linux/$arch: $(wc -c <"$workspace/eni-operator") bytes"
+done
