@@ -49,14 +49,15 @@ func run(ctx context.Context, o options.Options) error {
 	if err != nil {
 		return fmt.Errorf("--ec2-limits: %w", err)
 	}
-	client, err := ec2.NewClient(ctx, limits, ec2.WithObserver(metrics.EC2{}))
+	fence := setup.Fence(o)
+	client, err := ec2.NewClient(ctx, limits, ec2.WithObserver(metrics.EC2{}), ec2.WithGate(fence.Check))
 	if err != nil {
 		return err
 	}
 	if o.Uninstall != "" {
-		return setup.Uninstall(ctx, config, client, o)
+		return setup.Uninstall(ctx, config, client, fence, o)
 	}
-	manager, err := setup.New(ctx, config, client, o)
+	manager, err := setup.New(ctx, config, client, fence, o)
 	if err != nil {
 		return err
 	}

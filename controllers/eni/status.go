@@ -30,6 +30,9 @@ func (r *Reconciler) report(
 	if ctx.Err() != nil {
 		return ctx.Err() // Stopping: what happened is found again.
 	}
+	if ec2.NotLeader(acted) {
+		return acted // Nothing was sent, and the status may be another's to write.
+	}
 	if known, ok := refresh(r.inventory, eni.Status.NetworkInterfaceID); ok {
 		if err := r.describe(ctx, eni, known); err != nil && acted == nil {
 			acted = err

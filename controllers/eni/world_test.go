@@ -8,6 +8,7 @@ package eni
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,6 +125,8 @@ type endpoint struct {
 	wire *wire
 	url  string
 	api  ec2.Client
+	// deposed is set while the operator does not lead any more.
+	deposed *atomic.Bool
 }
 
 func newEndpoint(t *testing.T) *endpoint {
@@ -139,9 +143,16 @@ func newEndpoint(t *testing.T) *endpoint {
 	} {
 		t.Setenv(key, value)
 	}
-	api, err := ec2.NewClient(t.Context(), ec2.Limits{Default: ec2.Limit{Bucket: 1 << 30, PerSecond: 1e9}})
+	deposed := &atomic.Bool{}
+	gate := func() error {
+		if deposed.Load() {
+			return errors.New("another leads")
+		}
+		return nil
+	}
+	api, err := ec2.NewClient(t.Context(), ec2.Limits{Default: ec2.Limit{Bucket: 1 << 30, PerSecond: 1e9}}, ec2.WithGate(gate))
 	assert.NilError(t, err)
-	return &endpoint{wire: w, url: listener.URL, api: api}
+	return &endpoint{wire: w, url: listener.URL, api: api, deposed: deposed}
 }
 
 // world is one Kubernetes, one EC2 and one operator, all on one fake clock.

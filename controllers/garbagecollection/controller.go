@@ -162,6 +162,9 @@ func (c *Collector) act(ctx context.Context, decided decision, about map[string]
 			metrics.LeakedENIsDeleted.Inc()
 			continue
 		}
+		if ec2.NotLeader(err) || ec2.Cancelled(err) {
+			return
+		}
 		reason, message := ec2.Explain(err)
 		about[f.id].Error(err, "Leaked ENI was not deleted", "reason", reason, "message", message)
 		if !ofThisENI(err) {

@@ -28,14 +28,20 @@ const instanceTypesPageSize = 100
 type sdkClient struct {
 	api     *ec2.Client
 	limiter *limiter
+	gate    Gate
 }
 
 // Option changes what NewClient returns.
 type Option func(*sdkClient)
 
+// WithGate has a gate asked right before each attempt of a call that can change
+// something. What it refuses fails with ClassNotLeader, and was not sent.
+func WithGate(gate Gate) Option { return func(c *sdkClient) { c.gate = gate } }
+
 // NewClient returns a client for the account and Region that the SDK's own
 // variables and files name (AWS_REGION, AWS_ENDPOINT_URL_EC2, …). It makes no
-// call. It fails when no Region is set or a file cannot be read.
+// call. It fails when no Region is set or a file cannot be read. Once ctx has ended
+// no call is sent any more, and those that wait for a rate limit fail at once.
 func NewClient(ctx context.Context, limits Limits, settings ...Option) (Client, error) {
 	cfg, err := config.LoadDefaultConfig(ctx,
 		// The caller knows which call may be repeated; the SDK does not.
@@ -47,13 +53,16 @@ func NewClient(ctx context.Context, limits Limits, settings ...Option) (Client, 
 	if cfg.Region == "" {
 		return nil, fmt.Errorf("no AWS Region: set AWS_REGION, or give the pod a profile that has one")
 	}
-	c := &sdkClient{limiter: newLimiter(limits, clock.RealClock{})}
+	c := &sdkClient{limiter: newLimiter(ctx, limits, clock.RealClock{})}
 	for _, set := range settings {
 		set(c)
 	}
 	c.api = ec2.NewFromConfig(cfg, func(o *ec2.Options) {
 		o.APIOptions = append(o.APIOptions, c.limiter.addTo)
 		o.HTTPClient = plainBodies{o.HTTPClient}
+		if c.gate != nil {
+			o.HTTPClient = gatedWrites{o.HTTPClient, c.gate}
+		}
 	})
 	return c, nil
 }

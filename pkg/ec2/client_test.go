@@ -169,7 +169,7 @@ func TestOneActionDoesNotHoldUpAnother(t *testing.T) {
 }
 
 func TestDefaultLimitsAreEC2s(t *testing.T) {
-	l := newLimiter(DefaultLimits(), clock.RealClock{})
+	l := newLimiter(t.Context(), DefaultLimits(), clock.RealClock{})
 	for action, want := range map[string]Limit{
 		"CreateNetworkInterface": {100, 5}, "DeleteNetworkInterface": {100, 5}, "ModifyNetworkInterfaceAttribute": {100, 5},
 		"AssignPrivateIpAddresses": {100, 5}, "UnassignPrivateIpAddresses": {100, 5}, "CreateTags": {100, 10}, "DeleteTags": {100, 10},

@@ -36,6 +36,9 @@ const (
 	ClassTerminal Class = "Terminal"
 	// ClassRetryable: an error that passes, an outage included.
 	ClassRetryable Class = "Retryable"
+	// ClassNotLeader: the call was not sent, because this replica may not lead any
+	// more. Say nothing and write nothing: it is another's turn, or will be ours again.
+	ClassNotLeader Class = "NotLeader"
 )
 
 // Error codes that decisions elsewhere name.
@@ -119,9 +122,24 @@ type notSentError struct{ cause error }
 func (e *notSentError) Error() string { return "waiting for the EC2 rate limit: " + e.cause.Error() }
 func (e *notSentError) Unwrap() error { return e.cause }
 
+// notLeaderError is a write that the gate refused.
+type notLeaderError struct{ cause error }
+
+func (e *notLeaderError) Error() string { return "not sent to EC2: " + e.cause.Error() }
+func (e *notLeaderError) Unwrap() error { return e.cause }
+
+// NotLeader says that a gate kept a write back; see WithGate.
+func NotLeader(err error) bool {
+	var refused *notLeaderError
+	return errors.As(err, &refused)
+}
+
 // Classify tells the class of an error of a Client. Codes that it does not know
 // are ClassTerminal for a 4xx answer, else ClassRetryable.
 func Classify(err error) Class {
+	if NotLeader(err) {
+		return ClassNotLeader
+	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return ClassRetryable
@@ -167,7 +185,7 @@ func Action(err error) string {
 // was lost or says nothing about it. Look before acting again.
 func Unclear(err error) bool {
 	var notSent *notSentError
-	if err == nil || errors.As(err, &notSent) {
+	if err == nil || errors.As(err, &notSent) || NotLeader(err) {
 		return false
 	}
 	if Code(err) == "" {

@@ -114,6 +114,8 @@ func (l Limits) of(action string) Limit {
 // limiter makes each attempt of a call wait in its action's queue, so that one
 // action never slows another.
 type limiter struct {
+	// stop ends all waiting.
+	stop        <-chan struct{}
 	limits      Limits
 	clock       clock.WithDelayedExecution
 	callTimeout time.Duration
@@ -123,8 +125,8 @@ type limiter struct {
 	queues map[string]*queue
 }
 
-func newLimiter(limits Limits, clk clock.WithDelayedExecution) *limiter {
-	return &limiter{limits: limits, clock: clk, callTimeout: callTimeout, observer: unobserved{}, queues: map[string]*queue{}}
+func newLimiter(ctx context.Context, limits Limits, clk clock.WithDelayedExecution) *limiter {
+	return &limiter{stop: ctx.Done(), limits: limits, clock: clk, callTimeout: callTimeout, observer: unobserved{}, queues: map[string]*queue{}}
 }
 
 // reserve is how many tokens of each bucket stay unused: our clock and EC2's differ
@@ -139,7 +141,7 @@ func (l *limiter) queue(action string) *queue {
 	if !ok {
 		limit := l.limits.of(action)
 		limit.Bucket = max(limit.Bucket-reserve, 1)
-		q = newQueue(limit, l.clock)
+		q = newQueue(l.stop, limit, l.clock)
 		l.queues[action] = q
 	}
 	return q

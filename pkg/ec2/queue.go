@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,8 @@ const (
 // queue is one action's token bucket, and the calls that wait for it: the most
 // urgent first, then by turns of the nodes, then the oldest.
 type queue struct {
+	// stop ends all waiting.
+	stop  <-chan struct{}
 	clock clock.WithDelayedExecution
 	full  Limit
 	// underway is the number of calls that EC2 has not answered yet.
@@ -49,9 +52,9 @@ type queue struct {
 	changed  time.Time
 }
 
-func newQueue(limit Limit, clk clock.WithDelayedExecution) *queue {
+func newQueue(stop <-chan struct{}, limit Limit, clk clock.WithDelayedExecution) *queue {
 	return &queue{
-		clock: clk, full: limit, turns: map[string]int64{}, changed: clk.Now(),
+		stop: stop, clock: clk, full: limit, turns: map[string]int64{}, changed: clk.Now(),
 		bucket: rate.NewLimiter(rate.Limit(limit.PerSecond), limit.Bucket),
 	}
 }
@@ -66,23 +69,39 @@ type waiter struct {
 }
 
 // wait returns when the call may be made. A caller whose context ends leaves the
-// queue.
+// queue, and so do all when the process stops.
 func (q *queue) wait(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	w := q.join(callOf(ctx))
 	if w == nil {
-		return nil
+		return q.stopping()
 	}
 	select {
 	case <-w.ready:
-		return nil
+		return q.stopping()
+	case <-q.stop:
+		q.leave(w)
+		return errStopping
 	case <-ctx.Done():
 		q.leave(w)
 		return ctx.Err()
 	}
 }
+
+// stopping is an error once the process stops.
+func (q *queue) stopping() error {
+	select {
+	case <-q.stop:
+		return errStopping
+	default:
+		return nil
+	}
+}
+
+// errStopping is what the calls end with that wait when the process stops.
+var errStopping = fmt.Errorf("the operator is stopping: %w", context.Canceled)
 
 // join takes a token, or a place in the queue.
 func (q *queue) join(c call) *waiter {

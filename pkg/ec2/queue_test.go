@@ -31,7 +31,7 @@ type crowd struct {
 
 func newCrowd(t *testing.T, limit Limit) *crowd {
 	t.Helper()
-	return &crowd{t: t, queue: newQueue(limit, clock.RealClock{})}
+	return &crowd{t: t, queue: newQueue(t.Context().Done(), limit, clock.RealClock{})}
 }
 
 // call joins the queue; those that join one after the other keep their order.
@@ -120,7 +120,7 @@ func TestQueueIsLeftByWhoGivesUp(t *testing.T) {
 
 func TestQueueSlowsDownWhenThrottledAndRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue(Limit{Bucket: 100, PerSecond: 10}, clock.RealClock{})
+		q := newQueue(t.Context().Done(), Limit{Bucket: 100, PerSecond: 10}, clock.RealClock{})
 		q.throttled()
 		assert.Equal(t, int(q.bucket.Tokens()), 0)
 		assert.Equal(t, float64(q.bucket.Limit()), 7.0)

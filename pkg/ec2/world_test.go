@@ -20,7 +20,7 @@ import (
 var plenty = Limits{Default: Limit{Bucket: 1 << 30, PerSecond: 1e9}}
 
 // connect returns a client of an EC2 endpoint.
-func connect(t *testing.T, endpoint http.Handler, limits Limits) *sdkClient {
+func connect(t *testing.T, endpoint http.Handler, limits Limits, settings ...Option) *sdkClient {
 	t.Helper()
 	listener := httptest.NewServer(endpoint)
 	t.Cleanup(listener.Close)
@@ -31,7 +31,7 @@ func connect(t *testing.T, endpoint http.Handler, limits Limits) *sdkClient {
 	} {
 		t.Setenv(key, value)
 	}
-	client, err := NewClient(t.Context(), limits)
+	client, err := NewClient(t.Context(), limits, settings...)
 	assert.NilError(t, err)
 	return client.(*sdkClient)
 }

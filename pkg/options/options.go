@@ -203,6 +203,7 @@ func (o *Options) validate() error {
 		"--uninstall: must be %s or %s, not %q", UninstallDelete, UninstallAbandon, o.Uninstall)
 	require(o.MinDeviceIndex >= 0 && o.MinDeviceIndex <= 127, "--min-device-index: must be between 0 and 127")
 	require(o.LeaderElectLeaseDuration > o.LeaderElectRenewDeadline, "--leader-elect-lease-duration must be above --leader-elect-renew-deadline")
+	require(o.LeaderElectLeaseDuration%time.Second == 0, "--leader-elect-lease-duration: must be whole seconds, since a Lease knows no fractions")
 	require(o.LeaderElectRetryPeriod > 0, "--leader-elect-retry-period: must be above 0")
 	require(o.LeaderElectRenewDeadline > o.LeaderElectRetryPeriod*6/5, // client-go adds that much jitter
 		"--leader-elect-renew-deadline must be above 1.2 times --leader-elect-retry-period")

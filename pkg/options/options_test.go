@@ -105,6 +105,7 @@ func TestBadValues(t *testing.T) {
 		{name: "bad integer", arguments: []string{"--min-device-index=one"}, want: []string{"--min-device-index"}},
 		{name: "below the primary ENI", arguments: []string{"--min-device-index=-1"}, want: []string{"--min-device-index"}},
 		{name: "lease below deadline", arguments: []string{"--leader-elect-lease-duration=10s"}, want: []string{"--leader-elect-lease-duration", "--leader-elect-renew-deadline"}},
+		{name: "lease with a fraction", arguments: []string{"--leader-elect-lease-duration=10500ms"}, want: []string{"--leader-elect-lease-duration", "whole seconds"}},
 		{name: "deadline below period", arguments: []string{"--leader-elect-retry-period=10s"}, want: []string{"--leader-elect-renew-deadline", "--leader-elect-retry-period"}},
 		{name: "deadline below period and jitter", arguments: []string{"--leader-elect-retry-period=9s"}, want: []string{"--leader-elect-renew-deadline", "--leader-elect-retry-period"}},
 		{name: "no period", arguments: []string{"--leader-elect-retry-period=0s"}, want: []string{"--leader-elect-retry-period"}},

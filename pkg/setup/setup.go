@@ -27,6 +27,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
@@ -40,15 +41,13 @@ import (
 	"github.com/eni-operator/eni-operator/controllers/policy"
 	"github.com/eni-operator/eni-operator/controllers/pool"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/election"
 	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/metrics"
 	"github.com/eni-operator/eni-operator/pkg/options"
 	"github.com/eni-operator/eni-operator/webhooks"
 )
-
-// leaderLease is the name of the lease that the leader holds.
-const leaderLease = "eni-operator.networking.eni-operator.dev"
 
 // Scheme returns the kinds that the operator reads and writes.
 func Scheme() (*runtime.Scheme, error) {
@@ -60,8 +59,9 @@ func Scheme() (*runtime.Scheme, error) {
 }
 
 // New returns a manager that runs the whole operator once it is started. It reads
-// the cluster's identity from Kubernetes, and makes no EC2 call yet.
-func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Options) (ctrl.Manager, error) {
+// the cluster's identity from Kubernetes, and makes no EC2 call yet. The fence is
+// opened and shut by the election; the EC2 client should ask it.
+func New(ctx context.Context, config *rest.Config, api ec2.Client, fence *election.Fence, o options.Options) (ctrl.Manager, error) {
 	scheme, err := Scheme()
 	if err != nil {
 		return nil, err
@@ -71,9 +71,9 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, o options.Opt
 	bus := events.NewBus(clock.RealClock{}, ctrl.Log.WithName("events"))
 	settings := managerOptions(scheme, o)
 	settings.Metrics.ExtraHandlers = map[string]http.Handler{events.StreamPath: bus.Stream()}
-	mgr, err := ctrl.NewManager(config, settings)
+	mgr, err := newManager(config, fence, settings, o)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to Kubernetes: %w", err)
+		return nil, err
 	}
 	if err := indexKinds(ctx, mgr); err != nil {
 		return nil, err
@@ -124,6 +124,9 @@ func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
 		RenewDeadline:                 &o.LeaderElectRenewDeadline,
 		RetryPeriod:                   &o.LeaderElectRetryPeriod,
 		LeaderElectionReleaseOnCancel: true, // main ends right after Start.
+		GracefulShutdownTimeout:       ptr.To(stopTimeout),
+		// A standby has read everything when it takes over.
+		Controller: config.Controller{EnableWarmup: ptr.To(true)},
 		// A decision is made on what the decisions before it wrote.
 		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
 		Cache: cache.Options{

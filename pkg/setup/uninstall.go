@@ -18,6 +18,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/election"
 	"github.com/eni-operator/eni-operator/pkg/options"
 	"github.com/eni-operator/eni-operator/pkg/uninstall"
 )
@@ -25,7 +26,7 @@ import (
 // Uninstall ends the operator's work in the cluster, as --uninstall says.
 // Deleting needs the operator to run; letting go takes its lease, so that it must
 // have been stopped.
-func Uninstall(ctx context.Context, config *rest.Config, api ec2.Client, o options.Options) error {
+func Uninstall(ctx context.Context, config *rest.Config, api ec2.Client, fence *election.Fence, o options.Options) error {
 	scheme, err := Scheme()
 	if err != nil {
 		return err
@@ -40,7 +41,7 @@ func Uninstall(ctx context.Context, config *rest.Config, api ec2.Client, o optio
 	}
 	u := &uninstall.Uninstaller{Client: direct, EC2: api, ClusterUID: uid, Log: ctrl.Log.WithName("uninstall")}
 	if o.Uninstall == options.UninstallAbandon {
-		return asLeader(ctx, config, o, u.Abandon)
+		return asLeader(ctx, config, fence, o, u.Abandon)
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.UninstallTimeout)
 	defer cancel()
@@ -48,15 +49,15 @@ func Uninstall(ctx context.Context, config *rest.Config, api ec2.Client, o optio
 }
 
 // asLeader does something once, while holding the operator's lease.
-func asLeader(ctx context.Context, config *rest.Config, o options.Options, do func(context.Context) error) error {
+func asLeader(ctx context.Context, config *rest.Config, fence *election.Fence, o options.Options, do func(context.Context) error) error {
 	settings := managerOptions(nil, o)
 	settings.Scheme = nil
 	settings.Cache.ByObject = nil
 	settings.HealthProbeBindAddress = "0"
 	settings.Metrics = metricsserver.Options{BindAddress: "0"}
-	mgr, err := ctrl.NewManager(config, settings)
+	mgr, err := newManager(config, fence, settings, o)
 	if err != nil {
-		return fmt.Errorf("connecting to Kubernetes: %w", err)
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

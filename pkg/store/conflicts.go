@@ -7,6 +7,8 @@ SPDX-License-Identifier: Apache-2.0
 package store
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/metrics"
 )
 
@@ -30,13 +33,22 @@ type Conflicts struct {
 	backoffs map[reconcile.Request]*wait.Backoff
 }
 
+// idleDelay is how soon a replica that may not act looks whether it may again. Mostly
+// it ends before.
+const idleDelay = time.Second
+
 // Settle turns a conflict into a counted requeue, each further one of a request in a
-// row about twice as late, and leaves every other outcome as it is.
+// row about twice as late. So it does, uncounted, with what is nobody's fault and would
+// fill the log: work that was cut short because the operator is stopping, or because it
+// does not lead any more. It leaves every other outcome as it is.
 func (c *Conflicts) Settle(controller string, request reconcile.Request, result ctrl.Result, err error) (ctrl.Result, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !apierrors.IsConflict(err) {
 		delete(c.backoffs, request)
+		if errors.Is(err, context.Canceled) || ec2.NotLeader(err) {
+			return ctrl.Result{RequeueAfter: idleDelay}, nil
+		}
 		return result, err
 	}
 	metrics.Conflicts.WithLabelValues(controller).Inc()

@@ -9,6 +9,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -158,6 +159,15 @@ func TestConflictsInARowComeLater(t *testing.T) {
 	_, _ = c.Settle("test", request("a"), ctrl.Result{}, nil)
 	_, _ = c.Settle("test", request("b"), ctrl.Result{}, errors.New("something else"))
 	assert.Equal(t, len(c.backoffs), 0)
+}
+
+// TestStoppingIsNoFailure: hundreds of workers end at once, and none has failed.
+func TestStoppingIsNoFailure(t *testing.T) {
+	before := counted(t, "other")
+	result, err := new(Conflicts).Settle("other", reconcile.Request{}, ctrl.Result{}, fmt.Errorf("waiting for EC2: %w", context.Canceled))
+	assert.NilError(t, err)
+	assert.Assert(t, result.RequeueAfter > 0)
+	assert.Equal(t, counted(t, "other"), before)
 }
 
 func TestSettleLeavesTheRest(t *testing.T) {

@@ -154,7 +154,7 @@ func (w *world) startOperator() error {
 		cancel()
 		return err
 	}
-	mgr, err := setup.New(ctx, w.plane.Config, api, o)
+	mgr, err := setup.New(ctx, w.plane.Config, api, nil, o)
 	if err != nil {
 		cancel()
 		return err

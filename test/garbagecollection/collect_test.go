@@ -111,7 +111,7 @@ func startOperator(t *testing.T, plane *controlplane.ControlPlane, endpoint stri
 	ctx, cancel := context.WithCancel(context.Background())
 	api, err := ec2.NewClient(ctx, ec2.DefaultLimits())
 	assert.NilError(t, err)
-	manager, err := setup.New(ctx, plane.Config, api, o)
+	manager, err := setup.New(ctx, plane.Config, api, nil, o)
 	assert.NilError(t, err)
 	ended := make(chan error, 1)
 	go func() { ended <- manager.Start(ctx) }()

@@ -78,7 +78,7 @@ func startInProcess(w *world) (stop func(), err error) {
 		cancel()
 		return nil, err
 	}
-	manager, err := setup.New(ctx, w.plane.Config, client, o)
+	manager, err := setup.New(ctx, w.plane.Config, client, nil, o)
 	if err != nil {
 		cancel()
 		return nil, err
