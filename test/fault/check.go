@@ -17,64 +17,26 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	opec2 "github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/test/audit"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
-// leaks are the ENIs of ours in EC2 that no resource stands for.
-func leaks(seen view) []string {
-	named := map[string]bool{}
-	for i := range seen.resources {
-		named[seen.resources[i].Status.NetworkInterfaceID] = true
-	}
-	var leaked []string
-	for id, actual := range seen.ours {
-		if !named[id] {
-			leaked = append(leaked, fmt.Sprintf("leaked: no resource stands for %s, made for %s", id, tagsOf(actual)[opec2.TagName]))
-		}
-	}
-	slices.Sort(leaked)
-	return leaked
-}
-
-// collected are the ENIs that were still there when the collector set out to delete
-// them. To a stale read the others still were.
-func collected(all []collection, calls []emulator.Call) []string {
-	var leaked []string
-	counted := map[string]bool{}
-	for _, c := range all {
-		if !counted[c.id] && slices.ContainsFunc(calls, func(call emulator.Call) bool {
-			return call.Action == "DeleteNetworkInterface" && call.ErrorCode == "" &&
-				slices.Contains(call.ResourceIDs, c.id) && !call.Time.Before(c.when)
-		}) {
-			counted[c.id] = true
-			leaked = append(leaked, fmt.Sprintf("leaked: %s, until the collector deleted it", c.id))
-		}
-	}
-	return leaked
-}
-
 // unsound are the promises that are broken now, whatever the scenario asks for.
 func (s *stage) unsound(seen view) []string {
-	return slices.Concat(s.oneToOne(seen), heldOnce(seen), s.foreignUntouched(seen), s.referee.report())
+	return slices.Concat(s.pairs(seen), audit.HeldTwice(seen.View), s.foreignUntouched(seen), s.referee.Fouls())
 }
 
-// oneToOne tells of resources that do not stand for one ENI in EC2 of their own,
-// or say otherwise of it than EC2.
-func (s *stage) oneToOne(seen view) []string {
-	var wrong []string
-	stands := map[string]string{}
-	for i := range seen.resources {
-		resource := &seen.resources[i]
+// pairs tells of resources that do not stand for one ENI in EC2 of their own, or say
+// otherwise of it than EC2.
+func (s *stage) pairs(seen view) []string {
+	wrong := audit.Unpaired(seen.View)
+	for i := range seen.Resources {
+		resource := &seen.Resources[i]
 		id := resource.Status.NetworkInterfaceID
-		actual, ok := seen.ours[id]
+		actual, ok := seen.Ours[id]
 		if !ok {
-			wrong = append(wrong, fmt.Sprintf("resource %s stands for no ENI in EC2: %q", resource.Name, id))
 			continue
 		}
-		if other, twice := stands[id]; twice {
-			wrong = append(wrong, fmt.Sprintf("%s has two resources: %s and %s", id, other, resource.Name))
-		}
-		stands[id] = resource.Name
 		for _, line := range s.disagreements(resource, actual) {
 			wrong = append(wrong, fmt.Sprintf("ENI %s (%s): %s", resource.Name, id, line))
 		}
@@ -90,15 +52,15 @@ func (s *stage) disagreements(resource *v1alpha1.ElasticNetworkInterface, actual
 			lines = append(lines, fmt.Sprintf("%s: %v, not %v", what, got, want))
 		}
 	}
-	status, tags := resource.Status, tagsOf(actual)
+	status, tags := resource.Status, audit.Tags(actual)
 	differ("own tags", tags, s.tagsFor(resource, tags[opec2.TagCreatedAt], userTags(actual)))
 	_, err := time.Parse(time.RFC3339, tags[opec2.TagCreatedAt])
 	differ("created-at tag", err, nil)
 	differ("macAddress", status.MACAddress, aws.ToString(actual.MacAddress))
 	differ("subnetID", status.SubnetID, aws.ToString(actual.SubnetId))
 	differ("primaryAddress", status.PrimaryAddress, aws.ToString(actual.PrivateIpAddress))
-	differ("addresses", texts(status.Addresses), secondaries(actual))
-	differ("addressCount", int(status.AddressCount), len(secondaries(actual)))
+	differ("addresses", texts(status.Addresses), audit.Secondaries(actual))
+	differ("addressCount", int(status.AddressCount), len(audit.Secondaries(actual)))
 	differ("securityGroupIDs", texts(status.SecurityGroupIDs), groupsOf(actual, func(g types.GroupIdentifier) *string { return g.GroupId }))
 	differ("release", len(resource.Spec.Release), 0)
 	at, to := status.Attachment, actual.Attachment
@@ -126,61 +88,6 @@ func (s *stage) tagsFor(resource *v1alpha1.ElasticNetworkInterface, createdAt st
 		users[key] = value
 	}
 	return users
-}
-
-// heldOnce tells of claims that hold nothing of their own, or not what the pools
-// have written down for them, or what EC2 does not have.
-func heldOnce(seen view) []string {
-	recorded := recordedHolders(seen)
-	var wrong []string
-	holder := map[string]string{} // by what is held
-	bound := 0
-	for i := range seen.claims {
-		c := &seen.claims[i]
-		if c.Status.Phase != v1alpha1.ClaimBound {
-			continue
-		}
-		bound++
-		what := c.Status.Address
-		if c.Spec.Mode == v1alpha1.ModeExclusive {
-			what = c.Status.NetworkInterfaceID
-		}
-		if other, twice := holder[what]; twice {
-			wrong = append(wrong, fmt.Sprintf("%s is held by the claims %s and %s", what, other, c.Name))
-		}
-		holder[what] = c.Name
-		if recorded[what] != string(c.UID) {
-			wrong = append(wrong, fmt.Sprintf("claim %s holds %s, which its pool has for %q", c.Name, what, recorded[what]))
-		}
-		actual, there := seen.ours[c.Status.NetworkInterfaceID]
-		if !there || !slices.Contains(append(secondaries(actual), aws.ToString(actual.PrivateIpAddress)), c.Status.Address) {
-			wrong = append(wrong, fmt.Sprintf("claim %s holds %s of %s, which EC2 does not have",
-				c.Name, c.Status.Address, c.Status.NetworkInterfaceID))
-		}
-	}
-	if len(recorded) != bound {
-		wrong = append(wrong, fmt.Sprintf("the pools have %d holders, and %d claims are bound", len(recorded), bound))
-	}
-	return wrong
-}
-
-// recordedHolders are the UIDs of the claims that the pools have written down, by
-// what they hold.
-func recordedHolders(seen view) map[string]string {
-	recorded := map[string]string{}
-	for i := range seen.pools {
-		for _, entry := range seen.pools[i].Status.Addresses {
-			if entry.State == v1alpha1.HolderAllocated && entry.Claim != nil {
-				recorded[string(entry.Address)] = string(entry.Claim.UID)
-			}
-		}
-		for _, entry := range seen.pools[i].Status.ENIs {
-			if entry.Claim != nil {
-				recorded[entry.NetworkInterfaceID] = string(entry.Claim.UID)
-			}
-		}
-	}
-	return recorded
 }
 
 // foreignUntouched tells of ENIs of others that are not as they were found.

@@ -7,11 +7,8 @@ SPDX-License-Identifier: Apache-2.0
 package fault
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -81,34 +78,4 @@ func (o *operator) alive() error {
 	default:
 		return nil
 	}
-}
-
-// collection is when the collector set out to delete an ENI.
-type collection struct {
-	id   string
-	when time.Time
-}
-
-// collections are what the collector set out to delete, by the operator's log.
-func (o *operator) collections() ([]collection, error) {
-	log, err := os.Open(o.logFile)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = log.Close() }()
-	var all []collection
-	lines := bufio.NewScanner(log)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var line struct {
-			Message string  `json:"msg"`
-			Time    float64 `json:"ts"` // in seconds
-			ENI     string  `json:"eniID"`
-		}
-		// What is no JSON comes from elsewhere, such as the Go runtime.
-		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Message == "Deleting leaked ENI" {
-			all = append(all, collection{id: line.ENI, when: time.UnixMicro(int64(line.Time * 1e6))})
-		}
-	}
-	return all, lines.Err()
 }

@@ -12,11 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"gotest.tools/v3/assert"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/test/emulator"
@@ -132,66 +129,4 @@ func TestWantedStates(t *testing.T) {
 	lines := differences(joined, churned)
 	assert.Equal(t, len(lines), 2+6, "both nodes; five more claims and one that is lost")
 	assert.Assert(t, strings.Contains(lines[1], "should: none"), lines[1])
-}
-
-func TestRefereeSeesWhatIsHeldTwice(t *testing.T) {
-	r := &referee{holds: map[types.UID][]string{}, holder: map[string]*v1alpha1.ENIClaim{}}
-	holding := func(name, address string) *v1alpha1.ENIClaim {
-		return &v1alpha1.ENIClaim{
-			ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name)}, Status: v1alpha1.ENIClaimStatus{Address: address},
-		}
-	}
-	r.see(holding("a", "10.0.0.1"), false)
-	r.see(holding("a", "10.0.0.1"), false)
-	r.see(holding("b", "10.0.0.2"), false)
-	r.see(holding("a", ""), false)
-	r.see(holding("c", "10.0.0.1"), false)
-	r.see(holding("b", "10.0.0.2"), true)
-	r.see(holding("d", "10.0.0.2"), false)
-	assert.Equal(t, len(r.report()), 0)
-	r.see(holding("e", "10.0.0.2"), false)
-	assert.DeepEqual(t, r.report(), []string{"10.0.0.2 was held by the claims d and e at once"})
-}
-
-// TestCollectedCountsWhatWasThere: a stale read may show the collector an ENI that
-// its controller has deleted, and deleting it again is no sign of a leak.
-func TestCollectedCountsWhatWasThere(t *testing.T) {
-	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	deleted := func(id, code string, when time.Time) emulator.Call {
-		return emulator.Call{Action: "DeleteNetworkInterface", ResourceIDs: []string{id}, ErrorCode: code, Time: when}
-	}
-	found := collected([]collection{{"eni-1", at}, {"eni-2", at}, {"eni-2", at.Add(time.Second)}, {"eni-3", at}}, []emulator.Call{
-		deleted("eni-1", "", at.Add(-time.Second)), deleted("eni-1", "InvalidNetworkInterfaceID.NotFound", at.Add(time.Second)),
-		deleted("eni-2", "InternalError", at.Add(time.Second)), deleted("eni-2", "", at.Add(2*time.Second)),
-	})
-	assert.Equal(t, len(found), 1)
-	assert.Assert(t, strings.Contains(found[0], "eni-2"), found[0])
-}
-
-func TestLeaksAndHolders(t *testing.T) {
-	seen := view{
-		ours: map[string]ec2types.NetworkInterface{
-			"eni-1": {PrivateIpAddress: aws.String("10.0.0.1"), PrivateIpAddresses: []ec2types.NetworkInterfacePrivateIpAddress{
-				{PrivateIpAddress: aws.String("10.0.0.1"), Primary: aws.Bool(true)}, {PrivateIpAddress: aws.String("10.0.0.2")},
-			}},
-			"eni-2": {},
-		},
-		resources: []v1alpha1.ElasticNetworkInterface{{Status: v1alpha1.ElasticNetworkInterfaceStatus{NetworkInterfaceID: "eni-1"}}},
-		claims: []v1alpha1.ENIClaim{{
-			ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "a"},
-			Status:     v1alpha1.ENIClaimStatus{Phase: v1alpha1.ClaimBound, Address: "10.0.0.2", NetworkInterfaceID: "eni-1"},
-		}},
-		pools: []v1alpha1.ENIPool{{Status: v1alpha1.ENIPoolStatus{Addresses: []v1alpha1.PoolAddress{
-			{Address: "10.0.0.2", State: v1alpha1.HolderAllocated, Claim: &v1alpha1.ClaimReference{UID: "a"}},
-		}}}},
-	}
-	assert.Equal(t, len(leaks(seen)), 1)
-	assert.Equal(t, len(heldOnce(seen)), 0)
-
-	seen.claims = append(seen.claims, seen.claims[0])
-	seen.claims[1].UID = "b"
-	assert.Equal(t, len(heldOnce(seen)), 3, "held twice, not as recorded, and too many")
-	seen.claims = seen.claims[:1]
-	seen.claims[0].Status.Address = "10.0.0.3"
-	assert.Equal(t, len(heldOnce(seen)), 2, "not as recorded, and not in EC2")
 }

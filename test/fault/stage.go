@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/eni-operator/eni-operator/test/audit"
 )
 
 const (
@@ -35,7 +37,7 @@ type stage struct {
 	kube     *cluster
 	cloud    *cloud
 	operator *operator
-	referee  *referee
+	referee  *audit.Referee
 	machines []machine
 	// kills says that the operator is killed once in each phase.
 	kills bool
@@ -65,10 +67,10 @@ type Play struct {
 // The operator's log is named after the play.
 func (w *World) play(ctx context.Context, name string, probability float64) (played Play, err error) {
 	s := &stage{kube: w.kube, machines: fleet(w.options.Nodes), kills: w.options.Kills && probability > 0, tell: w.options.tell}
-	if s.referee, err = newReferee(ctx, s.kube); err != nil {
+	if s.referee, err = audit.NewReferee(ctx, s.kube); err != nil {
 		return played, err
 	}
-	defer s.referee.end()
+	defer s.referee.End()
 	if s.cloud, err = newCloud(ctx, w.options.Seed, s.machines, s.kube.uid); err != nil {
 		return played, err
 	}
@@ -118,9 +120,9 @@ func (s *stage) through(ctx context.Context) (Play, error) {
 			break
 		}
 	}
-	collections, err := s.operator.collections()
+	collections, err := audit.Collections(s.operator.logFile)
 	calls := s.cloud.calls()
-	played.Leaks = append(played.Leaks, collected(collections, calls)...)
+	played.Leaks = append(played.Leaks, audit.Collected(collections, calls)...)
 	played.Differences = append(played.Differences, s.foreignNamed(calls)...)
 	played.Injected, played.Refused, played.Calls = injected(calls), refused(calls), len(calls)
 	return played, err
@@ -258,7 +260,7 @@ func (s *stage) judge(ctx context.Context, want state) (finding, error) {
 	if err := errors.Join(err, s.operator.alive()); err != nil {
 		return finding{}, err
 	}
-	return finding{leaks: leaks(seen), differences: append(differences(s.state(seen), want), s.unsound(seen)...)}, nil
+	return finding{leaks: audit.Leaks(seen.View), differences: append(differences(s.state(seen), want), s.unsound(seen)...)}, nil
 }
 
 // writes is the number of calls so far that could change something in EC2.

@@ -21,16 +21,15 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	opec2 "github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/test/audit"
 )
 
 // view is what there is, as Kubernetes and EC2 tell it.
 type view struct {
-	// ours are the ENIs in EC2 with our cluster's UID, others the rest.
-	ours, others map[string]types.NetworkInterface
-	resources    []v1alpha1.ElasticNetworkInterface
-	pools        []v1alpha1.ENIPool
-	claims       []v1alpha1.ENIClaim
-	nodes        []corev1.Node
+	audit.View
+	// others are the ENIs in EC2 that are not our cluster's.
+	others map[string]types.NetworkInterface
+	nodes  []corev1.Node
 }
 
 func (s *stage) look(ctx context.Context) (view, error) {
@@ -38,11 +37,11 @@ func (s *stage) look(ctx context.Context) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	seen := view{ours: map[string]types.NetworkInterface{}, others: map[string]types.NetworkInterface{}}
+	seen := view{View: audit.View{Ours: map[string]types.NetworkInterface{}}, others: map[string]types.NetworkInterface{}}
 	for i := range enis {
 		id := aws.ToString(enis[i].NetworkInterfaceId)
-		if _, foreign := s.cloud.foreign[id]; !foreign && tagsOf(enis[i])[opec2.TagClusterUID] == s.kube.uid {
-			seen.ours[id] = enis[i]
+		if _, foreign := s.cloud.foreign[id]; !foreign && audit.Tags(enis[i])[opec2.TagClusterUID] == s.kube.uid {
+			seen.Ours[id] = enis[i]
 		} else {
 			seen.others[id] = enis[i]
 		}
@@ -50,7 +49,7 @@ func (s *stage) look(ctx context.Context) (view, error) {
 	resources, pools := &v1alpha1.ElasticNetworkInterfaceList{}, &v1alpha1.ENIPoolList{}
 	claims, nodes := &v1alpha1.ENIClaimList{}, &corev1.NodeList{}
 	err = errors.Join(s.kube.List(ctx, resources), s.kube.List(ctx, pools), s.kube.List(ctx, claims), s.kube.List(ctx, nodes))
-	seen.resources, seen.pools, seen.claims, seen.nodes = resources.Items, pools.Items, claims.Items, nodes.Items
+	seen.Resources, seen.Pools, seen.Claims, seen.nodes = resources.Items, pools.Items, claims.Items, nodes.Items
 	return seen, err
 }
 
@@ -58,25 +57,25 @@ func (s *stage) look(ctx context.Context) (view, error) {
 // node to whose instance it is attached, or else for its resource's.
 func (s *stage) state(seen view) state {
 	got := state{nodes: map[string]node{}, claims: map[string]claim{}}
-	for i := range seen.claims {
-		c := &seen.claims[i]
+	for i := range seen.Claims {
+		c := &seen.Claims[i]
 		got.claims[c.Name] = claim{mode: c.Spec.Mode, node: c.Spec.NodeName, phase: c.Status.Phase}
 	}
-	for i := range seen.pools {
-		got.nodes[seen.pools[i].Name] = nodeOf(&seen.pools[i])
+	for i := range seen.Pools {
+		got.nodes[seen.Pools[i].Name] = nodeOf(&seen.Pools[i])
 	}
 	machineOf := map[string]string{}
 	for name, id := range s.cloud.instances {
 		machineOf[id] = name
 	}
 	modes := map[string]v1alpha1.Mode{}
-	for i := range seen.resources {
-		resource := &seen.resources[i]
+	for i := range seen.Resources {
+		resource := &seen.Resources[i]
 		modes[resource.Status.NetworkInterfaceID] = resource.Spec.Mode
 		n := got.nodes[resource.Spec.NodeName] // also where the pool is gone
 		got.nodes[resource.Spec.NodeName] = n
 	}
-	for id, actual := range seen.ours {
+	for id, actual := range seen.Ours {
 		name := "attached nowhere"
 		if actual.Attachment != nil {
 			name = machineOf[aws.ToString(actual.Attachment.InstanceId)]
@@ -122,7 +121,7 @@ func nodeOf(pool *v1alpha1.ENIPool) node {
 
 func (s *stage) eni(actual types.NetworkInterface, mode v1alpha1.Mode) eni {
 	e := eni{
-		mode: mode, addresses: len(secondaries(actual)), prefixes: len(actual.Ipv4Prefixes),
+		mode: mode, addresses: len(audit.Secondaries(actual)), prefixes: len(actual.Ipv4Prefixes),
 		groups: groupsOf(actual, func(g types.GroupIdentifier) *string { return g.GroupName }), tags: userTags(actual),
 	}
 	if at := actual.Attachment; at != nil {
@@ -132,33 +131,13 @@ func (s *stage) eni(actual types.NetworkInterface, mode v1alpha1.Mode) eni {
 	return e
 }
 
-func tagsOf(eni types.NetworkInterface) map[string]string {
-	tags := make(map[string]string, len(eni.TagSet))
-	for _, tag := range eni.TagSet {
-		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-	}
-	return tags
-}
-
 // userTags are the tags that are not the operator's own.
 func userTags(eni types.NetworkInterface) map[string]string {
-	tags := tagsOf(eni)
+	tags := audit.Tags(eni)
 	maps.DeleteFunc(tags, func(key, _ string) bool {
 		return strings.HasPrefix(key, "networking.eni-operator.dev/") || key == opec2.TagNoManage
 	})
 	return tags
-}
-
-// secondaries are an ENI's secondary addresses, sorted.
-func secondaries(eni types.NetworkInterface) []string {
-	addresses := []string{}
-	for _, address := range eni.PrivateIpAddresses {
-		if !aws.ToBool(address.Primary) {
-			addresses = append(addresses, aws.ToString(address.PrivateIpAddress))
-		}
-	}
-	slices.Sort(addresses)
-	return addresses
 }
 
 // groupsOf are an ENI's groups, by name or id, sorted.

@@ -4,7 +4,7 @@ Copyright The ENI Operator Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-package fault
+package audit
 
 import (
 	"context"
@@ -21,9 +21,9 @@ import (
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
 
-// referee sees every state that any claim ever has, in the order in which
+// Referee sees every state that any claim ever has, in the order in which
 // Kubernetes stores them, and notes when two hold the same at once.
-type referee struct {
+type Referee struct {
 	end context.CancelFunc
 
 	mu     sync.Mutex
@@ -32,7 +32,8 @@ type referee struct {
 	fouls  []string
 }
 
-func newReferee(ctx context.Context, c *cluster) (*referee, error) {
+// NewReferee returns a referee of the claims from now on. End it.
+func NewReferee(ctx context.Context, c client.WithWatch) (*Referee, error) {
 	list := &v1alpha1.ENIClaimList{}
 	if err := c.List(ctx, list); err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func newReferee(ctx context.Context, c *cluster) (*referee, error) {
 		cancel()
 		return nil, err
 	}
-	r := &referee{end: cancel, holds: map[types.UID][]string{}, holder: map[string]*v1alpha1.ENIClaim{}}
+	r := &Referee{end: cancel, holds: map[types.UID][]string{}, holder: map[string]*v1alpha1.ENIClaim{}}
 	go func() {
 		for event := range watcher.ResultChan() {
 			if claim, ok := event.Object.(*v1alpha1.ENIClaim); ok {
@@ -62,7 +63,10 @@ func newReferee(ctx context.Context, c *cluster) (*referee, error) {
 	return r, nil
 }
 
-func (r *referee) see(claim *v1alpha1.ENIClaim, deleted bool) {
+// End ends the watch.
+func (r *Referee) End() { r.end() }
+
+func (r *Referee) see(claim *v1alpha1.ENIClaim, deleted bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, what := range r.holds[claim.UID] {
@@ -86,14 +90,14 @@ func (r *referee) see(claim *v1alpha1.ENIClaim, deleted bool) {
 	}
 }
 
-func (r *referee) foul(what string) {
+func (r *Referee) foul(what string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fouls = append(r.fouls, what)
 }
 
-// report returns all that went wrong so far.
-func (r *referee) report() []string {
+// Fouls are all that went wrong so far.
+func (r *Referee) Fouls() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]string(nil), r.fouls...)
