@@ -137,6 +137,12 @@ test-fault: controlplane ## Let EC2 calls of the operator go wrong, and look whe
 	go build -o $(BUILD)/bin/fault-run ./test/fault/cmd/fault-run
 	$(BUILD)/bin/fault-run $(if $(NODES),--nodes=$(NODES)) $(if $(SEED),--seed=$(SEED))
 
+.PHONY: test-failover
+test-failover: controlplane ## Take the lead away from the operator under load, 70 times (SEED=1; about 30 minutes).
+	@# Built, because go run does not pass on the signals that end it.
+	go build -o $(BUILD)/bin/failover-run ./test/failover/cmd/failover-run
+	$(BUILD)/bin/failover-run $(if $(SEED),--seed=$(SEED)) $(if $(NODES),--nodes=$(NODES))
+
 .PHONY: test-claims
 test-claims: controlplane ## Wipe statuses and let two operators fight under many claims (CLAIMS=2000).
 	go test ./test/integration -run 'TestChurnGivesEverythingBack|TestApart/(statuses_are_wiped|two_operators_fight)' -timeout 60m -count=1 -v -args -claims=$(or $(CLAIMS),2000)
