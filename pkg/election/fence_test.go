@@ -229,6 +229,42 @@ func TestAnothersLeaseIsNotReleased(t *testing.T) {
 	assert.Equal(t, held.record.HolderIdentity, "another")
 }
 
+// TestNobodyLeadsTwice: another led in between, and what this process knows is of
+// before that.
+func TestNobodyLeadsTwice(t *testing.T) {
+	for name, meanwhile := range map[string]func(*lease){
+		"another leads":                func(l *lease) { l.record = others },
+		"another has led and given up": func(l *lease) { l.record = released },
+		"the lease is gone":            func(l *lease) { l.exists = false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			held, lock, _ := newLease()
+			assert.NilError(t, lock.Create(t.Context(), mine))
+			meanwhile(held)
+			_, _, _ = lock.Get(t.Context()) // It may be gone.
+			was := held.record
+			assert.ErrorIs(t, lock.Update(t.Context(), mine), errOver)
+			assert.ErrorIs(t, lock.Create(t.Context(), mine), errOver)
+			assert.Equal(t, held.record, was)
+			assert.ErrorIs(t, lock.fence.Check(), errNotHeld)
+		})
+	}
+}
+
+// TestStandbyLeadsAfterOthers: what was another's before this process led for the
+// first time is nothing to it.
+func TestStandbyLeadsAfterOthers(t *testing.T) {
+	held, lock, _ := newLease()
+	held.exists, held.record = true, others
+	_, _, err := lock.Get(t.Context())
+	assert.NilError(t, err)
+	assert.NilError(t, lock.Update(t.Context(), mine))
+	assert.NilError(t, lock.fence.Check())
+	_, _, err = lock.Get(t.Context())
+	assert.NilError(t, err)
+	assert.NilError(t, lock.Update(t.Context(), mine), "still ours")
+}
+
 // TestElectorReleasesWhatItHasLost is why: client-go's own elector does just that
 // when it is cancelled before it has seen that another leads.
 func TestElectorReleasesWhatItHasLost(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -70,16 +71,21 @@ func (r lateRecorder) Eventf(object runtime.Object, eventType, reason, message s
 type fencedLock struct {
 	resourcelock.Interface
 	fence *Fence
-	// holder is who held the lease when it was last seen. Only the elector's
-	// goroutine uses it.
-	holder string
+	// Only the elector's goroutine uses these: holder is who held the lease when it was
+	// last seen, led says that it was ours at some time, and over that it was another's
+	// after that.
+	holder    string
+	led, over bool
 }
 
 // Get reads the lease.
 func (l *fencedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	seen, raw, err := l.Interface.Get(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		l.see(seen.HolderIdentity)
+	case apierrors.IsNotFound(err):
+		l.see("")
 	}
 	return seen, raw, err
 }
@@ -88,6 +94,11 @@ func (l *fencedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecor
 func (l *fencedLock) Create(ctx context.Context, wanted resourcelock.LeaderElectionRecord) error {
 	return l.write(ctx, wanted, l.Interface.Create)
 }
+
+// errOver refuses to lead once more after another has led. What this process knows of
+// EC2 and Kubernetes is of its own time; its successor begins anew, and so must it. The
+// elector gives up when the renew deadline has passed, and the process ends.
+var errOver = errors.New("the leader lease was another's meanwhile: this process must end before it can lead again")
 
 // errNotOurs refuses to give back a lease that another holds.
 var errNotOurs = errors.New("the leader lease is held by another replica: it is not ours to give back")
@@ -111,11 +122,14 @@ func (l *fencedLock) Update(ctx context.Context, wanted resourcelock.LeaderElect
 func (l *fencedLock) write(ctx context.Context, wanted resourcelock.LeaderElectionRecord,
 	send func(context.Context, resourcelock.LeaderElectionRecord) error,
 ) error {
+	if l.over {
+		return errOver
+	}
 	asked := l.fence.clock.Now()
 	if err := send(ctx, wanted); err != nil {
 		return err
 	}
-	l.holder = wanted.HolderIdentity
+	l.holder, l.led = wanted.HolderIdentity, true
 	l.fence.held(asked)
 	return nil
 }
@@ -125,5 +139,6 @@ func (l *fencedLock) see(holder string) {
 	l.holder = holder
 	if holder != l.Identity() {
 		l.fence.lost()
+		l.over = l.led
 	}
 }

@@ -186,7 +186,9 @@ func (s *stage) round(ctx context.Context, kind Kind) (Round, error) {
 		return Round{}, err
 	}
 	round := Round{Kind: kind, Took: first.at.Sub(struck)}
-	s.depose(deposed{replica: leader, since: first.at, why: "after its successor's first write"})
+	if kind != Stopped { // Which is silent until it is woken.
+		s.depose(deposed{replica: leader, since: first.at, why: "after its successor's first write"})
+	}
 	err = s.follow(ctx, leader, struck, &round)
 	return round, err
 }
