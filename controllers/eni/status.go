@@ -27,11 +27,8 @@ const maxTransitions = 10
 func (r *Reconciler) report(
 	ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, done *progress, o observation, d decision, acted error,
 ) error {
-	if ctx.Err() != nil {
-		return ctx.Err() // Stopping: what happened is found again.
-	}
-	if ec2.NotLeader(acted) {
-		return acted // Nothing was sent, and the status may be another's to write.
+	if err := speechless(ctx, acted); err != nil {
+		return err
 	}
 	if known, ok := refresh(r.inventory, eni.Status.NetworkInterfaceID); ok {
 		if err := r.describe(ctx, eni, known); err != nil && acted == nil {
@@ -56,6 +53,16 @@ func (r *Reconciler) report(
 		done.stored = eni.DeepCopy()
 	}
 	return acted
+}
+
+// speechless is an error where nothing is to be stored: the operator is stopping, and
+// what happened is found again, or it does not lead any more; then nothing was sent,
+// and the status is another's to write.
+func speechless(ctx context.Context, acted error) error {
+	if ec2.NotLeader(acted) {
+		return acted
+	}
+	return ctx.Err()
 }
 
 // describe copies what EC2 says into the status.

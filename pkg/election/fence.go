@@ -16,17 +16,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/eni-operator/eni-operator/pkg/metrics"
 )
-
-var heldBack = prometheus.NewCounter(prometheus.CounterOpts{
-	Name: "eni_operator_fenced_writes_total",
-	Help: "EC2 writes that were not sent because the leader lease had not been renewed in time.",
-})
-
-func init() { metrics.Registry.MustRegister(heldBack) }
 
 // errNotHeld says that this process does not hold the lease, or gave it back.
 var errNotHeld = errors.New("this replica does not hold the leader lease")
@@ -64,7 +57,7 @@ func (f *Fence) Check() error {
 	defer f.mu.Unlock()
 	err := judge(f.renewed, f.clock.Now(), f.deadline)
 	if err != nil {
-		heldBack.Inc()
+		metrics.WritesFenced.Inc()
 	}
 	if shut := err != nil; shut != f.shut {
 		f.shut = shut

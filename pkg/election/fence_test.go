@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
+	dto "github.com/prometheus/client_model/go"
 	"gotest.tools/v3/assert"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -24,6 +25,8 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/clock"
 	testingclock "k8s.io/utils/clock/testing"
+
+	"github.com/eni-operator/eni-operator/pkg/metrics"
 )
 
 const deadline = 10 * time.Second
@@ -91,14 +94,24 @@ func TestFenceTellsOnce(t *testing.T) {
 	assert.NilError(t, fence.Check())
 	assert.Equal(t, len(told), 0)
 	clk.Step(deadline)
+	before := counted(t)
 	for range 100 {
 		assert.Assert(t, fence.Check() != nil)
 	}
+	assert.Equal(t, counted(t), before+100)
 	fence.held(clk.Now())
 	for range 100 {
 		assert.NilError(t, fence.Check())
 	}
 	assert.Equal(t, len(told), 2, strings.Join(told, "\n"))
+}
+
+// counted is how many writes the metric says were held back.
+func counted(t *testing.T) float64 {
+	t.Helper()
+	value := &dto.Metric{}
+	assert.NilError(t, metrics.WritesFenced.Write(value))
+	return value.GetCounter().GetValue()
 }
 
 // lease is a lease in memory, whose answers can be slow, fail or be lost.

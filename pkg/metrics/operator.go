@@ -21,6 +21,10 @@ var (
 		"Leaked ENIs that were deleted.").WithLabelValues()
 )
 
+// WritesFenced counts writes.
+var WritesFenced = counter("eni_operator_fenced_writes_total",
+	"EC2 writes that were not sent, because the leader lease had not been renewed in time or was another replica's.").WithLabelValues()
+
 func single(vector *prometheus.GaugeVec) prometheus.Gauge { return vector.WithLabelValues() }
 
 var snapshotSaves = counter("eni_operator_snapshot_saves_total",

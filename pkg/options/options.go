@@ -34,7 +34,15 @@ type Options struct {
 	MetricsSecure          bool
 	HealthProbeBindAddress string
 	PerNodeMetrics         bool
-	EnableWebhooks         bool
+	PprofBindAddress       string
+
+	EnableWebhooks       bool
+	WebhookHost          string
+	WebhookPort          int
+	WebhookCertPath      string
+	WebhookService       string
+	WebhookSecret        string
+	WebhookConfiguration string
 
 	LeaderElect              bool
 	LeaderElectNamespace     string
@@ -91,15 +99,10 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 		"delete (have all ENIs deleted by the running operator) or abandon (leave them in EC2, marked as retained; stop the operator first).")
 	flags.DurationVar(&o.UninstallTimeout, "uninstall-timeout", 15*time.Minute, "How long --uninstall=delete waits for the operator.")
 
-	flags.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8443", "Address of the metrics server; 0 turns it off.")
-	flags.BoolVar(&o.MetricsSecure, "metrics-secure", true, "Serve metrics over HTTPS, to those whom Kubernetes authorises.")
-	flags.BoolVar(&o.PerNodeMetrics, "per-node-metrics", false,
-		"Add gauges of each node's pool to the metrics: twelve series a node at most, so mind your Prometheus on large clusters.")
-	flags.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz; 0 turns them off.")
-	flags.BoolVar(&o.EnableWebhooks, "enable-webhooks", false, "Serve the validating webhooks, on every replica.")
+	o.addServingFlags(flags)
 
 	flags.BoolVar(&o.LeaderElect, "leader-elect", true, "Act only while holding the leader lease, so that of several replicas one acts.")
-	flags.StringVar(&o.LeaderElectNamespace, "leader-elect-namespace", "", "Namespace of the leader lease. Unset: the pod's.")
+	flags.StringVar(&o.LeaderElectNamespace, "leader-elect-namespace", "", "Namespace of the leader lease and of the webhooks' certificates. Unset: the pod's.")
 	flags.DurationVar(&o.LeaderElectLeaseDuration, "leader-elect-lease-duration", 15*time.Second, "How long a lease holds without renewal.")
 	flags.DurationVar(&o.LeaderElectRenewDeadline, "leader-elect-renew-deadline", 10*time.Second, "How long the leader tries to renew before it stops.")
 	flags.DurationVar(&o.LeaderElectRetryPeriod, "leader-elect-retry-period", time.Second, "How long to wait between tries.")
@@ -140,6 +143,29 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.NodeConcurrency, "node-concurrency", 64, "Nodes worked on at once.")
 	flags.Float32Var(&o.KubeAPIQPS, "kube-api-qps", -1, "Requests to Kubernetes a second; -1: no limit but the API server's own (priority and fairness).")
 	flags.IntVar(&o.KubeAPIBurst, "kube-api-burst", 400, "Requests to Kubernetes at once, where --kube-api-qps limits them.")
+}
+
+// addServingFlags registers what the process serves, and to whom.
+func (o *Options) addServingFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8443", "Address of the metrics server; 0 turns it off.")
+	flags.BoolVar(&o.MetricsSecure, "metrics-secure", true, "Serve metrics over HTTPS, to those whom Kubernetes authorises.")
+	flags.BoolVar(&o.PerNodeMetrics, "per-node-metrics", false,
+		"Add gauges of each node's pool to the metrics: twelve series a node at most, so mind your Prometheus on large clusters.")
+	flags.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz; 0 turns them off.")
+	flags.StringVar(&o.PprofBindAddress, "pprof-bind-address", "0",
+		"Address of Go's profiling, which is served in clear and to everybody: name one on loopback, as in 127.0.0.1:6060. 0 turns it off.")
+	flags.BoolVar(&o.EnableWebhooks, "enable-webhooks", false, "Serve the validating webhooks, on every replica.")
+	flags.StringVar(&o.WebhookHost, "webhook-host", "", "Address on which webhooks are served. Unset: all of the pod's.")
+	flags.IntVar(&o.WebhookPort, "webhook-port", 9443, "Port on which webhooks are served, over HTTPS.")
+	flags.StringVar(&o.WebhookCertPath, "webhook-cert-path", "",
+		"Folder with the webhooks' tls.crt and tls.key, such as cert-manager or OLM mounts; they are read again when they change. "+
+			"Unset: the operator makes and renews certificates by itself.")
+	flags.StringVar(&o.WebhookService, "webhook-service", "eni-operator-webhook-service",
+		"Service, in the operator's namespace, by which the API server calls the webhooks; own certificates are for it.")
+	flags.StringVar(&o.WebhookSecret, "webhook-secret", "eni-operator-webhook-certificate",
+		"Secret, in the operator's namespace, in which own certificates are kept; the operator's Role must name it.")
+	flags.StringVar(&o.WebhookConfiguration, "webhook-configuration", "eni-operator-validating-webhook-configuration",
+		"ValidatingWebhookConfiguration in which own certificates are announced; the operator's ClusterRole must name it.")
 }
 
 // Parse reads arguments and environment variables (in the form of os.Environ).
@@ -202,11 +228,8 @@ func (o *Options) validate() error {
 	require(o.Uninstall == "" || o.Uninstall == UninstallDelete || o.Uninstall == UninstallAbandon,
 		"--uninstall: must be %s or %s, not %q", UninstallDelete, UninstallAbandon, o.Uninstall)
 	require(o.MinDeviceIndex >= 0 && o.MinDeviceIndex <= 127, "--min-device-index: must be between 0 and 127")
-	require(o.LeaderElectLeaseDuration > o.LeaderElectRenewDeadline, "--leader-elect-lease-duration must be above --leader-elect-renew-deadline")
-	require(o.LeaderElectLeaseDuration%time.Second == 0, "--leader-elect-lease-duration: must be whole seconds, since a Lease knows no fractions")
-	require(o.LeaderElectRetryPeriod > 0, "--leader-elect-retry-period: must be above 0")
-	require(o.LeaderElectRenewDeadline > o.LeaderElectRetryPeriod*6/5, // client-go adds that much jitter
-		"--leader-elect-renew-deadline must be above 1.2 times --leader-elect-retry-period")
+	o.validateServing(require)
+	o.validateElection(require)
 	require(o.AuditInterval >= time.Second, "--audit-interval: must be at least 1s")
 	require(o.GCInterval == 0 || o.GCInterval >= time.Second, "--gc-interval: must be at least 1s, or 0 to collect nothing")
 	require(o.LeaseGrace >= time.Second, "--lease-grace: must be at least 1s")
@@ -221,6 +244,25 @@ func (o *Options) validate() error {
 	}
 	return errors.Join(failed...)
 }
+
+// requirement notes an error unless something is so.
+type requirement func(ok bool, format string, arguments ...any)
+
+func (o *Options) validateServing(require requirement) {
+	require(o.WebhookPort >= 1 && o.WebhookPort <= maxPort, "--webhook-port: must be between 1 and %d", maxPort)
+	require(o.WebhookCertPath != "" || (o.WebhookService != "" && o.WebhookSecret != "" && o.WebhookConfiguration != ""),
+		"--webhook-service, --webhook-secret and --webhook-configuration are required without --webhook-cert-path")
+}
+
+func (o *Options) validateElection(require requirement) {
+	require(o.LeaderElectLeaseDuration > o.LeaderElectRenewDeadline, "--leader-elect-lease-duration must be above --leader-elect-renew-deadline")
+	require(o.LeaderElectLeaseDuration%time.Second == 0, "--leader-elect-lease-duration: must be whole seconds, since a Lease knows no fractions")
+	require(o.LeaderElectRetryPeriod > 0, "--leader-elect-retry-period: must be above 0")
+	require(o.LeaderElectRenewDeadline > o.LeaderElectRetryPeriod*6/5, // client-go adds that much jitter
+		"--leader-elect-renew-deadline must be above 1.2 times --leader-elect-retry-period")
+}
+
+const maxPort = 65535
 
 // maxTagValue is the longest value of an EC2 tag, in characters.
 const maxTagValue = 256

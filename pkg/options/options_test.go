@@ -36,6 +36,8 @@ func TestDefaults(t *testing.T) {
 	}
 	assert.Assert(t, o.LeaderElect && o.VPCCNINoManage && o.MetricsSecure && !o.EnableWebhooks)
 	assert.Equal(t, o.MinDeviceIndex, int32(1))
+	assert.Equal(t, o.WebhookPort, 9443)
+	assert.Equal(t, o.PprofBindAddress, "0", "no profiling unless it is asked for")
 }
 
 // TestEveryFlagIsAVariable sets each flag by its variable, to what it is already.
@@ -106,6 +108,9 @@ func TestBadValues(t *testing.T) {
 		{name: "below the primary ENI", arguments: []string{"--min-device-index=-1"}, want: []string{"--min-device-index"}},
 		{name: "lease below deadline", arguments: []string{"--leader-elect-lease-duration=10s"}, want: []string{"--leader-elect-lease-duration", "--leader-elect-renew-deadline"}},
 		{name: "lease with a fraction", arguments: []string{"--leader-elect-lease-duration=10500ms"}, want: []string{"--leader-elect-lease-duration", "whole seconds"}},
+		{name: "no port", arguments: []string{"--webhook-port=0"}, want: []string{"--webhook-port", "65535"}},
+		{name: "no such port", arguments: []string{"--webhook-port=65536"}, want: []string{"--webhook-port"}},
+		{name: "no Secret for own certificates", arguments: []string{"--webhook-secret="}, want: []string{"--webhook-secret", "--webhook-cert-path"}},
 		{name: "deadline below period", arguments: []string{"--leader-elect-retry-period=10s"}, want: []string{"--leader-elect-renew-deadline", "--leader-elect-retry-period"}},
 		{name: "deadline below period and jitter", arguments: []string{"--leader-elect-retry-period=9s"}, want: []string{"--leader-elect-renew-deadline", "--leader-elect-retry-period"}},
 		{name: "no period", arguments: []string{"--leader-elect-retry-period=0s"}, want: []string{"--leader-elect-retry-period"}},

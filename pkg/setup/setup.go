@@ -10,6 +10,7 @@ package setup
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 
@@ -27,7 +28,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/config"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
@@ -71,7 +72,7 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, fence *electi
 	bus := events.NewBus(clock.RealClock{}, ctrl.Log.WithName("events"))
 	settings := managerOptions(scheme, o)
 	settings.Metrics.ExtraHandlers = map[string]http.Handler{events.StreamPath: bus.Stream()}
-	mgr, err := newManager(config, fence, settings, o)
+	mgr, err := newServingManager(ctx, config, fence, settings, o)
 	if err != nil {
 		return nil, err
 	}
@@ -105,11 +106,11 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, fence *electi
 	if err := addWebhooks(ctx, mgr, inv, o); err != nil {
 		return nil, err
 	}
-	return mgr, addProbes(mgr, inv)
+	return mgr, addProbes(mgr, inv, o)
 }
 
 func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
-	server := metricsserver.Options{BindAddress: o.MetricsBindAddress, SecureServing: o.MetricsSecure}
+	server := metricsserver.Options{BindAddress: o.MetricsBindAddress, SecureServing: o.MetricsSecure, TLSOpts: []func(*tls.Config){onlyHTTP1}}
 	if o.MetricsSecure {
 		server.FilterProvider = filters.WithAuthenticationAndAuthorization
 	}
@@ -117,6 +118,7 @@ func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
 		Scheme:                        scheme,
 		Metrics:                       server,
 		HealthProbeBindAddress:        o.HealthProbeBindAddress,
+		PprofBindAddress:              o.PprofBindAddress,
 		LeaderElection:                o.LeaderElect,
 		LeaderElectionID:              leaderLease,
 		LeaderElectionNamespace:       o.LeaderElectNamespace,
@@ -126,7 +128,7 @@ func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
 		LeaderElectionReleaseOnCancel: true, // main ends right after Start.
 		GracefulShutdownTimeout:       ptr.To(stopTimeout),
 		// A standby has read everything when it takes over.
-		Controller: config.Controller{EnableWarmup: ptr.To(true)},
+		Controller: ctrlconfig.Controller{EnableWarmup: ptr.To(true)},
 		// A decision is made on what the decisions before it wrote.
 		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
 		Cache: cache.Options{
@@ -237,9 +239,14 @@ func limitsOf(inv *inventory.Inventory) func(string) (ec2.InstanceType, bool) {
 	}
 }
 
-func addProbes(mgr ctrl.Manager, inv *inventory.Inventory) error {
+func addProbes(mgr ctrl.Manager, inv *inventory.Inventory, o options.Options) error {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
+	}
+	if o.EnableWebhooks {
+		if err := mgr.AddReadyzCheck("webhooks", mgr.GetWebhookServer().StartedChecker()); err != nil {
+			return err
+		}
 	}
 	return mgr.AddReadyzCheck("ec2", ec2Reached(inv))
 }

@@ -29,7 +29,6 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -144,7 +143,8 @@ func flags() []string {
 
 // startOperator starts a replica that serves the webhooks, and returns when it does.
 func (w *world) startOperator() error {
-	o, err := options.Parse(flags(), nil)
+	o, err := options.Parse(append(flags(), "--webhook-host="+w.hooks.LocalServingHost,
+		"--webhook-port="+strconv.Itoa(w.hooks.LocalServingPort), "--webhook-cert-path="+w.hooks.LocalServingCertDir), nil)
 	if err != nil {
 		return err
 	}
@@ -159,12 +159,6 @@ func (w *world) startOperator() error {
 		cancel()
 		return err
 	}
-	server, ok := mgr.GetWebhookServer().(*webhook.DefaultServer)
-	if !ok {
-		cancel()
-		return fmt.Errorf("unknown webhook server %T", mgr.GetWebhookServer())
-	}
-	server.Options.Host, server.Options.Port, server.Options.CertDir = w.hooks.LocalServingHost, w.hooks.LocalServingPort, w.hooks.LocalServingCertDir
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()
 	w.mu.Lock()
@@ -180,7 +174,7 @@ func (w *world) startOperator() error {
 			ended <- err
 			return errors.Join(errors.New("the operator ended"), err)
 		default:
-			return server.StartedChecker()(nil)
+			return mgr.GetWebhookServer().StartedChecker()(nil)
 		}
 	})
 }
