@@ -46,7 +46,7 @@ tidy_modules() {
 
 manifests() {
   local dir
-  for dir in default manifests network-policy prometheus samples uninstall; do
+  for dir in default self-managed manifests network-policy prometheus samples uninstall; do
     build/tools/kustomize build "config/$dir" >/dev/null || return 1
   done
 }

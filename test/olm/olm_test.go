@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,6 +52,7 @@ func TestOLM(t *testing.T) {
 	story := flow.New(t, w.plane.Config)
 	operator := w.runAsPod(story, binary)
 	story.Join()
+	w.checkWebhooks()
 	story.Bind()
 	held := story.Holdings()
 	assert.Equal(t, len(held), 5)
@@ -65,6 +67,7 @@ func TestOLM(t *testing.T) {
 	operator = w.runAsPod(story, binary)
 	story.AwaitPools()
 	assert.DeepEqual(t, story.Holdings(), held)
+	w.checkWebhooks()
 	story.Change()
 
 	t.Log("Unsubscribing: the operator goes, and what it made stays")
@@ -165,7 +168,8 @@ func (w *world) runAsPod(story *flow.World, binary string) *flow.Operator {
 	}
 	assert.Equal(w.t, environment["ENI_OPERATOR_CLUSTER_NAME"], flow.ClusterName)
 	assert.Equal(w.t, deployment.Spec.Template.Spec.ServiceAccountName, account)
-	operator := story.Start(binary, w.kubeconfig(), "--leader-elect-namespace="+namespace)
+	assert.Assert(w.t, slices.Contains(container.Args, "--enable-webhooks"))
+	operator := story.Start(binary, w.kubeconfig(), append(w.serveWebhooks(), "--leader-elect-namespace="+namespace)...)
 	operator.AwaitReady()
 	return operator
 }

@@ -1,0 +1,130 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package manifests offers everything in config/ to a real API server.
+package manifests
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"gotest.tools/v3/assert"
+	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eni-operator/eni-operator/test/controlplane"
+)
+
+// ofOthers are kinds of others' CRDs, which this API server does not have.
+var ofOthers = []string{"Certificate", "Issuer", "ServiceMonitor", "PrometheusRule"}
+
+// kustomize is what kustomize makes of a folder of config.
+func kustomize(t *testing.T, folder string) []*unstructured.Unstructured {
+	t.Helper()
+	root, err := controlplane.RepositoryRoot()
+	assert.NilError(t, err)
+	program := filepath.Join(root, "build", "tools", "kustomize")
+	if _, err := os.Stat(program); err != nil {
+		t.Fatal("kustomize is missing: run `make tools`")
+	}
+	command := exec.Command(program, "build", filepath.Join(root, "config", folder))
+	command.Stderr = os.Stderr
+	output, err := command.Output()
+	assert.NilError(t, err)
+	var all []*unstructured.Unstructured
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(output), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(&object.Object)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		assert.NilError(t, err)
+		all = append(all, object)
+	}
+}
+
+func TestAPIServerTakesEveryManifest(t *testing.T) {
+	plane, err := controlplane.Start(t.Context(), controlplane.Options{WithoutControllerManager: true})
+	assert.NilError(t, err)
+	t.Cleanup(func() { assert.NilError(t, plane.Stop()) })
+	scheme := runtime.NewScheme()
+	assert.NilError(t, clientgoscheme.AddToScheme(scheme))
+	api, err := client.New(plane.Config, client.Options{Scheme: scheme})
+	assert.NilError(t, err)
+	// Everything else is only tried, so what is inside them needs these two.
+	for _, object := range kustomize(t, "default") {
+		if kind := object.GetKind(); kind == "Namespace" || kind == "ServiceAccount" {
+			assert.NilError(t, api.Create(t.Context(), object))
+		}
+	}
+	root, err := controlplane.RepositoryRoot()
+	assert.NilError(t, err)
+	folders, err := filepath.Glob(filepath.Join(root, "config", "*", "kustomization.yaml"))
+	assert.NilError(t, err)
+	assert.Assert(t, len(folders) > 8)
+	for _, path := range folders {
+		folder := filepath.Base(filepath.Dir(path))
+		switch folder {
+		case "manifests", "scorecard": // for tools, and test/bundle holds what becomes of them
+			continue
+		case "own-certificates": // a component, which self-managed has
+			continue
+		}
+		t.Run(folder, func(t *testing.T) {
+			for _, object := range kustomize(t, folder) {
+				tryToApply(t, api, object)
+				tryPod(t, api, object)
+			}
+		})
+	}
+}
+
+// tryToApply has the API server judge an object as if it were applied.
+func tryToApply(t *testing.T, api client.Client, object *unstructured.Unstructured) {
+	t.Helper()
+	if object.GetNamespace() == "system" { // a folder that only config/default gives a namespace
+		object.SetNamespace("eni-operator-system")
+	}
+	err := api.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), client.DryRunAll, client.FieldOwner("test"), client.ForceOwnership)
+	if apimeta.IsNoMatchError(err) && slices.Contains(ofOthers, object.GetKind()) {
+		t.Logf("%s %s needs CRDs of others, and is not tried", object.GetKind(), object.GetName())
+		return
+	}
+	assert.NilError(t, err, "%s %s", object.GetKind(), object.GetName())
+}
+
+// tryPod has the API server judge the pod of a Deployment or Job, which it does
+// not by itself: the namespace demands the restricted level of pod security.
+func tryPod(t *testing.T, api client.Client, object *unstructured.Unstructured) {
+	t.Helper()
+	template, found, err := unstructured.NestedMap(object.Object, "spec", "template", "spec")
+	assert.NilError(t, err)
+	if !found {
+		return
+	}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "eni-operator-system", Name: "pod"}}
+	assert.NilError(t, runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(template, &pod.Spec, true))
+	if pod.Spec.ServiceAccountName == "controller-manager" {
+		pod.Spec.ServiceAccountName = "eni-operator-controller-manager"
+	}
+	assert.NilError(t, api.Create(t.Context(), pod, client.DryRunAll), "the pod of %s %s", object.GetKind(), object.GetName())
+	if object.GetKind() == "Deployment" {
+		assert.Equal(t, *pod.Spec.Priority, int32(2_000_000_000), "without the operator no new node gets its addresses")
+	}
+}
