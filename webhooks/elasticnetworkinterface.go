@@ -103,6 +103,9 @@ func judgeENI(view eniView, before, after *v1alpha1.ElasticNetworkInterface) ver
 	if before == nil || before.Spec.NodeName != after.Spec.NodeName {
 		v.judgeNode(view.node, after.Spec.NodeName)
 	}
+	if after.Spec.PoolName != "" && (before == nil || before.Spec.PoolName == "") {
+		v.refuse(field.Forbidden(specPath.Child("poolName"), "is for the ENIs that the operator makes for its pools: leave it unset"))
+	}
 	if before == nil || movesSlot(before, after) {
 		v.judgeSlot(view, after)
 	}

@@ -20,6 +20,7 @@ type ElasticNetworkInterfaceSpec struct {
 	// moves when it changes, to a Node of the same zone.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	// +required
 	NodeName string `json:"nodeName"`
 
@@ -33,6 +34,7 @@ type ElasticNetworkInterfaceSpec struct {
 	// PoolName is the pool that owns the ENI. Unset: a person made it.
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="poolName is immutable"
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`
 	// +optional
 	PoolName string `json:"poolName,omitempty"`
 
@@ -159,6 +161,7 @@ type CreationRecord struct {
 	// +kubebuilder:validation:Minimum=1
 	Attempt int32 `json:"attempt"`
 	// StartedAt is when the attempt began; it is also the ENI's created-at tag.
+	// +kubebuilder:validation:XValidation:rule="self > timestamp('1970-01-01T00:00:00Z')",message="must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	StartedAt metav1.Time `json:"startedAt"`
 	// SubnetID is the subnet of this attempt.
 	SubnetID SubnetID `json:"subnetID"`
@@ -194,6 +197,7 @@ type CreationRecord struct {
 	// +optional
 	Unclear bool `json:"unclear,omitempty"`
 	// MissedAt is when a look-up by the owner's UID tag first found nothing.
+	// +kubebuilder:validation:XValidation:rule="self > timestamp('1970-01-01T00:00:00Z')",message="must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	// +optional
 	MissedAt *metav1.Time `json:"missedAt,omitempty"`
 }
@@ -203,6 +207,7 @@ type CreationRecord struct {
 // assigned, also when the answer is lost.
 type AssignmentRecord struct {
 	// StartedAt is when the record was written.
+	// +kubebuilder:validation:XValidation:rule="self > timestamp('1970-01-01T00:00:00Z')",message="must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	StartedAt metav1.Time `json:"startedAt"`
 	// Names are the secondary addresses, or the prefixes, asked for.
 	// +kubebuilder:validation:MaxItems=1024
@@ -231,6 +236,7 @@ type StateTransition struct {
 	// State that was entered.
 	State ENIState `json:"state"`
 	// At is when.
+	// +kubebuilder:validation:XValidation:rule="self > timestamp('1970-01-01T00:00:00Z')",message="must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	At metav1.Time `json:"at"`
 }
 
@@ -327,6 +333,7 @@ type ElasticNetworkInterfaceStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime > timestamp('1970-01-01T00:00:00Z'))",message="lastTransitionTime must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }

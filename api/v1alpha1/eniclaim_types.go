@@ -17,6 +17,7 @@ type ENIClaimSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="nodeName is immutable; delete the claim and make a new one"
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	// +required
 	NodeName string `json:"nodeName"`
 
@@ -108,15 +109,18 @@ type ENIClaimStatus struct {
 	NetworkInterfaceID string `json:"networkInterfaceID,omitempty"`
 	// ENIName is that ENI's ElasticNetworkInterface.
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`
 	// +optional
 	ENIName string `json:"eniName,omitempty"`
 	// BoundAt is when the claim was bound.
+	// +kubebuilder:validation:XValidation:rule="self > timestamp('1970-01-01T00:00:00Z')",message="must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	// +optional
 	BoundAt *metav1.Time `json:"boundAt,omitempty"`
 	// Conditions are Ready and, where it is so, AddressLost.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime > timestamp('1970-01-01T00:00:00Z'))",message="lastTransitionTime must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }

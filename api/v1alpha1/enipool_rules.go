@@ -48,3 +48,9 @@ func (s *ENIPoolStatus) HolderOf(address Address) *ClaimReference {
 	}
 	return s.Addresses[at].Claim
 }
+
+// Owns says whether an ENI is one of a pool's: it names the pool, and is on its Node and
+// its instance. One that only names it is nobody's.
+func (p *ENIPool) Owns(eni *ElasticNetworkInterface) bool {
+	return eni.Spec.NodeName == p.Spec.NodeName && eni.Spec.PoolName == p.Name && eni.Spec.InstanceID == p.Spec.InstanceID
+}

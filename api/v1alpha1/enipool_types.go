@@ -18,6 +18,7 @@ type ENIPoolSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="nodeName is immutable"
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	// +required
 	NodeName string `json:"nodeName"`
 
@@ -32,11 +33,13 @@ type ENIPoolSpec struct {
 	// PolicyName is the policy that governs the node. Empty: none does any more,
 	// so the pool takes no new claims and goes when the last one is released.
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`
 	// +optional
 	PolicyName string `json:"policyName,omitempty"`
 
 	// NodeGoneSince is when the Node was first seen missing, or standing for
 	// another instance. It is cleared when the Node comes back.
+	// +kubebuilder:validation:XValidation:rule="self > timestamp('1970-01-01T00:00:00Z')",message="must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	// +optional
 	NodeGoneSince *metav1.Time `json:"nodeGoneSince,omitempty"`
 
@@ -67,6 +70,7 @@ type PoolAddress struct {
 	Address Address `json:"address"`
 	// ENIName is the ElasticNetworkInterface that carries it.
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	// +required
 	ENIName string `json:"eniName"`
 	// State is why the address is not free.
@@ -76,6 +80,7 @@ type PoolAddress struct {
 	// +optional
 	Claim *ClaimReference `json:"claim,omitempty"`
 	// Since is when it entered this state.
+	// +kubebuilder:validation:XValidation:rule="self > timestamp('1970-01-01T00:00:00Z')",message="must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	// +required
 	Since metav1.Time `json:"since"`
 }
@@ -98,6 +103,7 @@ const (
 type PoolENI struct {
 	// Name is the ElasticNetworkInterface.
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	// +required
 	Name string `json:"name"`
 	// NetworkInterfaceID is the ENI's id in EC2, once it has one.
@@ -134,6 +140,7 @@ type PoolENI struct {
 	// +optional
 	Claim *ClaimReference `json:"claim,omitempty"`
 	// CoolingSince is when the ENI's last claim released it (exclusive mode).
+	// +kubebuilder:validation:XValidation:rule="self > timestamp('1970-01-01T00:00:00Z')",message="must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	// +optional
 	CoolingSince *metav1.Time `json:"coolingSince,omitempty"`
 }
@@ -204,6 +211,7 @@ type ENIPoolStatus struct {
 
 	// SurplusSince is when the pool began to hold more addresses or ENIs than it
 	// wants.
+	// +kubebuilder:validation:XValidation:rule="self > timestamp('1970-01-01T00:00:00Z')",message="must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	// +optional
 	SurplusSince *metav1.Time `json:"surplusSince,omitempty"`
 
@@ -226,6 +234,7 @@ type ENIPoolStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime > timestamp('1970-01-01T00:00:00Z'))",message="lastTransitionTime must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }

@@ -286,9 +286,11 @@ type ExclusiveBounds struct {
 type ClaimReference struct {
 	// Namespace of the claim.
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Namespace string `json:"namespace"`
 	// Name of the claim.
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Name string `json:"name"`
 	// UID of the claim.
 	// +kubebuilder:validation:Type=string

@@ -518,9 +518,27 @@ func TestUninstallingLeavesTheENIAlone(t *testing.T) {
 	assert.Assert(t, !w.exists())
 }
 
+// pool is a pool of the world's Node.
+func (w *world) pool(instanceID string) *v1alpha1.ENIPool {
+	return &v1alpha1.ENIPool{ObjectMeta: metav1.ObjectMeta{Name: "pool"}, Spec: v1alpha1.ENIPoolSpec{NodeName: nodeName, InstanceID: instanceID}}
+}
+
+// TestAnENIThatOnlyNamesAPoolGoes: the pool knows nothing of it, and will never say
+// that it is drained.
+func TestAnENIThatOnlyNamesAPoolGoes(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	assert.NilError(t, w.kube.Create(context.Background(), w.pool("i-0fffffffffffffff0")))
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{PoolName: "pool", InstanceID: w.instance})
+	w.mustSettle()
+	w.delete()
+	w.mustSettle()
+	assert.Assert(t, !w.exists())
+	assert.Equal(t, len(w.owned()), 0)
+}
+
 func TestInUseIsNotDetached(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{})
-	assert.NilError(t, w.kube.Create(context.Background(), &v1alpha1.ENIPool{ObjectMeta: metav1.ObjectMeta{Name: "pool"}}))
+	assert.NilError(t, w.kube.Create(context.Background(), w.pool(w.instance)))
 	w.create(v1alpha1.ElasticNetworkInterfaceSpec{PoolName: "pool", InstanceID: w.instance})
 	w.mustSettle()
 	w.delete()
@@ -651,7 +669,7 @@ func TestInstances(t *testing.T) {
 	})
 	t.Run("a terminated instance takes the ENI with it", func(t *testing.T) {
 		w := newWorld(t, newEndpoint(t), emulator.Options{})
-		assert.NilError(t, w.kube.Create(context.Background(), &v1alpha1.ENIPool{ObjectMeta: metav1.ObjectMeta{Name: "pool"}}))
+		assert.NilError(t, w.kube.Create(context.Background(), w.pool(w.instance)))
 		w.create(v1alpha1.ElasticNetworkInterfaceSpec{PoolName: "pool", InstanceID: w.instance})
 		w.mustSettle()
 		w.ec2("TerminateInstances", "InstanceId.1", w.instance)

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -292,13 +291,14 @@ func actualOf(eni ec2.NetworkInterface) actual {
 }
 
 // drained says whether nobody holds anything of an ENI: its pool says so, or,
-// where it has no pool, no claim is bound to it.
+// where no pool owns it, no claim is bound to it.
 func (r *Reconciler) drained(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) (bool, error) {
 	if eni.Spec.Drained || eni.Spec.PoolName == "" {
 		return true, nil
 	}
-	err := r.live.Get(ctx, types.NamespacedName{Name: eni.Spec.PoolName}, &v1alpha1.ENIPool{})
-	if !apierrors.IsNotFound(err) {
+	pool := &v1alpha1.ENIPool{}
+	err := r.live.Get(ctx, types.NamespacedName{Name: eni.Spec.PoolName}, pool)
+	if client.IgnoreNotFound(err) != nil || (err == nil && pool.Owns(eni)) {
 		return false, err
 	}
 	claims := &v1alpha1.ENIClaimList{}

@@ -132,7 +132,7 @@ func (r *Reconciler) nameTaken(ctx context.Context, pool *v1alpha1.ENIPool, name
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	if err != nil || ownedBy(pool, existing) {
+	if err != nil || pool.Owns(existing) {
 		return staleENIs(name) // Whatever comes next was decided without it.
 	}
 	r.events.Publish(events.Warning(events.PoolNameTaken, pool, existing, v1alpha1.ReasonNameTaken, "Create",

@@ -64,7 +64,7 @@ func (r *Reconciler) observeENIs(ctx context.Context, pool *v1alpha1.ENIPool, o 
 	for i := range list.Items {
 		eni := &list.Items[i]
 		switch {
-		case ownedBy(pool, eni):
+		case pool.Owns(eni):
 			o.enis = append(o.enis, *eni.DeepCopy())
 			continue
 		case eni.Spec.InstanceID != "" && eni.Spec.InstanceID != pool.Spec.InstanceID:
@@ -77,10 +77,6 @@ func (r *Reconciler) observeENIs(ctx context.Context, pool *v1alpha1.ENIPool, o 
 	}
 	slices.SortFunc(o.enis, func(a, b v1alpha1.ElasticNetworkInterface) int { return strings.Compare(a.Name, b.Name) })
 	return nil
-}
-
-func ownedBy(pool *v1alpha1.ENIPool, eni *v1alpha1.ElasticNetworkInterface) bool {
-	return eni.Spec.NodeName == pool.Spec.NodeName && eni.Spec.PoolName == pool.Name && eni.Spec.InstanceID == pool.Spec.InstanceID
 }
 
 // confirmENIs asks Kubernetes itself about ENIs that the record or a bound claim
@@ -99,7 +95,7 @@ func (r *Reconciler) confirmENIs(ctx context.Context, pool *v1alpha1.ENIPool, o 
 		if client.IgnoreNotFound(err) != nil {
 			return err
 		}
-		exists := err == nil && ownedBy(pool, latest)
+		exists := err == nil && pool.Owns(latest)
 		if exists != (cached != nil) || (exists && cached.ResourceVersion != latest.ResourceVersion) {
 			return staleENIs(name)
 		}

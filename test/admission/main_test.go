@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -60,19 +61,19 @@ func refuse(err error) int {
 // furnish makes what the rules are tried on: Node alpha, governed by the policy
 // general, whose namespace shop holds an address and an ENI of it; Node beta, governed
 // by shared-only; Node gamma, which no policy selects and on which a person has an ENI;
-// and one that is no instance.
+// and one that is no instance. What of it is there already stays.
 func (w *world) furnish() error {
 	ctx := context.Background()
 	for _, namespace := range []*corev1.Namespace{
 		{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"networking": "allowed"}}},
 		{ObjectMeta: metav1.ObjectMeta{Name: "elsewhere"}},
 	} {
-		if err := w.Create(ctx, namespace); err != nil {
+		if err := client.IgnoreAlreadyExists(w.Create(ctx, namespace)); err != nil {
 			return err
 		}
 	}
 	for name, pool := range map[string]string{"alpha": "general", "beta": "shared", "gamma": "none"} {
-		if err := w.node(name, "m5.large", "pool", pool); err != nil {
+		if err := client.IgnoreAlreadyExists(w.node(name, "m5.large", "pool", pool)); err != nil {
 			return err
 		}
 	}
@@ -91,7 +92,7 @@ func (w *world) furnish() error {
 	general.Spec.Exclusive = &v1alpha1.ExclusiveBounds{Minimum: 1, Maximum: 1}
 	general.Spec.ClaimNamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"networking": "allowed"}}
 	for _, object := range []client.Object{fargate, firewall, general, sharedOnly, web, router} {
-		if err := w.Create(ctx, object); err != nil {
+		if err := client.IgnoreAlreadyExists(w.Create(ctx, object)); err != nil {
 			return fmt.Errorf("%s: %w", object.GetName(), err)
 		}
 	}
@@ -107,6 +108,8 @@ func (w *world) furnish() error {
 func policySelecting(name, pool string) *v1alpha1.ENIPolicy {
 	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	policy.Spec.NodeSelector.MatchLabels = map[string]string{"pool": pool}
-	policy.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: 3, WarmIPs: 0, MaximumIPs: 9}
+	policy.Spec.Shared = &v1alpha1.SharedBounds{
+		MinimumIPs: 3, MaximumIPs: 9, Cooldown: &metav1.Duration{Duration: 200 * time.Millisecond}, IdleReleaseAfter: &metav1.Duration{Duration: time.Hour},
+	}
 	return policy
 }

@@ -211,6 +211,12 @@ var hookRules = []hookRule{
 		message: `ElasticNetworkInterface.networking.eni-operator.dev "firewall" is invalid: spec.deviceIndex: Invalid value: 2: on network card 0 of Node alpha ` +
 			`this device index is that of ElasticNetworkInterface SECOND: choose another, or leave it unset and a free one is taken`,
 	}, {
+		rule: "The operator alone makes ENIs of pools", field: "spec.poolName", kind: "ElasticNetworkInterface",
+		fine:  create("ElasticNetworkInterface", "second", `{metadata: {labels: {app.kubernetes.io/managed-by: eni-operator}}, spec: {nodeName: gamma, poolName: gamma}}`),
+		wrong: create("ElasticNetworkInterface", "second", `{spec: {nodeName: gamma, poolName: gamma}}`),
+		message: `ElasticNetworkInterface.networking.eni-operator.dev "second" is invalid: spec.poolName: Forbidden: ` +
+			`is for the ENIs that the operator makes for its pools: leave it unset`,
+	}, {
 		rule: "An ENI's Node is an EC2 instance", field: "spec.nodeName", kind: "ElasticNetworkInterface",
 		fine:  create("ElasticNetworkInterface", "second", `{spec: {nodeName: gamma}}`),
 		wrong: create("ElasticNetworkInterface", "second", `{spec: {nodeName: fargate}}`),

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -60,7 +62,7 @@ type world struct {
 	subnet   string
 	logFile  string
 
-	mu   sync.Mutex
+	// stop ends the operator.
 	stop func()
 }
 
@@ -161,13 +163,11 @@ func (w *world) startOperator() error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()
-	w.mu.Lock()
 	w.stop = sync.OnceFunc(func() {
 		cancel()
 		err := <-ended
 		ended <- err
 	})
-	w.mu.Unlock()
 	return await("the webhooks are served", func() error {
 		select {
 		case err := <-ended:
@@ -179,15 +179,64 @@ func (w *world) startOperator() error {
 	})
 }
 
-// stopOperator stops the only replica.
-func (w *world) stopOperator() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stop()
+// unplug has the API server call where nobody listens, as while every replica is down,
+// until the function that it returns plugs the webhooks in again.
+func (w *world) unplug() (plug func() error, err error) {
+	unused, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	here := fmt.Sprintf("https://127.0.0.1:%d/", w.hooks.LocalServingPort)
+	nowhere := "https://" + unused.Addr().String() + "/"
+	if err := unused.Close(); err != nil {
+		return nil, err
+	}
+	probe := create("ENIClaim", "probe", `{spec: {nodeName: alpha}}`)
+	if err := w.redirect(here, nowhere); err != nil {
+		return nil, err
+	}
+	reached := func() (bool, error) {
+		_, refused, err := w.try(context.Background(), probe)
+		return refused == nil || !strings.Contains(refused.Error(), "failed calling webhook"), err
+	}
+	plug = func() error {
+		err := w.redirect(nowhere, here)
+		return errors.Join(err, await("the webhooks are called again", func() error {
+			called, err := reached()
+			if !called {
+				return errors.New("they are not")
+			}
+			return err
+		}))
+	}
+	return plug, await("the webhooks are not reached", func() error {
+		called, err := reached()
+		if called {
+			return errors.New("they are")
+		}
+		return err
+	})
+}
+
+// redirect changes where the API server calls the webhooks.
+func (w *world) redirect(from, to string) error {
+	list := &admissionregistrationv1.ValidatingWebhookConfigurationList{}
+	if err := w.List(context.Background(), list); err != nil {
+		return err
+	}
+	for i := range list.Items {
+		for _, hook := range list.Items[i].Webhooks {
+			*hook.ClientConfig.URL = strings.Replace(*hook.ClientConfig.URL, from, to, 1)
+		}
+		if err := w.Update(context.Background(), &list.Items[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *world) end() {
-	w.stopOperator()
+	w.stop()
 	if w.hooks != nil {
 		_ = w.hooks.Cleanup()
 	}

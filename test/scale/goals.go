@@ -13,6 +13,9 @@ const (
 	describeGoal     = 0.05 // calls per ENI
 	writesGoal       = 8    // per node: pool and ENI, creation and status
 	burstRatioGoal   = 0.5
+
+	admissionRatioGoal = 3  // p99 with webhooks by p99 without
+	admissionGoal      = 20 // ms, p99 of a webhook
 )
 
 // goalsOf are those that depend on the size of the fleet.

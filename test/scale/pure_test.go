@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -280,4 +281,27 @@ func TestTheCommandLineIsChecked(t *testing.T) {
 func TestLeaksAreFoundBothWays(t *testing.T) {
 	assert.DeepEqual(t, missingFrom([]string{"eni-1"}, []string{"eni-1", "eni-2"}), []string{"eni-2"})
 	assert.Equal(t, len(missingFrom([]string{"eni-1"}, []string{"eni-1"})), 0)
+}
+
+func TestAQuantileIsInterpolatedWithinItsBucket(t *testing.T) {
+	const text = `# TYPE apiserver_admission_webhook_admission_duration_seconds histogram
+apiserver_admission_webhook_admission_duration_seconds_bucket{name="eniclaims.networking.eni-operator.dev",le="0.005"} 90
+apiserver_admission_webhook_admission_duration_seconds_bucket{name="eniclaims.networking.eni-operator.dev",le="0.025"} 100
+apiserver_admission_webhook_admission_duration_seconds_bucket{name="eniclaims.networking.eni-operator.dev",le="+Inf"} 100
+apiserver_admission_webhook_admission_duration_seconds_bucket{name="enipolicies.networking.eni-operator.dev",le="0.005"} 90
+apiserver_admission_webhook_admission_duration_seconds_bucket{name="enipolicies.networking.eni-operator.dev",le="0.025"} 100
+apiserver_admission_webhook_admission_duration_seconds_bucket{name="enipolicies.networking.eni-operator.dev",le="+Inf"} 100
+apiserver_admission_webhook_admission_duration_seconds_bucket{name="another.example.com",le="+Inf"} 7
+`
+	found, err := readHistogram(text, webhookMetric, "networking.eni-operator.dev")
+	assert.NilError(t, err)
+	assert.DeepEqual(t, found, histogram{0.005: 180, 0.025: 200, math.Inf(1): 200})
+	assert.Equal(t, round(found.quantile(0.5)), round(0.005*100/180))
+	assert.Equal(t, round(found.quantile(0.99)), round(0.005+0.020*18/20))
+	made := found.since(histogram{0.005: 180, 0.025: 190, math.Inf(1): 190})
+	assert.Equal(t, round(made.quantile(0.99)), round(0.005+0.020*9.9/10))
+	assert.Equal(t, histogram{0.005: 0, math.Inf(1): 3}.quantile(0.5), 0.005, "beyond the last bound nothing is known")
+	assert.Assert(t, math.IsNaN(found.since(found).quantile(0.99)))
+	_, err = readHistogram(webhookMetric+`{le="1"} many`, webhookMetric, "")
+	assert.ErrorContains(t, err, "many")
 }

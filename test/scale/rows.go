@@ -48,6 +48,7 @@ func fleets() []fleet {
 		}},
 		{types.InstanceTypeM54xlarge, 29, 1, []row{
 			{"burst", (*bench).burst},
+			{"admission", (*bench).admission},
 		}},
 	}
 }
