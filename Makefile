@@ -110,6 +110,7 @@ test-long: ## Play random histories of a pool against what must always hold, and
 bench: controlplane build ## Measure the operator against EC2's limits (NODES=50; ROWS=join,rest,..., or all).
 	@# Built, because go run does not pass on the signals that end it.
 	go build -o $(BUILD)/bin/scale ./test/scale
+	go build -trimpath -o $(BUILD)/bin/stuck-operator ./test/scale/cmd/stuck-operator
 	$(BUILD)/bin/scale $(if $(NODES),--nodes=$(NODES)) $(if $(ROWS),--rows=$(ROWS))
 
 .PHONY: plot

@@ -33,6 +33,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/logging"
 	"github.com/eni-operator/eni-operator/pkg/store"
 )
 
@@ -85,6 +86,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 	}
 	settings := options.Controller
 	settings.MaxConcurrentReconciles = options.Concurrency
+	settings.LogConstructor = logging.For(mgr.GetLogger(), controllerName, "eni")
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName).
 		For(&v1alpha1.ElasticNetworkInterface{}, builder.WithPredicates(
@@ -109,7 +111,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		r.told.forget(request.Name)
 		return r.conflicts.Settle(controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 	}
-	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithValues("eni", eni.Name, "node", eni.Spec.NodeName))
+	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithValues("node", eni.Spec.NodeName))
 	if eni.DeletionTimestamp.IsZero() {
 		if _, err := store.AddFinalizer(ctx, r.client, eni); err != nil {
 			return r.conflicts.Settle(controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))

@@ -62,7 +62,6 @@ type Reconciler struct {
 
 // Reconcile makes, mends or clears the Lease of one claim, which the request names.
 func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
-	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithValues("claim", request.String()))
 	claim := &v1alpha1.ENIClaim{}
 	if err := r.client.Get(ctx, request.NamespacedName, claim); err != nil {
 		r.counts.forget(request.NamespacedName)

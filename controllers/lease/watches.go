@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/logging"
 )
 
 // SetupWithManager adds the controller to a manager, whose cache shows the Leases
@@ -31,6 +32,7 @@ func SetupWithManager(mgr ctrl.Manager, clk clock.WithTicker, options Options) e
 	}
 	settings := options.Controller
 	settings.MaxConcurrentReconciles = options.Concurrency
+	settings.LogConstructor = logging.For(mgr.GetLogger(), controllerName, "claim")
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName).
 		For(&v1alpha1.ENIClaim{}, builder.WithPredicates(leased())).

@@ -60,7 +60,6 @@ type NodeReconciler struct {
 
 // Reconcile brings one node's pool in line with the policy that governs the node.
 func (r *NodeReconciler) Reconcile(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
-	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithValues("node", request.Name))
 	o, node, err := r.observe(ctx, request.Name)
 	if err != nil {
 		return ctrl.Result{}, err

@@ -27,6 +27,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/logging"
 )
 
 // statusDelay gathers what happens to a policy's nodes and pools, so that a large
@@ -38,6 +39,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 	nodes := &NodeReconciler{client: mgr.GetClient(), inventory: inv, clock: clk, options: options}
 	settings := options.Controller
 	settings.MaxConcurrentReconciles = options.Concurrency
+	settings.LogConstructor = logging.For(mgr.GetLogger(), nodeControllerName, "node")
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named(nodeControllerName).
 		For(&corev1.Node{}, builder.WithPredicates(nodeChanged())).
@@ -50,13 +52,15 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 		return err
 	}
 	status := &StatusReconciler{client: mgr.GetClient(), events: options.Events}
+	settings = options.Controller
+	settings.LogConstructor = logging.For(mgr.GetLogger(), policyControllerName, "policy")
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(policyControllerName).
 		For(&v1alpha1.ENIPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.ENIPolicy{}, later(status.allPolicies), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Node{}, later(status.allPolicies), builder.WithPredicates(nodeChanged())).
 		Watches(&v1alpha1.ENIPool{}, later(policyOfPool)).
-		WithOptions(options.Controller).
+		WithOptions(settings).
 		Complete(status)
 }
 

@@ -17,7 +17,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -73,7 +72,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err := r.inventory.WaitForSync(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
-	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithValues("pool", request.Name, "node", request.Name))
 	pool := &v1alpha1.ENIPool{}
 	err := r.client.Get(ctx, request.NamespacedName, pool)
 	if client.IgnoreNotFound(err) != nil {

@@ -27,6 +27,7 @@ import (
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/logging"
 )
 
 // SetupWithManager adds the controller to a manager.
@@ -37,6 +38,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 	}
 	settings := options.Controller
 	settings.MaxConcurrentReconciles = options.Concurrency
+	settings.LogConstructor = logging.For(mgr.GetLogger(), controllerName, "pool", "node")
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName).
 		For(&v1alpha1.ENIPool{}).

@@ -57,6 +57,7 @@ type Bus struct {
 	// subscriptions is replaced, never changed, so that publishing takes no lock.
 	subscriptions atomic.Pointer[[]*Subscription]
 	stopped       chan struct{}
+	wrap          func(Handler) Handler
 
 	mu       sync.Mutex
 	handlers []handler
@@ -68,7 +69,10 @@ type counts struct{ delivered, dropped atomic.Uint64 }
 
 // NewBus returns a bus without subscribers.
 func NewBus(clk clock.WithTicker, log logr.Logger) *Bus {
-	b := &Bus{clock: clk, log: log, stopped: make(chan struct{}), counts: map[string]*counts{}}
+	b := &Bus{
+		clock: clk, log: log, stopped: make(chan struct{}), counts: map[string]*counts{},
+		wrap: func(handle Handler) Handler { return handle },
+	}
 	b.subscriptions.Store(&[]*Subscription{})
 	return b
 }
@@ -162,18 +166,26 @@ func (s *Subscription) offer(e *Event) {
 	}
 }
 
+// Handler does something with an event. Its context ends when the operator has waited
+// long enough for it at the end.
+type Handler func(context.Context, Event)
+
 type handler struct {
 	subscription *Subscription
-	handle       func(context.Context, Event)
+	handle       Handler
 }
+
+// Wrap has each handler that is added from now on be replaced by what a function
+// makes of it.
+func (b *Bus) Wrap(wrap func(Handler) Handler) { b.wrap = wrap }
 
 // Handle has Start call a function with each event that the filter lets through,
 // one after the other. Call it before Start.
-func (b *Bus) Handle(name string, depth int, filter Filter, handle func(context.Context, Event)) {
+func (b *Bus) Handle(name string, depth int, filter Filter, handle Handler) {
 	s := b.Subscribe(name, depth, filter)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.handlers = append(b.handlers, handler{subscription: s, handle: handle})
+	b.handlers = append(b.handlers, handler{subscription: s, handle: b.wrap(handle)})
 }
 
 var _ manager.LeaderElectionRunnable = (*Bus)(nil)
@@ -182,8 +194,9 @@ var _ manager.LeaderElectionRunnable = (*Bus)(nil)
 // controllers and ends after them.
 func (b *Bus) NeedLeaderElection() bool { return false }
 
-// drainTimeout bounds how long the end of the operator waits for handlers.
-const drainTimeout = 5 * time.Second
+// drainTimeout bounds how long the end of the operator, and with it the release of the
+// leader lease, waits for handlers. They take microseconds.
+const drainTimeout = time.Second
 
 // Start runs the handlers until ctx ends, and then, for a while, until their queues
 // are empty.

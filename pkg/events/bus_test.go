@@ -130,6 +130,21 @@ func TestPanicOfASubscriber(t *testing.T) {
 	assert.Equal(t, heard, 2)
 }
 
+func TestWrap(t *testing.T) {
+	b := newBus()
+	var heard []string
+	b.Wrap(func(next Handler) Handler {
+		return func(ctx context.Context, e Event) {
+			heard = append(heard, "before")
+			next(ctx, e)
+		}
+	})
+	b.Handle("test", 1, Filter{}, func(context.Context, Event) { heard = append(heard, "it") })
+	b.Publish(numbered("a", 0))
+	start(t, b)()
+	assert.DeepEqual(t, heard, []string{"before", "it"})
+}
+
 func TestFilters(t *testing.T) {
 	e := Event{Type: ClaimBound, Topic: TopicClaim, ENI: "i-1-0", ENIID: "eni-1", Node: "node"}
 	for _, row := range []struct {

@@ -17,7 +17,7 @@ import (
 // Recorder returns a handler that makes Kubernetes Events of the notices. What
 // happens again to the same object becomes one Event with a count, since objects
 // are named without their resource version.
-func Recorder(recorder events.EventRecorder) func(context.Context, Event) {
+func Recorder(recorder events.EventRecorder) Handler {
 	return func(_ context.Context, e Event) {
 		if e.Notice == nil {
 			return

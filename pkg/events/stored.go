@@ -23,12 +23,16 @@ import (
 )
 
 // Announce publishes what happened, and logs what an operator of the cluster wants
-// to read. Call it when it is stored.
+// to read; the rest on the level debug. Call it when it is stored.
 func Announce(ctx context.Context, publisher Publisher, happened []Event) {
 	publisher.Publish(happened...)
+	logger := log.FromContext(ctx)
 	for i := range happened {
-		if line, logged := lines[happened[i].Type]; logged {
-			log.FromContext(ctx).Info(line, details(&happened[i])...)
+		e := &happened[i]
+		if line, wanted := lines[e.Type]; wanted {
+			logger.Info(line, details(e)...)
+		} else if debug := logger.V(1); debug.Enabled() {
+			debug.Info("Stored", append(details(e), "type", e.Type)...)
 		}
 	}
 }

@@ -12,11 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	"gotest.tools/v3/assert"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -265,6 +267,29 @@ func TestFinished(t *testing.T) {
 		assert.Equal(t, told(Finished(row.object)), row.want, "%T", row.object)
 	}
 	assert.Equal(t, len(Stored(&corev1.Node{}, &corev1.Node{})), 0)
+}
+
+// TestAnnounce: facts are logged, and what leads to them on the level debug only.
+func TestAnnounce(t *testing.T) {
+	for verbosity, want := range map[int]string{
+		0: `"level"=0 "msg"="ENI is ready" "eniID"="eni-1" "addresses"=0 "attempt"=2 "errorCode"="A" "reason"="Ready"`,
+		1: `"level"=1 "msg"="Stored" "addresses"=1 "type"="ENIStateChanged"
+"level"=0 "msg"="ENI is ready" "eniID"="eni-1" "addresses"=0 "attempt"=2 "errorCode"="A" "reason"="Ready"`,
+	} {
+		var said []string
+		logger := funcr.New(func(_, line string) { said = append(said, line) }, funcr.Options{Verbosity: verbosity})
+		b := newBus()
+		s := b.Subscribe("test", 2, Filter{})
+		Announce(log.IntoContext(t.Context(), logger), b, []Event{numbered("a", 1), {
+			Type: ENIReady, ENIID: "eni-1", After: ENIState{Attempt: 2, ErrorCode: "A", Reason: v1alpha1.ReasonReady},
+		}})
+		assert.Equal(t, strings.Join(said, "\n"), want)
+		for _, kind := range []Type{ENIStateChanged, ENIReady} {
+			e, err := s.Next(t.Context())
+			assert.NilError(t, err)
+			assert.Equal(t, e.Type, kind)
+		}
+	}
 }
 
 func TestRecorder(t *testing.T) {

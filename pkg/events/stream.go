@@ -26,7 +26,7 @@ const streamName = "stream"
 const (
 	// streamDepth is how many events one stream may be behind: those of 100 nodes
 	// that join.
-	streamDepth = 4096
+	streamDepth = 1024
 	// maxStreams bounds the memory and connections that people can take.
 	maxStreams = 16
 	// streamKeepAlive is how often a stream without events says that it lives, so that

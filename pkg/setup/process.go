@@ -11,6 +11,7 @@ import (
 	"io"
 
 	"github.com/go-logr/logr"
+	uberzap "go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -21,21 +22,33 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/options"
 )
 
+// level is that of the process's log. Requests to logLevelPath change it: each replica
+// has its own, so that one can be looked at closely while the others stay quiet.
+var level = uberzap.NewAtomicLevel()
+
+// logLevelPath of the metrics server answers GET, and PUT of the form level=debug or of
+// the JSON {"level":"debug"}.
+const logLevelPath = "/debug/log-level"
+
 // Logging sends the log of the process, libraries included, to a writer.
 func Logging(out io.Writer, o options.Options) error {
-	level, err := zapcore.ParseLevel(o.LogLevel)
+	parsed, err := zapcore.ParseLevel(o.LogLevel)
 	if err != nil {
 		return fmt.Errorf("--log-level: %w", err)
 	}
-	var logger logr.Logger
-	if o.LogFormat == "console" {
-		logger = zap.New(zap.WriteTo(out), zap.Level(level), zap.ConsoleEncoder())
-	} else {
-		logger = zap.New(zap.WriteTo(out), zap.Level(level), zap.JSONEncoder())
-	}
+	level.SetLevel(parsed)
+	logger := newLogger(out, o)
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
 	return nil
+}
+
+// newLogger writes what the level lets through.
+func newLogger(out io.Writer, o options.Options) logr.Logger {
+	if o.LogFormat == "console" {
+		return zap.New(zap.WriteTo(out), zap.Level(level), zap.ConsoleEncoder())
+	}
+	return zap.New(zap.WriteTo(out), zap.Level(level), zap.JSONEncoder())
 }
 
 // Kubernetes returns the configuration of a kubeconfig file, or of the pod's own

@@ -12,7 +12,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net/http"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -59,19 +58,29 @@ func Scheme() (*runtime.Scheme, error) {
 	return scheme, v1alpha1.AddToScheme(scheme)
 }
 
+// Change has New put another operator together than the one that is shipped.
+type Change func(*events.Bus)
+
+// WithHandlers replaces what the subscribers of the event bus do with events.
+func WithHandlers(wrap func(events.Handler) events.Handler) Change {
+	return func(bus *events.Bus) { bus.Wrap(wrap) }
+}
+
 // New returns a manager that runs the whole operator once it is started. It reads
 // the cluster's identity from Kubernetes, and makes no EC2 call yet. The fence is
 // opened and shut by the election; the EC2 client should ask it.
-func New(ctx context.Context, config *rest.Config, api ec2.Client, fence *election.Fence, o options.Options) (ctrl.Manager, error) {
+func New(
+	ctx context.Context, config *rest.Config, api ec2.Client, fence *election.Fence, o options.Options, changes ...Change,
+) (ctrl.Manager, error) {
 	scheme, err := Scheme()
 	if err != nil {
 		return nil, err
 	}
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst = o.KubeAPIQPS, o.KubeAPIBurst
-	bus := events.NewBus(clock.RealClock{}, ctrl.Log.WithName("events"))
+	bus := newBus(changes)
 	settings := managerOptions(scheme, o)
-	settings.Metrics.ExtraHandlers = map[string]http.Handler{events.StreamPath: bus.Stream()}
+	settings.Metrics.ExtraHandlers = debugHandlers(bus)
 	mgr, err := newServingManager(ctx, config, fence, settings, o)
 	if err != nil {
 		return nil, err
@@ -107,6 +116,14 @@ func New(ctx context.Context, config *rest.Config, api ec2.Client, fence *electi
 		return nil, err
 	}
 	return mgr, addProbes(mgr, inv, o)
+}
+
+func newBus(changes []Change) *events.Bus {
+	bus := events.NewBus(clock.RealClock{}, ctrl.Log.WithName("events"))
+	for _, change := range changes {
+		change(bus)
+	}
+	return bus
 }
 
 func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
@@ -196,8 +213,9 @@ func addControllers(
 	})
 }
 
-// recorderDepth is how many events may wait to become Kubernetes Events.
-const recorderDepth = 8192
+// recorderDepth is how many events may wait to become Kubernetes Events: those of
+// 100 nodes that join. It takes microseconds to hand one on.
+const recorderDepth = 1024
 
 // addSubscribers has metrics and Kubernetes Events made of what the controllers
 // publish, and runs the bus.

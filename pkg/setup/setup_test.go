@@ -9,6 +9,8 @@ package setup
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +20,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"go.uber.org/zap/zapcore"
 	"gotest.tools/v3/assert"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -189,6 +192,26 @@ func TestLogging(t *testing.T) {
 		})
 	}
 	assert.ErrorContains(t, Logging(os.Stderr, options.Options{LogLevel: "loud"}), "--log-level")
+}
+
+func TestLogLevelChangesAtRunTime(t *testing.T) {
+	var out strings.Builder
+	level.SetLevel(zapcore.InfoLevel)
+	log := newLogger(&out, options.Options{LogFormat: "json"})
+	put := func(body string) int {
+		answer, request := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPut, logLevelPath, strings.NewReader(body))
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded") // as curl -d does
+		level.ServeHTTP(answer, request)
+		return answer.Code
+	}
+	log.V(1).Info("Before")
+	assert.Equal(t, put("level=debug"), http.StatusOK)
+	log.V(1).Info("Meanwhile")
+	assert.Equal(t, put("level=loud"), http.StatusBadRequest)
+	assert.Equal(t, put("level=info"), http.StatusOK)
+	log.V(1).Info("After")
+	assert.Assert(t, strings.Contains(out.String(), "Meanwhile"), out.String())
+	assert.Assert(t, !strings.Contains(out.String(), "Before") && !strings.Contains(out.String(), "After"), out.String())
 }
 
 func TestKubernetes(t *testing.T) {

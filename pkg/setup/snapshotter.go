@@ -48,7 +48,7 @@ func newSnapshotter(store snapshot.Store, inv *inventory.Inventory, log logr.Log
 const (
 	// snapshotDepth is how many events may wait for the snapshotter, which only
 	// notes them. What is dropped, the next sweep shows.
-	snapshotDepth = 4096
+	snapshotDepth = 1024
 	// snapshotPause gathers changes, so that a fleet that joins is saved every now
 	// and then: a save waits for the disk.
 	snapshotPause = 10 * time.Second

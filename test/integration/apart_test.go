@@ -41,6 +41,7 @@ func TestApart(t *testing.T) {
 	t.Run("statuses are wiped under bound claims", statusesAreWipedUnderBoundClaims)
 	t.Run("two operators fight", twoOperatorsFight)
 	t.Run("every metric moves", everyMetricMoves)
+	t.Run("debug endpoints ask Kubernetes", debugEndpointsAskKubernetes)
 }
 
 func ec2IsDownAtTheStart(t *testing.T) {

@@ -30,6 +30,8 @@ type bench struct {
 	standbys int
 	// joined: the fleet's Nodes exist and their pools are full.
 	joined bool
+	// afterStart is done when the operator acts and before the fleet joins.
+	afterStart func() error
 }
 
 // start brings up everything but the operator. What it returns beside an error is

@@ -40,12 +40,17 @@ func (b *bench) joinPrimary(ctx context.Context, s *sheet) error {
 }
 
 // measureJoin returns the calls that a joining fleet takes.
-func (b *bench) measureJoin(ctx context.Context, s *sheet, ratioGoal float64) (calls, error) {
-	if err := b.startOperator(ctx); err != nil {
+func (b *bench) measureJoin(ctx context.Context, s *sheet, ratioGoal float64, flags ...string) (calls, error) {
+	if err := b.startOperator(ctx, flags...); err != nil {
 		return nil, err
 	}
 	if err := b.awaitQuiet(ctx); err != nil {
 		return nil, err
+	}
+	if b.afterStart != nil {
+		if err := b.afterStart(); err != nil {
+			return nil, err
+		}
 	}
 	b.cloud.throttle()
 	before, err := b.look()

@@ -26,9 +26,11 @@ import (
 
 // settings are the command line.
 type settings struct {
-	nodes       int
-	rows        []string
-	operator    string
+	nodes    int
+	rows     []string
+	operator string
+	// stuck is the operator with subscribers that are stuck.
+	stuck       string
 	report      string
 	leaderElect bool
 }
@@ -66,6 +68,7 @@ func parse(arguments []string) (settings, error) {
 	flags.IntVar(&s.nodes, "nodes", 50, "How many nodes the fleet has.")
 	flags.StringSliceVar(&s.rows, "rows", rowNames(), "Which rows to measure.")
 	flags.StringVar(&s.operator, "operator", "", "Path of the operator's binary (default: the repository's build/bin/eni-operator).")
+	flags.StringVar(&s.stuck, "stuck-operator", "", "Path of that with stuck subscribers (default: the repository's build/bin/stuck-operator).")
 	flags.StringVar(&s.report, "report", "", "File to merge the results into (default: the repository's build/bench.json).")
 	flags.BoolVar(&s.leaderElect, "leader-elect", true, "Run the operator with leader election, as it is shipped.")
 	if err := flags.Parse(arguments); err != nil {
@@ -94,7 +97,7 @@ func (s *settings) validate(rest []string) error {
 
 // complete fills in the paths that the repository has a place for.
 func (s *settings) complete() error {
-	if s.operator != "" && s.report != "" {
+	if s.operator != "" && s.report != "" && s.stuck != "" {
 		return nil
 	}
 	root, err := controlplane.RepositoryRoot()
@@ -103,6 +106,9 @@ func (s *settings) complete() error {
 	}
 	if s.operator == "" {
 		s.operator = filepath.Join(root, "build", "bin", "eni-operator")
+	}
+	if s.stuck == "" {
+		s.stuck = filepath.Join(root, "build", "bin", "stuck-operator")
 	}
 	if s.report == "" {
 		s.report = filepath.Join(root, "build", "bench.json")

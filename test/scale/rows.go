@@ -46,6 +46,12 @@ func fleets() []fleet {
 		{types.InstanceTypeM5Large, 9, 0, []row{
 			{"join-primary", (*bench).joinPrimary},
 		}},
+		{types.InstanceTypeM5Large, 9, 1, []row{
+			{"cost", (*bench).cost},
+		}},
+		{types.InstanceTypeM5Large, 9, 1, []row{
+			{"stuck", (*bench).stuck},
+		}},
 		{types.InstanceTypeM54xlarge, 29, 1, []row{
 			{"burst", (*bench).burst},
 			{"admission", (*bench).admission},

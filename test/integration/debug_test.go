@@ -1,0 +1,109 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package integration
+
+import (
+	"bufio"
+	"crypto/tls"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/eni-operator/eni-operator/test/controlplane"
+	"github.com/eni-operator/eni-operator/test/emulator"
+)
+
+// debugEndpointsAskKubernetes: the live stream and the log level are for those who
+// have the role that comes with the operator, and for nobody else.
+func debugEndpointsAskKubernetes(t *testing.T) {
+	w := newWorldApart(t, emulator.Timings{})
+	address := freeAddress(t)
+	o := startOperator(t, w, w.http.URL, "--metrics-bind-address="+address)
+	o.awaitReady()
+	s := w.tell(t, "debug")
+	token := s.tokenOf("watcher")
+	// The certificate is the operator's own.
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // loopback
+	t.Cleanup(transport.CloseIdleConnections)
+	send := func(method, path, token string) (*http.Response, error) {
+		request, err := http.NewRequestWithContext(t.Context(), method, "https://"+address+path, strings.NewReader("level=debug"))
+		if err != nil {
+			return nil, err
+		}
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if token != "" {
+			request.Header.Set("Authorization", "Bearer "+token)
+		}
+		return transport.RoundTrip(request)
+	}
+	ask := func(method, path, token string) int {
+		t.Helper()
+		response, err := send(method, path, token)
+		assert.NilError(t, err)
+		assert.NilError(t, response.Body.Close())
+		return response.StatusCode
+	}
+	for _, path := range []string{"/metrics", "/debug/events", "/debug/log-level", "/debug/pprof/"} {
+		assert.Equal(t, ask(http.MethodGet, path, ""), http.StatusUnauthorized, path)
+		assert.Equal(t, ask(http.MethodGet, path, token), http.StatusForbidden, path)
+	}
+	s.grant("debug_reader_role.yaml", "watcher")
+	eventually(t, "the grant is known", func() error {
+		return differ("/debug/pprof/", ask(http.MethodGet, "/debug/pprof/", token), http.StatusOK)
+	})
+	assert.Equal(t, ask(http.MethodGet, "/metrics", token), http.StatusForbidden, "that is another role")
+	assert.Equal(t, ask(http.MethodPut, "/debug/log-level", token), http.StatusOK)
+
+	stream, err := send(http.MethodGet, "/debug/events?type=PoolReady", token)
+	assert.NilError(t, err)
+	defer func() { _ = stream.Body.Close() }()
+	assert.Equal(t, stream.StatusCode, http.StatusOK)
+	node, _ := s.machine("m5.large")
+	s.create(s.policy(sharing(2, 4)))
+	lines := bufio.NewScanner(stream.Body)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "data: ") {
+	}
+	s.says(lines.Text(), `"type":"PoolReady"`, `"node":"`+node+`"`, "The pool holds its minimum on 1 ENIs")
+	s.says(o.log(), "DEBUG")
+	s.end()
+}
+
+// tokenOf makes a service account, and returns a token of it.
+func (s *scenario) tokenOf(name string) string {
+	s.t.Helper()
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}}
+	s.create(account)
+	request := &authenticationv1.TokenRequest{}
+	assert.NilError(s.t, s.SubResource("token").Create(s.t.Context(), account, request))
+	return request.Status.Token
+}
+
+// grant gives a role of config/rbac to a service account.
+func (s *scenario) grant(file, account string) {
+	s.t.Helper()
+	root, err := controlplane.RepositoryRoot()
+	assert.NilError(s.t, err)
+	content, err := os.ReadFile(filepath.Join(root, "config", "rbac", file))
+	assert.NilError(s.t, err)
+	role := &rbacv1.ClusterRole{}
+	assert.NilError(s.t, yaml.UnmarshalStrict(content, role))
+	s.create(role)
+	s.create(&rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: account},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: s.namespace, Name: account}},
+	})
+}
