@@ -126,6 +126,15 @@ test-olm: controlplane $(KUSTOMIZE) ## Install, upgrade and remove the bundle wi
 test-image: ## Compile what the Dockerfile copies, and nothing else, for both architectures.
 	hack/image.sh
 
+# How long each target of make test-fuzz runs.
+FUZZTIME ?= 1m
+
+.PHONY: test-fuzz
+test-fuzz: ## Fuzz the webhooks' validators and their handling of selectors (FUZZTIME=1m each).
+	@for target in FuzzPolicy FuzzPool FuzzENI FuzzClaim FuzzSelectors; do \
+		go test ./webhooks -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME); \
+	done
+
 .PHONY: test-crash
 test-crash: controlplane ## Kill the operator at every call that it makes, and look what heals (about 15 minutes on two cores).
 	@# Built, because go run does not pass on the signals that end it.
