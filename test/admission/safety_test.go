@@ -215,7 +215,7 @@ func TestNothingIsHeldUpWithoutReplicas(t *testing.T) {
 		if err == nil && claim.DeletionTimestamp.IsZero() {
 			err = errors.New("it is not")
 		}
-		return err
+		return client.IgnoreNotFound(err)
 	})
 	awaiting(t, "the namespace is gone", func() error { return gone(shared.Get(ctx, client.ObjectKeyFromObject(doomed), doomed)) })
 
