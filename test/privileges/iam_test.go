@@ -78,7 +78,8 @@ func TestMissingPermissionsAreNamed(t *testing.T) {
 	assert.NilError(t, err)
 	t.Cleanup(func() { assert.NilError(t, plane.Stop()) })
 	w := flow.New(t, plane.Config)
-	operator := w.Start(flow.Build(t), plane.KubeconfigPath, "--leader-elect=false")
+	// What was read before the permission went would do for a while.
+	operator := w.Start(flow.Build(t), plane.KubeconfigPath, "--leader-elect=false", "--network-ttl=100ms")
 	operator.AwaitReady()
 	w.Join()
 	p := &probe{World: w, t: t, operator: operator, node: w.AddNode("m5.4xlarge")}
