@@ -8,7 +8,6 @@ package setup
 
 import (
 	"net/http"
-	"net/http/pprof"
 
 	"github.com/eni-operator/eni-operator/pkg/events"
 )
@@ -17,10 +16,7 @@ import (
 // Kubernetes authorises.
 func debugHandlers(bus *events.Bus) map[string]http.Handler {
 	return map[string]http.Handler{
-		events.StreamPath:      bus.Stream(),
-		logLevelPath:           level,
-		"/debug/pprof/":        http.HandlerFunc(pprof.Index),
-		"/debug/pprof/profile": http.HandlerFunc(pprof.Profile),
-		"/debug/pprof/trace":   http.HandlerFunc(pprof.Trace),
+		events.StreamPath: bus.Stream(),
+		logLevelPath:      level,
 	}
 }

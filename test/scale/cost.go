@@ -32,6 +32,10 @@ func (b *bench) cost(ctx context.Context, s *sheet) error {
 	if err != nil {
 		return err
 	}
+	profiles, err := freeAddress()
+	if err != nil {
+		return err
+	}
 	profiled := make(chan profiling, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -39,10 +43,11 @@ func (b *bench) cost(ctx context.Context, s *sheet) error {
 		if err := stuckReader(ctx, address); err != nil {
 			return err
 		}
-		go func() { profiled <- profileOf(ctx, address) }()
+		go func() { profiled <- profileOf(ctx, profiles) }()
 		return nil
 	}
-	_, err = b.measureJoin(ctx, s, goalsFor(s.nodes).joinRatio, "--metrics-bind-address="+address, "--metrics-secure=false")
+	_, err = b.measureJoin(ctx, s, goalsFor(s.nodes).joinRatio,
+		"--metrics-bind-address="+address, "--metrics-secure=false", "--pprof-bind-address="+profiles)
 	cancel()
 	if err != nil {
 		return err
