@@ -120,6 +120,7 @@ type lease struct {
 	mu      sync.Mutex
 	record  resourcelock.LeaderElectionRecord
 	exists  bool
+	written chan struct{} // tells of each record written, unless it is nil
 	during  func()
 	fail    error
 	noReply error
@@ -150,9 +151,12 @@ func (l *lease) Update(_ context.Context, wanted resourcelock.LeaderElectionReco
 		return l.fail
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.exists = true
 	l.record = wanted
+	l.mu.Unlock()
+	if l.written != nil {
+		l.written <- struct{}{}
+	}
 	return l.noReply
 }
 
@@ -283,21 +287,21 @@ func TestStandbyLeadsAfterOthers(t *testing.T) {
 func TestElectorReleasesWhatItHasLost(t *testing.T) {
 	for name, want := range map[string]string{"bare": "", "fenced": "another"} {
 		t.Run(name, func(t *testing.T) {
-			held := &lease{}
+			held := &lease{written: make(chan struct{}, 3)}
 			var lock resourcelock.Interface = held
 			if name == "fenced" {
 				lock = &fencedLock{Interface: held, fence: NewFence(deadline, clock.RealClock{}, logr.Discard())}
 			}
-			leads := make(chan struct{})
 			elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 				Lock: lock, LeaseDuration: time.Hour, RenewDeadline: time.Minute, RetryPeriod: 30 * time.Second, ReleaseOnCancel: true,
-				Callbacks: leaderelection.LeaderCallbacks{OnStartedLeading: func(context.Context) { close(leads) }, OnStoppedLeading: func() {}},
+				Callbacks: leaderelection.LeaderCallbacks{OnStartedLeading: func(context.Context) {}, OnStoppedLeading: func() {}},
 			})
 			assert.NilError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan struct{})
 			go func() { defer close(ended); elector.Run(ctx) }()
-			<-leads
+			<-held.written // taken
+			<-held.written // renewed at once; the next time is RetryPeriod later
 			held.mu.Lock()
 			held.record = others
 			held.mu.Unlock()
