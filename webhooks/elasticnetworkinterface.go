@@ -61,19 +61,17 @@ func (e *eniValidator) ValidateDelete(ctx context.Context, eni *v1alpha1.Elastic
 	if mayBeDeleted(eni) || eni.Spec.Drained || eni.Spec.PoolName == "" {
 		return nil, nil
 	}
+	var holders []v1alpha1.ClaimReference
 	for _, reader := range []client.Reader{e.cached, e.live} { // What was released a moment ago may not be in the cache yet.
-		pool, err := find(ctx, reader, named(eni.Spec.PoolName), &v1alpha1.ENIPool{})
-		if err != nil {
+		var err error
+		holders, err = holdersIn(ctx, reader, eni.Spec.PoolName, func(pool *v1alpha1.ENIPoolStatus) []v1alpha1.ClaimReference {
+			return pool.HoldersOf(eni.Name)
+		})
+		if err != nil || len(holders) == 0 {
 			return nil, err
 		}
-		if pool == nil || pool.Spec.NodeGoneSince != nil || len(pool.Status.HoldersOf(eni.Name)) == 0 {
-			return nil, nil
-		}
-		if reader == e.live {
-			return nil, forbidDeletion("elasticnetworkinterfaces", eni.Name, whyKeepENI(pool.Status.HoldersOf(eni.Name)))
-		}
 	}
-	return nil, nil
+	return nil, forbidDeletion("elasticnetworkinterfaces", eni.Name, whyKeepENI(holders))
 }
 
 func whyKeepENI(holders []v1alpha1.ClaimReference) string {

@@ -61,49 +61,19 @@ func (p *policyValidator) ValidateDelete(ctx context.Context, policy *v1alpha1.E
 	if err != nil {
 		return nil, err
 	}
-	held, err := p.stillHeld(ctx, pools)
+	held, err := p.held(ctx, pools)
 	if err != nil || len(held) == 0 {
 		return nil, err
 	}
 	return nil, forbidDeletion("enipolicies", policy.Name, whyKeepPolicy(held))
 }
 
-// confirmedPools is how many pools are read live before claims are called bound: what
-// was released a moment ago may not be in the cache yet. Of more, some are in use for
-// sure.
-const confirmedPools = 10
-
-// stillHeld are those of some pools whose claims hold something on a live Node.
-func (w *world) stillHeld(ctx context.Context, pools []v1alpha1.ENIPool) ([]v1alpha1.ENIPool, error) {
-	held := slices.DeleteFunc(pools, func(pool v1alpha1.ENIPool) bool { return !heldOnLiveNode(&pool) })
-	if len(held) > confirmedPools {
-		return held, nil
-	}
-	var confirmed []v1alpha1.ENIPool
-	for i := range held {
-		pool, err := find(ctx, w.live, named(held[i].Name), &v1alpha1.ENIPool{})
-		if err != nil {
-			return nil, err
-		}
-		if pool != nil && heldOnLiveNode(pool) {
-			confirmed = append(confirmed, *pool)
-		}
-	}
-	return confirmed, nil
-}
-
-// heldOnLiveNode says whether claims hold something of a pool whose Node is there.
-// What a Node took with it is in nobody's use.
-func heldOnLiveNode(pool *v1alpha1.ENIPool) bool {
-	return pool.Spec.NodeGoneSince == nil && len(pool.Status.Holders()) > 0
-}
-
-func whyKeepPolicy(held []v1alpha1.ENIPool) string {
+func whyKeepPolicy(held []heldPool) string {
 	var holders []v1alpha1.ClaimReference
 	nodes := make([]string, 0, len(held))
-	for i := range held {
-		holders = append(holders, held[i].Status.Holders()...)
-		nodes = append(nodes, held[i].Name)
+	for _, pool := range held {
+		holders = append(holders, pool.holders...)
+		nodes = append(nodes, pool.node)
 	}
 	return fmt.Sprintf("%d claims are bound by this policy (%s) on %s. %s", len(holders), shownClaims(holders), nodesWord(nodes), deletionRemedy)
 }

@@ -36,11 +36,14 @@ func (*poolValidator) ValidateUpdate(context.Context, *v1alpha1.ENIPool, *v1alph
 
 // ValidateDelete keeps a pool in use. The operator deletes none: it waits until the
 // Node is gone, or nobody holds anything.
-func (*poolValidator) ValidateDelete(_ context.Context, pool *v1alpha1.ENIPool) (admission.Warnings, error) {
-	if mayBeDeleted(pool) || !heldOnLiveNode(pool) {
+func (p *poolValidator) ValidateDelete(ctx context.Context, pool *v1alpha1.ENIPool) (admission.Warnings, error) {
+	if mayBeDeleted(pool) || len(pool.Status.Holders()) == 0 {
 		return nil, nil
 	}
-	holders := pool.Status.Holders()
+	holders, err := holdersIn(ctx, p.live, pool.Name, (*v1alpha1.ENIPoolStatus).Holders)
+	if err != nil || len(holders) == 0 {
+		return nil, err
+	}
 	return nil, forbidDeletion("enipools", pool.Name, fmt.Sprintf("%d claims hold addresses or ENIs of this pool (%s), and its Node is there. %s",
 		len(holders), shownClaims(holders), deletionRemedy))
 }

@@ -1,0 +1,90 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package webhooks
+
+import (
+	"fmt"
+	"testing"
+
+	"gotest.tools/v3/assert"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// TestWhatClaimsLeaveIsNotInUse: a policy, a pool and an ENI are kept for claims that
+// stay, and not for those that are being deleted, whose address is on its way back.
+func TestWhatClaimsLeaveIsNotInUse(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		staying []string
+		leaving []string
+		gone    bool
+		kept    bool
+	}{
+		{name: "nobody holds anything"},
+		{name: "a claim stays", staying: []string{"web"}, kept: true},
+		{name: "a claim is being deleted", leaving: []string{"web"}},
+		{name: "one of two stays", staying: []string{"db"}, leaving: []string{"web"}, kept: true},
+		{name: "the Node is gone", staying: []string{"web"}, gone: true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := heldWorld(t, row.staying, row.leaving, row.gone)
+			for kind, err := range deletions(t, w) {
+				if !row.kept {
+					assert.NilError(t, err, kind)
+					continue
+				}
+				assert.Assert(t, apierrors.IsForbidden(err), "%s: %v", kind, err)
+				assert.ErrorContains(t, err, fmt.Sprintf("1 claims %s", map[string]string{
+					"policy": "are bound by this policy (shop/" + row.staying[0] + ") on Node node", "pool": "hold addresses or ENIs of this pool (shop/" + row.staying[0] + ")",
+					"ENI": "use this ENI (shop/" + row.staying[0] + ")",
+				}[kind]))
+			}
+		})
+	}
+}
+
+// heldWorld has a policy with one pool, of whose one ENI claims hold an address each.
+func heldWorld(t *testing.T, staying, leaving []string, gone bool) *world {
+	t.Helper()
+	pool := &v1alpha1.ENIPool{ObjectMeta: metav1.ObjectMeta{Name: "node"}, Spec: v1alpha1.ENIPoolSpec{NodeName: "node", PolicyName: "policy"}}
+	if gone {
+		pool.Spec.NodeGoneSince = new(metav1.Time)
+		*pool.Spec.NodeGoneSince = metav1.Now()
+	}
+	objects := []client.Object{pool}
+	for i, name := range append(append([]string(nil), staying...), leaving...) {
+		claim := &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name)}, Spec: v1alpha1.ENIClaimSpec{NodeName: "node"}}
+		if i >= len(staying) {
+			claim.DeletionTimestamp, claim.Finalizers = new(metav1.Time), []string{v1alpha1.Finalizer}
+			*claim.DeletionTimestamp = metav1.Now()
+		}
+		objects = append(objects, claim)
+		pool.Status.Addresses = append(pool.Status.Addresses, v1alpha1.PoolAddress{
+			Address: v1alpha1.Address(fmt.Sprintf("10.0.0.%d", 9+i)), ENIName: "eni", State: v1alpha1.HolderAllocated,
+			Claim: &v1alpha1.ClaimReference{Namespace: "shop", Name: name, UID: claim.UID},
+		})
+	}
+	return worldOf(t, objects...)
+}
+
+// deletions are the verdicts on deleting each of what heldWorld has.
+func deletions(t *testing.T, w *world) map[string]error {
+	t.Helper()
+	pool, err := find(t.Context(), w.live, named("node"), &v1alpha1.ENIPool{})
+	assert.NilError(t, err)
+	eni := &v1alpha1.ElasticNetworkInterface{ObjectMeta: metav1.ObjectMeta{Name: "eni"}, Spec: v1alpha1.ElasticNetworkInterfaceSpec{PoolName: "node"}}
+	verdicts := map[string]error{}
+	_, verdicts["policy"] = (&policyValidator{w}).ValidateDelete(t.Context(), &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "policy"}})
+	_, verdicts["pool"] = (&poolValidator{w}).ValidateDelete(t.Context(), pool)
+	_, verdicts["ENI"] = (&eniValidator{w}).ValidateDelete(t.Context(), eni)
+	return verdicts
+}
