@@ -28,7 +28,7 @@ func (s *story) buildCluster(ctx context.Context) (err error) {
 	if s.cluster, err = startCluster(ctx, s.folder); err != nil {
 		return err
 	}
-	s.screen.done("etcd, kube-apiserver and kube-controller-manager run; the CRDs are installed")
+	s.screen.done("etcd, kube-apiserver and kube-controller-manager run; CRDs and webhooks are installed")
 	if err := s.cloud.waitUntilRunning(ctx); err != nil {
 		return err
 	}
@@ -43,14 +43,13 @@ func (s *story) buildCluster(ctx context.Context) (err error) {
 }
 
 func (s *story) startOperator(ctx context.Context) (err error) {
-	kubeconfig := s.cluster.controlPlane.KubeconfigPath
-	if s.operator, err = startOperator(s.options.operator, kubeconfig, s.cloud.endpoint, s.operatorLog()); err != nil {
+	if s.operator, err = startOperator(s.options.operator, s.cluster, s.cloud.endpoint, s.operatorLog()); err != nil {
 		return err
 	}
 	s.screen.line("Its log: %s", s.operatorLog())
 	if err := s.operator.waitUntilReady(ctx); err != nil {
 		return err
 	}
-	s.screen.done("It is ready")
+	s.screen.done("It is ready, and answers the API server's webhook calls")
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,10 +31,11 @@ var policyYAML []byte
 type cluster struct {
 	client.Client
 	controlPlane *controlplane.ControlPlane
+	webhooks     *webhooks
 	uid          string
 }
 
-// startCluster starts the control plane with the operator's CRDs.
+// startCluster starts the control plane with the operator's CRDs and webhooks.
 func startCluster(ctx context.Context, logDir string) (*cluster, error) {
 	controlPlane, err := controlplane.Start(ctx, controlplane.Options{LogDir: logDir})
 	if err != nil {
@@ -64,11 +66,12 @@ func (c *cluster) connect(ctx context.Context) error {
 		return err
 	}
 	c.uid = string(system.UID)
-	return nil
+	c.webhooks, err = installWebhooks(c.controlPlane.Config)
+	return err
 }
 
 func (c *cluster) stop() error {
-	return c.controlPlane.Stop()
+	return errors.Join(c.webhooks.stop(), c.controlPlane.Stop())
 }
 
 // join registers an instance as its kubelet and the cloud controller would.

@@ -23,9 +23,9 @@ type operator struct {
 	metrics string // host and port
 }
 
-// startOperator starts the binary as it runs anywhere: a kubeconfig, and an EC2
-// endpoint in the SDK's own variables.
-func startOperator(path, kubeconfig, endpoint, logFile string) (*operator, error) {
+// startOperator starts the binary as it runs anywhere: a kubeconfig, a certificate for
+// its webhooks, and an EC2 endpoint in the SDK's own variables.
+func startOperator(path string, c *cluster, endpoint, logFile string) (*operator, error) {
 	var err error
 	o := &operator{}
 	if o.health, err = freeAddress(); err != nil {
@@ -36,16 +36,15 @@ func startOperator(path, kubeconfig, endpoint, logFile string) (*operator, error
 	}
 	o.process = &controlplane.Process{
 		Path: path,
-		Args: []string{
-			"--kubeconfig=" + kubeconfig,
+		Args: append([]string{
+			"--kubeconfig=" + c.controlPlane.KubeconfigPath,
 			"--cluster-name=" + clusterName,
 			"--leader-elect=false",
-			"--enable-webhooks=false",
 			"--health-probe-bind-address=" + o.health,
 			"--metrics-bind-address=" + o.metrics,
 			"--metrics-secure=false",
 			"--log-format=console",
-		},
+		}, c.webhooks.flags()...),
 		Env:     operatorEnvironment(endpoint),
 		LogFile: logFile,
 	}

@@ -61,7 +61,7 @@ Look around, in Kubernetes and in EC2:
   curl http://` + s.operator.metrics + `/metrics
   make follow-events URL=http://` + s.operator.metrics + `
 
-Change something (the m5.large cannot hold 12 addresses, and its pool says so):
+Change something (the m5.large cannot hold 12 addresses: kubectl warns of it, and its pool says so):
   kubectl -n ` + claimNamespace + ` delete eniclaim web-0
   kubectl patch enipolicy ` + s.policy.Name + ` --type=merge -p '{"spec":{"shared":{"minimumIPs":12}}}'
 

@@ -65,6 +65,7 @@ func (s *story) chapters() []chapter {
 		{"The operator: a process of its own", s.startOperator},
 		{"A policy and claims: the operator gives the nodes their ENIs", s.apply},
 		{"The proof: every status against EC2", s.prove},
+		{"A mistake: refused at kubectl apply", s.refuse},
 	}
 	if s.options.stay {
 		return first
