@@ -126,5 +126,7 @@ func tryPod(t *testing.T, api client.Client, object *unstructured.Unstructured) 
 	assert.NilError(t, api.Create(t.Context(), pod, client.DryRunAll), "the pod of %s %s", object.GetKind(), object.GetName())
 	if object.GetKind() == "Deployment" {
 		assert.Equal(t, *pod.Spec.Priority, int32(2_000_000_000), "without the operator no new node gets its addresses")
+		pause := pod.Spec.Containers[0].Lifecycle.PreStop.Sleep.Seconds
+		assert.Assert(t, pause > 0 && pause+10 < *pod.Spec.TerminationGracePeriodSeconds, "webhooks are called until the API server has heard of the end")
 	}
 }
