@@ -107,11 +107,11 @@ test-long: ## Play random histories of a pool against what must always hold, and
 	go test -timeout 60m -count 1 -v -run '^TestHistories$$' ./controllers/pool -rapid.checks=$(HISTORIES) -rapid.steps=60
 
 .PHONY: bench
-bench: controlplane build ## Measure the operator against EC2's limits (NODES=50; ROWS=join,rest,..., or all).
+bench: controlplane build ## Measure the operator against EC2's limits (NODES=50; ROWS=join,rest,..., or all; PROFILES=folder).
 	@# Built, because go run does not pass on the signals that end it.
 	go build -o $(BUILD)/bin/scale ./test/scale
 	go build -trimpath -o $(BUILD)/bin/stuck-operator ./test/scale/cmd/stuck-operator
-	$(BUILD)/bin/scale $(if $(NODES),--nodes=$(NODES)) $(if $(ROWS),--rows=$(ROWS))
+	$(BUILD)/bin/scale $(if $(NODES),--nodes=$(NODES)) $(if $(ROWS),--rows=$(ROWS)) $(if $(PROFILES),--profiles=$(PROFILES))
 
 .PHONY: plot
 plot: ## Draw what make bench measured, into docs/performance.md.

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/google/pprof/profile"
 )
 
 // bench is the world of one run.
@@ -32,12 +34,15 @@ type bench struct {
 	joined bool
 	// afterStart is done when the operator acts and before the fleet joins.
 	afterStart func() error
+	// profiled: the operator is, while the fleet joins; cpu is what that found.
+	profiled bool
+	cpu      *profile.Profile
 }
 
 // start brings up everything but the operator. What it returns beside an error is
 // to be stopped too.
 func start(ctx context.Context, s settings, f fleet) (*bench, error) {
-	b := &bench{settings: s, fleet: f}
+	b := &bench{settings: s, fleet: f, profiled: s.profiles != ""}
 	var err error
 	if b.folder, err = os.MkdirTemp("", "eni-operator-scale-"); err != nil {
 		return nil, err

@@ -32,32 +32,17 @@ func (b *bench) cost(ctx context.Context, s *sheet) error {
 	if err != nil {
 		return err
 	}
-	profiles, err := freeAddress()
-	if err != nil {
-		return err
-	}
-	profiled := make(chan profiling, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	b.afterStart = func() error {
-		if err := stuckReader(ctx, address); err != nil {
-			return err
-		}
-		go func() { profiled <- profileOf(ctx, profiles) }()
-		return nil
-	}
-	_, err = b.measureJoin(ctx, s, goalsFor(s.nodes).joinRatio,
-		"--metrics-bind-address="+address, "--metrics-secure=false", "--pprof-bind-address="+profiles)
-	cancel()
+	b.afterStart = func() error { return stuckReader(ctx, address) }
+	b.profiled = true
+	_, err = b.measureJoin(ctx, s, goalsFor(s.nodes).joinRatio, "--metrics-bind-address="+address, "--metrics-secure=false")
 	if err != nil {
 		return err
 	}
-	p := <-profiled
-	if p.total == 0 {
-		return errors.Join(errors.New("the operator was not profiled"), p.err)
-	}
-	s.add("CPU profiled", float64(p.total)/float64(time.Second), "s")
-	s.goal("CPU under pkg/metrics and pkg/events", 100*float64(p.ours)/float64(p.total), "%", costGoal)
+	total, ours := shareOf(b.cpu)
+	s.add("CPU profiled", float64(total)/float64(time.Second), "s")
+	s.goal("CPU under pkg/metrics and pkg/events", 100*float64(ours)/float64(total), "%", costGoal)
 	return nil
 }
 
@@ -104,41 +89,6 @@ func stuckReader(ctx context.Context, address string) error {
 		err = fmt.Errorf("/debug/events: %s", response.Status)
 	}
 	return err
-}
-
-// profiling is how much CPU an operator took, in nanoseconds, and how much of it is
-// ours to explain.
-type profiling struct {
-	total, ours int64
-	err         error
-}
-
-// profileStep is how long one profile is; the last is lost when the row ends.
-const profileStep = 5 * time.Second
-
-// profileOf adds up profiles until ctx ends.
-func profileOf(ctx context.Context, address string) profiling {
-	var sum profiling
-	for ctx.Err() == nil {
-		p, err := fetchProfile(ctx, address)
-		if err != nil {
-			sum.err = err
-			return sum
-		}
-		total, ours := shareOf(p)
-		sum.total += total
-		sum.ours += ours
-	}
-	return sum
-}
-
-func fetchProfile(ctx context.Context, address string) (*profile.Profile, error) {
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", address, int(profileStep.Seconds()))
-	body, err := fetch(ctx, url)
-	if err != nil {
-		return nil, err
-	}
-	return profile.Parse(bytes.NewReader(body))
 }
 
 func fetch(ctx context.Context, url string) ([]byte, error) {

@@ -58,7 +58,7 @@ func (b *bench) measureJoin(ctx context.Context, s *sheet, ratioGoal float64, fl
 		return nil, err
 	}
 	say("%s: %d nodes at once; the floor is %s; machine: %s", s.row, b.settings.nodes, joinFloor(b.settings.nodes), machineLoad())
-	times, err := b.joinFleet(ctx)
+	times, err := b.joinProfiled(ctx, s.row)
 	if err != nil {
 		return nil, err
 	}

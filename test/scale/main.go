@@ -30,8 +30,10 @@ type settings struct {
 	rows     []string
 	operator string
 	// stuck is the operator with subscribers that are stuck.
-	stuck       string
-	report      string
+	stuck  string
+	report string
+	// profiles is where the operator's profiles go, if anywhere.
+	profiles    string
 	leaderElect bool
 }
 
@@ -70,6 +72,7 @@ func parse(arguments []string) (settings, error) {
 	flags.StringVar(&s.operator, "operator", "", "Path of the operator's binary (default: the repository's build/bin/eni-operator).")
 	flags.StringVar(&s.stuck, "stuck-operator", "", "Path of that with stuck subscribers (default: the repository's build/bin/stuck-operator).")
 	flags.StringVar(&s.report, "report", "", "File to merge the results into (default: the repository's build/bench.json).")
+	flags.StringVar(&s.profiles, "profiles", "", "Folder for profiles of the processor and the heap during each join (default: none, since they cost time).")
 	flags.BoolVar(&s.leaderElect, "leader-elect", true, "Run the operator with leader election, as it is shipped.")
 	if err := flags.Parse(arguments); err != nil {
 		return s, err

@@ -30,6 +30,8 @@ type operator struct {
 	process *controlplane.Process
 	logFile string
 	health  string // host and port
+	// profiles is the host and port of net/http/pprof, if it is there.
+	profiles string
 	// began is the moment before exec.
 	began time.Time
 	elect bool
@@ -43,6 +45,12 @@ func launchOperator(b *bench, logName string, flags []string) (*operator, error)
 		return nil, err
 	}
 	o := &operator{health: health, logFile: filepath.Join(b.folder, logName), elect: b.settings.leaderElect}
+	if b.profiled {
+		if o.profiles, err = freeAddress(); err != nil {
+			return nil, err
+		}
+		flags = append(flags, "--pprof-bind-address="+o.profiles)
+	}
 	o.process = &controlplane.Process{
 		Path: b.settings.operator,
 		Args: append([]string{
