@@ -38,6 +38,7 @@ func main() {
 }
 
 func run(ctx context.Context, o options.Options) error {
+	setup.Memory()
 	if err := setup.Logging(os.Stderr, o); err != nil {
 		return err
 	}
