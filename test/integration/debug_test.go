@@ -49,6 +49,13 @@ func debugEndpointsAskKubernetes(t *testing.T) {
 		}
 		return transport.RoundTrip(request)
 	}
+	eventually(t, "the metrics server, which /readyz does not wait for, answers", func() error {
+		response, err := send(http.MethodGet, "/metrics", "")
+		if err != nil {
+			return err
+		}
+		return response.Body.Close()
+	})
 	ask := func(method, path, token string) int {
 		t.Helper()
 		response, err := send(method, path, token)

@@ -8,6 +8,7 @@ package serving
 
 import (
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -29,6 +30,7 @@ func TestMetricsAreForThoseWhoMay(t *testing.T) {
 	address := freeAddress(t)
 	o := w.start(plane.KubeconfigPath, "--metrics-bind-address="+address)
 	o.awaitReady()
+	awaitAnswer(t, "https://"+address)
 	nobody := w.token(unique(t) + "-nobody")
 	reader := w.token(unique(t)+"-reader", rbacv1.PolicyRule{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}})
 	for _, path := range []string{"/metrics", "/debug/events"} {
@@ -55,6 +57,7 @@ func TestProfilingIsOffUnlessAskedFor(t *testing.T) {
 	o := w.start(plane.KubeconfigPath, "--metrics-secure=false", "--metrics-bind-address="+metrics)
 	o.awaitReady()
 	for _, address := range []string{metrics, o.health} {
+		awaitAnswer(t, "http://"+address)
 		status, body := get(t, "http://"+address+"/debug/pprof/", "")
 		assert.NilError(t, wants(http.StatusNotFound, status, body))
 	}
@@ -62,6 +65,18 @@ func TestProfilingIsOffUnlessAskedFor(t *testing.T) {
 
 	o = w.start(plane.KubeconfigPath, "--pprof-bind-address="+profiling)
 	o.awaitReady()
+	awaitAnswer(t, "http://"+profiling)
 	status, body := get(t, "http://"+profiling+"/debug/pprof/", "")
 	assert.NilError(t, wants(http.StatusOK, status, body))
+}
+
+// awaitAnswer waits for a server that /readyz does not wait for.
+func awaitAnswer(t *testing.T, url string) {
+	t.Helper()
+	eventually(t, func() error {
+		if status, body := get(t, url, ""); status == 0 {
+			return errors.New(body)
+		}
+		return nil
+	})
 }
