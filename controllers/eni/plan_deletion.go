@@ -1,0 +1,90 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package eni
+
+import (
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// planDeletion detaches nothing that somebody holds, and lets go only of what EC2
+// says is gone, or what is to be retained.
+func planDeletion(o observation) decision {
+	letGo := decision{action: actLetGo, reason: v1alpha1.ReasonDeleting, message: "The ENI is gone"}
+	switch {
+	case o.eni.Status.NetworkInterfaceID == "" && !mayExist(o.eni.Status.Creation):
+		return letGo
+	case o.eni.Status.NetworkInterfaceID == "":
+		return planSearch(o, letGo)
+	case o.presence == gone:
+		return letGo
+	case o.presence == presenceUnknown:
+		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonDeleting, message: "Making sure that the ENI is gone"}
+	}
+	if d := planProtection(o); d.action != actNothing {
+		return d
+	}
+	switch {
+	case o.eni.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain:
+		return planRetain(o, letGo)
+	case o.actual.attachment != nil:
+		return planDetach(o, "Detaching the ENI")
+	default:
+		return decision{action: actDelete, reason: v1alpha1.ReasonDeleting, message: "Deleting the ENI"}
+	}
+}
+
+// planProtection waits while an ENI must not be taken from its instance.
+func planProtection(o observation) decision {
+	switch {
+	case o.uninstalling:
+		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonUninstallBlocked,
+			message: "A CRD of the operator is being deleted, so the ENI is left alone in EC2. " +
+				"To let go of it, stop the operator and run it once with --uninstall=abandon."}
+	case !o.drained && o.instance != instanceGone:
+		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonWaitingForDrain,
+			message: "Claims hold addresses of the ENI; it is detached when they are released"}
+	default:
+		return decision{action: actNothing}
+	}
+}
+
+// planRetain leaves the ENI where it is, marked, so that no collector takes it,
+// and so that EC2 does not delete it with its instance.
+func planRetain(o observation, letGo decision) decision {
+	at := o.actual.attachment
+	if at != nil && at.deleteOnTermination && o.instance != instanceGone {
+		return decision{action: actSetTermination, reason: v1alpha1.ReasonDeleting, message: "Keeping the ENI from ending with its instance"}
+	}
+	if o.actual.tags[deletionPolicyKey] == string(v1alpha1.DeletionPolicyRetain) {
+		letGo.message = "The ENI is retained in EC2"
+		return letGo
+	}
+	return decision{action: actSetTags, reason: v1alpha1.ReasonDeleting, message: "Marking the ENI as retained",
+		tags: map[string]string{deletionPolicyKey: string(v1alpha1.DeletionPolicyRetain)}}
+}
+
+// planDetach detaches, and by force what has been on its way for too long: an ENI
+// may look attached long after its instance is gone (EC2). What EC2 deletes with
+// its instance is only watched.
+func planDetach(o observation, message string) decision {
+	d := decision{action: actDetach, detaching: true, reason: v1alpha1.ReasonDeleting, message: message}
+	goesWithInstance := o.instance == instanceGone && o.actual.attachment.deleteOnTermination
+	switch leaving := o.actual.attachment.changing || goesWithInstance; {
+	case !leaving:
+	case !o.looked:
+		d.action = actLook
+	case o.stuck && !o.forced:
+		d.force = true
+	case o.stuck:
+		d.action, d.wait = actWait, forcePoll
+	case goesWithInstance:
+		d.action, d.wait = actWait, terminationPoll
+	default:
+		d.action, d.wait = actWait, attachPoll
+	}
+	return d
+}

@@ -1,0 +1,129 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package eni
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// planLife brings an ENI that exists to what it should be: attached first, then
+// its addresses, then all that nobody waits for.
+func planLife(o observation) decision {
+	switch o.presence {
+	case gone:
+		return decision{action: actNothing, reason: v1alpha1.ReasonNotFound,
+			message: "The ENI was deleted outside the operator. Delete this resource; its pool makes another."}
+	case presenceUnknown:
+		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonInProgress,
+			message: "EC2 does not show the ENI yet"}
+	case present:
+	}
+	if d := changeAddresses(o); d.action == actUnassign && o.actual.attachment == nil && o.doubt.until.IsZero() {
+		return d // It may carry more than the instance takes.
+	}
+	if d := planZone(o); d.reason != "" {
+		return d
+	}
+	if d := planAttachment(o); d.action != actNothing || d.reason != "" {
+		return d
+	}
+	if d := planAddresses(o); d.action != actNothing {
+		return d
+	}
+	return planAttributes(o)
+}
+
+// planZone keeps an ENI where it is if it could not be attached where it should be.
+func planZone(o observation) decision {
+	elsewhere := o.instance == instanceLive && (o.actual.attachment == nil || o.actual.attachment.instanceID != o.instanceID)
+	if !elsewhere || o.actual.zone == o.zone {
+		return decision{action: actNothing}
+	}
+	return decision{action: actNothing, reason: v1alpha1.ReasonInvalidParameter, message: fmt.Sprintf(
+		"The ENI lies in zone %s, and instance %s of Node %s in zone %s. EC2 attaches within a zone only: name a Node of zone %s, or delete this ENI.",
+		o.actual.zone, o.instanceID, o.eni.Spec.NodeName, o.zone, o.actual.zone)}
+}
+
+// planAttachment decides nothing, without a reason, for an ENI that is attached
+// where it should be.
+func planAttachment(o observation) decision {
+	at := o.actual.attachment
+	switch {
+	case at == nil && o.instance == instanceLive:
+		return decision{action: actAttach, reason: v1alpha1.ReasonAttaching, message: attachingTo(o.instanceID)}
+	case at == nil:
+		return planNoInstance(o)
+	case at.instanceID != o.instanceID && o.instance == instanceLive:
+		d := planDetach(o, "Moving the ENI to "+o.instanceID)
+		d.reason = v1alpha1.ReasonInProgress
+		return d
+	case at.changing && !o.looked:
+		return decision{action: actLook, reason: v1alpha1.ReasonAttaching, message: attachingTo(at.instanceID)}
+	case at.changing:
+		return decision{action: actWait, wait: attachPoll, reason: v1alpha1.ReasonAttaching, message: attachingTo(at.instanceID)}
+	default:
+		return decision{action: actNothing}
+	}
+}
+
+func attachingTo(instanceID string) string { return "Attaching the ENI to " + instanceID }
+
+// planMissing says in place of a decision's own words what the ENI waits for, if
+// something vanished that its pool has to decide about.
+func planMissing(o observation, d decision) decision {
+	waiting := slices.DeleteFunc(slices.Clone(o.eni.Status.Missing), func(name v1alpha1.AddressOrPrefix) bool {
+		return slices.Contains(o.eni.Status.Lost, name)
+	})
+	if len(waiting) > 0 {
+		d.reason = v1alpha1.ReasonInProgress
+		d.message = fmt.Sprintf("%s vanished from the ENI in EC2; pool %s decides what becomes of that", waiting[0], o.eni.Spec.PoolName)
+	}
+	return d
+}
+
+// planAttributes is off the critical path: the ENI is ready already.
+func planAttributes(o observation) decision {
+	ready := planMissing(o, decision{action: actNothing, reason: v1alpha1.ReasonReady, message: "The ENI is attached and carries its addresses"})
+	if !o.desired.keepGroups && !slices.Equal(o.desired.securityGroups, o.actual.securityGroups) {
+		ready.action = actSetSecurityGroups
+		return ready
+	}
+	if set, remove := tagChanges(o); len(set)+len(remove) > 0 {
+		ready.action, ready.tags, ready.untag = actSetTags, set, remove
+		return ready
+	}
+	if at := o.actual.attachment; at.deleteOnTermination != (o.eni.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain) {
+		ready.action = actSetTermination
+	}
+	return ready
+}
+
+// tagChanges are the tags to set, and the keys that were ours and are no longer
+// asked for. Tags of others stay.
+func tagChanges(o observation) (set map[string]string, remove []string) {
+	set = map[string]string{}
+	for key, value := range o.desired.tags {
+		if have, ok := o.actual.tags[key]; !ok || have != value {
+			set[key] = value
+		}
+	}
+	if record := o.eni.Status.Creation; record != nil {
+		for key := range maps.Keys(record.Tags) {
+			_, wanted := o.desired.tags[key]
+			_, has := o.actual.tags[key]
+			if has && !wanted && key != createdAtKey {
+				remove = append(remove, key)
+			}
+		}
+	}
+	slices.Sort(remove)
+	return set, remove
+}
