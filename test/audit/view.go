@@ -139,3 +139,33 @@ func Secondaries(eni types.NetworkInterface) []string {
 	slices.Sort(addresses)
 	return addresses
 }
+
+// Prefixes are an ENI's /28 prefixes, sorted.
+func Prefixes(eni types.NetworkInterface) []string {
+	prefixes := make([]string, 0, len(eni.Ipv4Prefixes))
+	for _, prefix := range eni.Ipv4Prefixes {
+		prefixes = append(prefixes, aws.ToString(prefix.Ipv4Prefix))
+	}
+	slices.Sort(prefixes)
+	return prefixes
+}
+
+// SecurityGroups are the ids of an ENI's security groups, sorted.
+func SecurityGroups(eni types.NetworkInterface) []string {
+	ids := make([]string, 0, len(eni.Groups))
+	for _, group := range eni.Groups {
+		ids = append(ids, aws.ToString(group.GroupId))
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Texts are a list of the API as plain sorted strings.
+func Texts[S ~string](values []S) []string {
+	texts := make([]string, 0, len(values))
+	for _, value := range values {
+		texts = append(texts, string(value))
+	}
+	slices.Sort(texts)
+	return texts
+}

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/audit"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
@@ -72,7 +73,7 @@ func (s *stage) look(ctx context.Context) (view, error) {
 	for i := range enis {
 		id := aws.ToString(enis[i].NetworkInterfaceId)
 		_, foreign := s.cloud.foreign[id]
-		if !foreign && tagsOf(enis[i])["networking.eni-operator.dev/cluster-uid"] == s.clusterUID {
+		if !foreign && audit.Tags(enis[i])["networking.eni-operator.dev/cluster-uid"] == s.kube.UID {
 			seen.ours[id] = enis[i]
 		} else {
 			seen.others[id] = enis[i]
@@ -104,7 +105,7 @@ func (s *stage) placed(seen view, want machines) error {
 		if at < 0 {
 			return fmt.Errorf("%s in EC2 is ours and %s: %s", id, eni.Status, asJSON(eni.Attachment))
 		}
-		carried[at] = append(carried[at], len(secondaries(eni))+addressesPerPrefix*len(eni.Ipv4Prefixes))
+		carried[at] = append(carried[at], len(audit.Secondaries(eni))+addressesPerPrefix*len(eni.Ipv4Prefixes))
 	}
 	for i := range carried {
 		slices.Sort(carried[i])
@@ -139,17 +140,17 @@ func oneToOne(seen view) error {
 }
 
 func agree(resource *v1alpha1.ElasticNetworkInterface, actual types.NetworkInterface) error {
-	tags, status := tagsOf(actual), resource.Status
+	tags, status := audit.Tags(actual), resource.Status
 	err := firstError(
 		differ("uid tag", tags["networking.eni-operator.dev/uid"], string(resource.UID)),
 		differ("node tag", tags["networking.eni-operator.dev/node"], resource.Spec.NodeName),
 		differ("macAddress", status.MACAddress, aws.ToString(actual.MacAddress)),
 		differ("primaryAddress", status.PrimaryAddress, aws.ToString(actual.PrivateIpAddress)),
-		differ("addresses", texts(status.Addresses), secondaries(actual)),
-		differ("prefixes", texts(status.Prefixes), prefixesOf(actual)),
-		differ("addressCount", int(resource.Spec.AddressCount), len(secondaries(actual))),
+		differ("addresses", audit.Texts(status.Addresses), audit.Secondaries(actual)),
+		differ("prefixes", audit.Texts(status.Prefixes), audit.Prefixes(actual)),
+		differ("addressCount", int(resource.Spec.AddressCount), len(audit.Secondaries(actual))),
 		differ("prefixCount", int(resource.Spec.PrefixCount), len(actual.Ipv4Prefixes)),
-		differ("security groups", texts(status.SecurityGroupIDs), groupsOf(actual)),
+		differ("security groups", audit.Texts(status.SecurityGroupIDs), audit.SecurityGroups(actual)),
 		differ("tags of the user", strangeTags(tags), userTags(resource)),
 		differ("names to release", len(resource.Spec.Release), 0),
 		differ("attached", status.Attachment != nil, actual.Attachment != nil),
@@ -172,7 +173,7 @@ func addressesOnce(seen view) error {
 	holder := map[string]string{}
 	for _, enis := range []map[string]types.NetworkInterface{seen.ours, seen.others} {
 		for id, eni := range enis {
-			for _, address := range append(secondaries(eni), aws.ToString(eni.PrivateIpAddress)) {
+			for _, address := range append(audit.Secondaries(eni), aws.ToString(eni.PrivateIpAddress)) {
 				if other, taken := holder[address]; taken {
 					return fmt.Errorf("%s is on %s and on %s", address, other, id)
 				}
@@ -246,7 +247,7 @@ func claimsHold(seen view) error {
 			what = claim.Status.NetworkInterfaceID
 		}
 		eni, there := seen.ours[claim.Status.NetworkInterfaceID]
-		carried := append(secondaries(eni), aws.ToString(eni.PrivateIpAddress))
+		carried := append(audit.Secondaries(eni), aws.ToString(eni.PrivateIpAddress))
 		if claim.Status.Phase != v1alpha1.ClaimBound || !there || !slices.Contains(carried, claim.Status.Address) {
 			return fmt.Errorf("claim %s is %s and holds %q of %q", claim.Name, claim.Status.Phase, claim.Status.Address, claim.Status.NetworkInterfaceID)
 		}

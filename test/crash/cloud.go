@@ -196,19 +196,3 @@ func (c *cloud) allENIs(ctx context.Context) ([]types.NetworkInterface, error) {
 	}
 	return answer.NetworkInterfaces, nil
 }
-
-// environment points the SDK of another process at an endpoint, and away from the
-// account of whoever runs this.
-func environment(endpoint string) []string {
-	return []string{
-		"AWS_ENDPOINT_URL_EC2=" + endpoint,
-		"AWS_REGION=" + region,
-		"AWS_ACCESS_KEY_ID=" + operatorKey,
-		"AWS_SECRET_ACCESS_KEY=secret",
-		"AWS_SESSION_TOKEN=",
-		"AWS_PROFILE=",
-		"AWS_CONFIG_FILE=/dev/null",
-		"AWS_SHARED_CREDENTIALS_FILE=/dev/null",
-		"AWS_EC2_METADATA_DISABLED=true",
-	}
-}

@@ -7,11 +7,11 @@ SPDX-License-Identifier: Apache-2.0
 package crash_test
 
 import (
-	"os"
 	"testing"
 
 	"gotest.tools/v3/assert"
 
+	"github.com/eni-operator/eni-operator/test/cluster"
 	"github.com/eni-operator/eni-operator/test/crash"
 )
 
@@ -30,8 +30,8 @@ var chosen = []crash.Point{
 }
 
 func TestOperatorHealsAfterCrash(t *testing.T) {
-	folder := logFolder(t)
-	binary, err := crash.BuildOperator(t.Context(), folder)
+	folder := cluster.LogFolder(t, "crash")
+	binary, err := cluster.BuildOperator(t.Context(), folder)
 	assert.NilError(t, err)
 	world, err := crash.NewWorld(t.Context(), crash.Options{Operator: binary, Folder: folder})
 	assert.NilError(t, err)
@@ -44,19 +44,4 @@ func TestOperatorHealsAfterCrash(t *testing.T) {
 			assert.Assert(t, result.Reached, "the operator never made this call")
 		})
 	}
-}
-
-// logFolder is a folder that stays if the test fails.
-func logFolder(t *testing.T) string {
-	t.Helper()
-	folder, err := os.MkdirTemp("", "eni-operator-crash-") //nolint:usetesting // t.TempDir does not stay
-	assert.NilError(t, err)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log("The operators' logs are in", folder)
-		} else {
-			assert.Check(t, os.RemoveAll(folder))
-		}
-	})
-	return folder
 }

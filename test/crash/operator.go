@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/eni-operator/eni-operator/test/controlplane"
+	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
 // settings are the operator's flags. Waits are short; nothing but the operator's
@@ -52,7 +53,7 @@ func (o *operator) start() error {
 	o.killed = false
 	o.process = &controlplane.Process{
 		Path: o.binary, Args: slices.Concat(settings, []string{"--kubeconfig=" + o.kubeconfig}, o.flags),
-		Env: environment(o.endpoint), LogFile: o.logFile,
+		Env: emulator.Environment(o.endpoint, region, operatorKey), LogFile: o.logFile,
 	}
 	return o.process.Start()
 }

@@ -17,13 +17,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	apitypes "k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
@@ -63,7 +59,7 @@ func (w *World) newStage(ctx context.Context, p path, name string) (*stage, erro
 	if p.slow || w.options.SlowEC2 {
 		timings = slow
 	}
-	cloud, err := newCloud(ctx, w.clusterUID, timings)
+	cloud, err := newCloud(ctx, w.kube.UID, timings)
 	if err != nil {
 		return nil, err
 	}
@@ -156,37 +152,7 @@ func (s *stage) close(ctx context.Context) error {
 	s.kubeAPI.Close()
 	s.ec2.Close()
 	s.cloud.close()
-	return s.clear(ctx)
-}
-
-// clear removes every object of ours and every Node, without asking the operator.
-func (s *stage) clear(ctx context.Context) error {
-	lists := []client.ObjectList{
-		&v1alpha1.ENIClaimList{}, &v1alpha1.ENIPolicyList{}, &v1alpha1.ElasticNetworkInterfaceList{},
-		&v1alpha1.ENIPoolList{}, &corev1.NodeList{},
-	}
-	var failed []error
-	for _, list := range lists {
-		if err := s.kube.List(ctx, list); err != nil {
-			return err
-		}
-		failed = append(failed, meta.EachListItem(list, func(object runtime.Object) error {
-			return s.remove(ctx, object)
-		}))
-	}
-	return errors.Join(failed...)
-}
-
-func (s *stage) remove(ctx context.Context, item runtime.Object) error {
-	object, ok := item.(client.Object)
-	if !ok {
-		return fmt.Errorf("%T is no object", item)
-	}
-	if err := s.kube.Delete(ctx, object); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	released := client.RawPatch(apitypes.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
-	return client.IgnoreNotFound(s.kube.Patch(ctx, object, released))
+	return s.kube.Clear(ctx)
 }
 
 // update changes an object, anew while others write it too.

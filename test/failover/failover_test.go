@@ -7,14 +7,13 @@ SPDX-License-Identifier: Apache-2.0
 package failover_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"gotest.tools/v3/assert"
 
-	"github.com/eni-operator/eni-operator/test/crash"
+	"github.com/eni-operator/eni-operator/test/cluster"
 	"github.com/eni-operator/eni-operator/test/failover"
 )
 
@@ -23,8 +22,8 @@ import (
 const seed = 7
 
 func TestLeadersAreLost(t *testing.T) {
-	folder := logFolder(t)
-	binary, err := crash.BuildOperator(t.Context(), folder)
+	folder := cluster.LogFolder(t, "failover")
+	binary, err := cluster.BuildOperator(t.Context(), folder)
 	assert.NilError(t, err)
 	options := failover.Options{
 		Nodes: 6, Seed: seed, Operator: binary, Folder: folder,
@@ -39,19 +38,4 @@ func TestLeadersAreLost(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Equal(t, len(result.Fouls), 0)
 	assert.Assert(t, result.ENIs > 0 && result.Writes > 0, "the run says nothing")
-}
-
-// logFolder is a folder that stays if the test fails.
-func logFolder(t *testing.T) string {
-	t.Helper()
-	folder, err := os.MkdirTemp("", "eni-operator-failover-") //nolint:usetesting // t.TempDir does not stay
-	assert.NilError(t, err)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log("The operators' logs are in", folder)
-		} else {
-			assert.Check(t, os.RemoveAll(folder))
-		}
-	})
-	return folder
 }

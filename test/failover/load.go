@@ -43,7 +43,7 @@ const (
 
 // load has claims and machines come and go.
 type load struct {
-	kube     *cluster
+	kube     kubernetes
 	cloud    *cloud
 	rng      *rand.Rand
 	machines []machine

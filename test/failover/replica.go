@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/eni-operator/eni-operator/test/controlplane"
+	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
 // auditInterval is short enough for leaks to be found while a run lasts.
@@ -61,14 +62,10 @@ func (s *stage) startReplica() (*replica, error) {
 	durations := s.options.Durations
 	r.process = &controlplane.Process{
 		Path: s.options.Operator, LogFile: r.logFile, StopTimeout: 30 * time.Second,
-		Args: append(slices.Clone(settings), "--kubeconfig="+s.kube.plane.KubeconfigPath,
+		Args: append(slices.Clone(settings), "--kubeconfig="+s.kube.Plane.KubeconfigPath,
 			"--leader-elect-lease-duration="+durations.Lease.String(), "--leader-elect-renew-deadline="+durations.Renew.String(),
 			"--leader-elect-retry-period="+durations.Retry.String()),
-		Env: []string{
-			"AWS_ENDPOINT_URL_EC2=" + s.cloud.server.URL, "AWS_REGION=" + region,
-			"AWS_ACCESS_KEY_ID=" + r.key, "AWS_SECRET_ACCESS_KEY=secret", "AWS_SESSION_TOKEN=", "AWS_PROFILE=",
-			"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
-		},
+		Env: emulator.Environment(s.cloud.server.URL, region, r.key),
 	}
 	s.replicas = append(s.replicas, r)
 	return r, r.process.Start()

@@ -20,6 +20,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/test/audit"
+	"github.com/eni-operator/eni-operator/test/cluster"
 )
 
 const (
@@ -40,7 +41,7 @@ const (
 // stage is where leaders are lost.
 type stage struct {
 	options Options
-	kube    *cluster
+	kube    kubernetes
 	cloud   *cloud
 	lease   *leaseWatch
 	referee *audit.Referee
@@ -74,7 +75,7 @@ func newStage(ctx context.Context, options Options) (s *stage, err error) {
 	if err := os.MkdirAll(options.Folder, 0o750); err != nil {
 		return s, err
 	}
-	if s.kube, err = startCluster(ctx); err != nil {
+	if s.kube.Cluster, err = cluster.Start(ctx); err != nil {
 		return s, err
 	}
 	if s.cloud, err = newCloud(ctx, options.Seed); err != nil {
@@ -112,8 +113,8 @@ func (s *stage) close() error {
 	if s.cloud != nil {
 		s.cloud.server.Close()
 	}
-	if s.kube != nil {
-		return s.kube.plane.Stop()
+	if s.kube.Cluster != nil {
+		return s.kube.Stop()
 	}
 	return nil
 }
@@ -325,7 +326,7 @@ func (s *stage) look(ctx context.Context) ([]string, error) {
 	if err := errors.Join(s.kube.List(ctx, resources), s.kube.List(ctx, pools), s.kube.List(ctx, claims)); err != nil {
 		return nil, err
 	}
-	ours, err := s.cloud.ours(ctx, s.kube.uid)
+	ours, err := s.cloud.ours(ctx, s.kube.UID)
 	if err != nil {
 		return nil, err
 	}

@@ -59,9 +59,9 @@ func (s *stage) disagreements(resource *v1alpha1.ElasticNetworkInterface, actual
 	differ("macAddress", status.MACAddress, aws.ToString(actual.MacAddress))
 	differ("subnetID", status.SubnetID, aws.ToString(actual.SubnetId))
 	differ("primaryAddress", status.PrimaryAddress, aws.ToString(actual.PrivateIpAddress))
-	differ("addresses", texts(status.Addresses), audit.Secondaries(actual))
+	differ("addresses", audit.Texts(status.Addresses), audit.Secondaries(actual))
 	differ("addressCount", int(status.AddressCount), len(audit.Secondaries(actual)))
-	differ("securityGroupIDs", texts(status.SecurityGroupIDs), groupsOf(actual, func(g types.GroupIdentifier) *string { return g.GroupId }))
+	differ("securityGroupIDs", audit.Texts(status.SecurityGroupIDs), groupsOf(actual, func(g types.GroupIdentifier) *string { return g.GroupId }))
 	differ("release", len(resource.Spec.Release), 0)
 	at, to := status.Attachment, actual.Attachment
 	if at == nil || to == nil {
@@ -82,7 +82,7 @@ func (s *stage) disagreements(resource *v1alpha1.ElasticNetworkInterface, actual
 func (s *stage) tagsFor(resource *v1alpha1.ElasticNetworkInterface, createdAt string, users map[string]string) map[string]string {
 	users[opec2.TagCreatedAt] = createdAt
 	for key, value := range map[string]string{
-		opec2.TagCluster: clusterName, opec2.TagClusterUID: s.kube.uid, opec2.TagName: resource.Name, opec2.TagUID: string(resource.UID),
+		opec2.TagCluster: clusterName, opec2.TagClusterUID: s.kube.UID, opec2.TagName: resource.Name, opec2.TagUID: string(resource.UID),
 		opec2.TagNode: resource.Spec.NodeName, opec2.TagDeletionPolicy: string(v1alpha1.DeletionPolicyDelete), opec2.TagNoManage: "true",
 	} {
 		users[key] = value
@@ -120,14 +120,4 @@ func (s *stage) foreignNamed(calls []emulator.Call) []string {
 		}
 	}
 	return wrong
-}
-
-// texts are a list of the API as plain sorted strings.
-func texts[S ~string](values []S) []string {
-	list := make([]string, 0, len(values))
-	for _, value := range values {
-		list = append(list, string(value))
-	}
-	slices.Sort(list)
-	return list
 }

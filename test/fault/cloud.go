@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"time"
 
@@ -228,22 +227,6 @@ func (c *cloud) calls() []emulator.Call {
 		}
 	}
 	return calls
-}
-
-// environment points the SDK of another process at this EC2, and away from the
-// account of whoever runs this.
-func (c *cloud) environment() []string {
-	return []string{
-		"AWS_ENDPOINT_URL_EC2=" + c.server.URL,
-		"AWS_REGION=" + region,
-		"AWS_ACCESS_KEY_ID=" + operatorKey,
-		"AWS_SECRET_ACCESS_KEY=secret",
-		"AWS_SESSION_TOKEN=",
-		"AWS_PROFILE=",
-		"AWS_CONFIG_FILE=" + os.DevNull,
-		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
-		"AWS_EC2_METADATA_DISABLED=true",
-	}
 }
 
 // asJSON writes something of EC2's down for comparing.

@@ -7,13 +7,12 @@ SPDX-License-Identifier: Apache-2.0
 package fault_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
 
-	"github.com/eni-operator/eni-operator/test/crash"
+	"github.com/eni-operator/eni-operator/test/cluster"
 	"github.com/eni-operator/eni-operator/test/fault"
 )
 
@@ -26,8 +25,8 @@ const (
 )
 
 func TestFaultsMakeNoDifference(t *testing.T) {
-	folder := logFolder(t)
-	binary, err := crash.BuildOperator(t.Context(), folder)
+	folder := cluster.LogFolder(t, "fault")
+	binary, err := cluster.BuildOperator(t.Context(), folder)
 	assert.NilError(t, err)
 	options := fault.Options{
 		Nodes: nodes, Seed: seed, Probability: fault.DefaultProbability, Operator: binary, Folder: folder,
@@ -46,19 +45,4 @@ func TestFaultsMakeNoDifference(t *testing.T) {
 	played.WriteSummary(&report, options)
 	t.Log(report.String())
 	assert.NilError(t, played.Verdict(true))
-}
-
-// logFolder is a folder that stays if the test fails.
-func logFolder(t *testing.T) string {
-	t.Helper()
-	folder, err := os.MkdirTemp("", "eni-operator-fault-") //nolint:usetesting // t.TempDir does not stay
-	assert.NilError(t, err)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log("The operator's logs are in", folder)
-		} else {
-			assert.Check(t, os.RemoveAll(folder))
-		}
-	})
-	return folder
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/eni-operator/eni-operator/test/audit"
+	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
 const (
@@ -34,7 +35,7 @@ func patience(nodes int) time.Duration { return 3*time.Minute + time.Duration(no
 
 // stage is where the scenario is played once.
 type stage struct {
-	kube     *cluster
+	kube     kubernetes
 	cloud    *cloud
 	operator *operator
 	referee  *audit.Referee
@@ -71,7 +72,7 @@ func (w *World) play(ctx context.Context, name string, probability float64) (pla
 		return played, err
 	}
 	defer s.referee.End()
-	if s.cloud, err = newCloud(ctx, w.options.Seed, s.machines, s.kube.uid); err != nil {
+	if s.cloud, err = newCloud(ctx, w.options.Seed, s.machines, s.kube.UID); err != nil {
 		return played, err
 	}
 	defer s.cloud.close()
@@ -81,8 +82,8 @@ func (w *World) play(ctx context.Context, name string, probability float64) (pla
 	}
 	begun := time.Now()
 	log := filepath.Join(w.options.Folder, name+".log")
-	if s.operator, err = startOperator(w.options.Operator, log, s.cloud.environment(),
-		"--kubeconfig="+s.kube.plane.KubeconfigPath, "--visibility-window="+haze.window.String()); err != nil {
+	if s.operator, err = startOperator(w.options.Operator, log, emulator.Environment(s.cloud.server.URL, region, operatorKey),
+		"--kubeconfig="+s.kube.Plane.KubeconfigPath, "--visibility-window="+haze.window.String()); err != nil {
 		return played, err
 	}
 	played, err = s.through(ctx)
@@ -91,7 +92,7 @@ func (w *World) play(ctx context.Context, name string, probability float64) (pla
 	if len(played.Leaks)+len(played.Differences) > 0 {
 		err = errors.Join(err, os.WriteFile(filepath.Join(w.options.Folder, name+".calls.json"), []byte(callLines(s.cloud.emulator.Calls())), 0o600))
 	}
-	return played, errors.Join(err, s.kube.clear(ctx))
+	return played, errors.Join(err, s.kube.Clear(ctx))
 }
 
 // through plays all phases, or those until one does not end as it should.

@@ -40,7 +40,7 @@ func (s *stage) look(ctx context.Context) (view, error) {
 	seen := view{View: audit.View{Ours: map[string]types.NetworkInterface{}}, others: map[string]types.NetworkInterface{}}
 	for i := range enis {
 		id := aws.ToString(enis[i].NetworkInterfaceId)
-		if _, foreign := s.cloud.foreign[id]; !foreign && audit.Tags(enis[i])[opec2.TagClusterUID] == s.kube.uid {
+		if _, foreign := s.cloud.foreign[id]; !foreign && audit.Tags(enis[i])[opec2.TagClusterUID] == s.kube.UID {
 			seen.Ours[id] = enis[i]
 		} else {
 			seen.others[id] = enis[i]

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eni-operator/eni-operator/test/cluster"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
@@ -51,7 +52,7 @@ func (o *Options) tell(format string, arguments ...any) {
 // World is a control plane on which the scenario is played.
 type World struct {
 	options Options
-	kube    *cluster
+	kube    kubernetes
 }
 
 // NewWorld starts a control plane. Stop it in the end.
@@ -59,15 +60,15 @@ func NewWorld(ctx context.Context, options Options) (*World, error) {
 	if err := os.MkdirAll(options.Folder, 0o750); err != nil {
 		return nil, err
 	}
-	kube, err := startCluster(ctx)
+	kube, err := cluster.Start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &World{options: options, kube: kube}, nil
+	return &World{options: options, kube: kubernetes{kube}}, nil
 }
 
 // Stop ends the control plane.
-func (w *World) Stop() error { return w.kube.plane.Stop() }
+func (w *World) Stop() error { return w.kube.Stop() }
 
 // Undisturbed plays the scenario without faults: what it ends in then is what it
 // must end in with them.

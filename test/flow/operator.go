@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -26,19 +25,15 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/eni-operator/eni-operator/test/cluster"
 	"github.com/eni-operator/eni-operator/test/controlplane"
 )
 
 // Build compiles the operator of this working tree.
 func Build(t testing.TB) string {
 	t.Helper()
-	root, err := controlplane.RepositoryRoot()
+	path, err := cluster.BuildOperator(t.Context(), t.TempDir())
 	assert.NilError(t, err)
-	path := filepath.Join(t.TempDir(), "eni-operator")
-	command := exec.Command("go", "build", "-o", path, ".")
-	command.Dir = root
-	output, err := command.CombinedOutput()
-	assert.NilError(t, err, string(output))
 	return path
 }
 

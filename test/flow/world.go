@@ -14,7 +14,6 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
-	"os"
 	"testing"
 	"time"
 
@@ -112,17 +111,7 @@ func tagged(kind ec2types.ResourceType) []ec2types.TagSpecification {
 // Environment is what the operator's process needs to reach this EC2, and not the
 // account of whoever runs the tests.
 func (w *World) Environment() []string {
-	return []string{
-		"AWS_ENDPOINT_URL_EC2=" + w.endpoint,
-		"AWS_REGION=" + region,
-		"AWS_ACCESS_KEY_ID=" + OperatorKey,
-		"AWS_SECRET_ACCESS_KEY=secret",
-		"AWS_SESSION_TOKEN=",
-		"AWS_PROFILE=",
-		"AWS_CONFIG_FILE=" + os.DevNull,
-		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
-		"AWS_EC2_METADATA_DISABLED=true",
-	}
+	return emulator.Environment(w.endpoint, region, OperatorKey)
 }
 
 // Settings are flags under which nothing waits longer than it has to.

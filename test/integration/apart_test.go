@@ -22,8 +22,8 @@ import (
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
-// TestApart holds the scenarios that bring an operator of their own, as a process.
-// They share a control plane, and so they come one after the other.
+// TestApart holds the scenarios in which an operator, as a process, starts, crashes
+// and starts again. They share a control plane, and so they come one after the other.
 func TestApart(t *testing.T) {
 	t.Parallel()
 	t.Run("EC2 is down at the start", ec2IsDownAtTheStart)
@@ -35,13 +35,19 @@ func TestApart(t *testing.T) {
 	t.Run("a restart changes nothing", aRestartChangesNothing)
 	t.Run("a restart begins with the snapshot", aRestartBeginsWithTheSnapshot)
 	t.Run("a lease counts anew after each failover", aLeaseCountsAnewAfterEachFailover)
+	t.Run("debug endpoints ask Kubernetes", debugEndpointsAskKubernetes)
+}
+
+// TestApartWithMuchToDo holds those in which it has to heal what others have done, or
+// that give it much to do at once, on a further control plane.
+func TestApartWithMuchToDo(t *testing.T) {
+	t.Parallel()
 	t.Run("a stuck detach is forced", aStuckDetachIsForced)
 	t.Run("a node that stays away is given up", aNodeThatStaysAwayIsGivenUp)
 	t.Run("a burst while the operator is down costs what it must", aBurstCostsWhatItMust)
 	t.Run("statuses are wiped under bound claims", statusesAreWipedUnderBoundClaims)
 	t.Run("two operators fight", twoOperatorsFight)
 	t.Run("every metric moves", everyMetricMoves)
-	t.Run("debug endpoints ask Kubernetes", debugEndpointsAskKubernetes)
 }
 
 func ec2IsDownAtTheStart(t *testing.T) {

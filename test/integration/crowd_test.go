@@ -279,7 +279,7 @@ var statusWrite = regexp.MustCompile(
 // HTTP status.
 func (w *world) statusWrites(t *testing.T) map[string]int {
 	t.Helper()
-	kube, err := kubernetes.NewForConfig(w.plane.Config)
+	kube, err := kubernetes.NewForConfig(w.Plane.Config)
 	assert.NilError(t, err)
 	page, err := kube.RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
 	assert.NilError(t, err)

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/audit"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
@@ -115,7 +116,7 @@ func TestLostAnswersOfAssignNeverGiveMoreThanAskedFor(t *testing.T) {
 
 	s.update(policy, func() { policy.Spec.Shared.MinimumIPs = 7 })
 	s.awaitPool(node, "has grown", func(pool *v1alpha1.ENIPool) error { return differ("capacity", pool.Status.Shared.Capacity, int32(7)) })
-	assert.Equal(t, len(secondaries(*s.eni(t.Context(), id))), 7)
+	assert.Equal(t, len(audit.Secondaries(*s.eni(t.Context(), id))), 7)
 	assert.Equal(t, len(s.operatorCalls("AssignPrivateIpAddresses", id)), 1)
 }
 

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/audit"
 )
 
 // end checks the scenario, takes it down through the operator, and checks that
@@ -129,7 +130,7 @@ func (s *scenario) oneToOne(eni v1alpha1.ElasticNetworkInterface, actual ec2type
 	if eni.Status.NetworkInterfaceID == "" && actual.NetworkInterfaceId == nil {
 		return nil // It is not created yet, and must not be in EC2.
 	}
-	tags := tagsOf(actual.TagSet)
+	tags := audit.Tags(actual)
 	status := eni.Status
 	err := first(
 		differ("uid tag", tags["networking.eni-operator.dev/uid"], string(eni.UID)),
@@ -139,9 +140,9 @@ func (s *scenario) oneToOne(eni v1alpha1.ElasticNetworkInterface, actual ec2type
 		differ("vpcID", status.VPCID, aws.ToString(actual.VpcId)),
 		differ("availabilityZone", status.AvailabilityZone, aws.ToString(actual.AvailabilityZone)),
 		differ("primaryAddress", status.PrimaryAddress, aws.ToString(actual.PrivateIpAddress)),
-		differ("addresses", texts(status.Addresses), secondaries(actual)),
-		differ("prefixes", texts(status.Prefixes), prefixes(actual)),
-		differ("securityGroupIDs", texts(status.SecurityGroupIDs), groups(actual)),
+		differ("addresses", audit.Texts(status.Addresses), audit.Secondaries(actual)),
+		differ("prefixes", audit.Texts(status.Prefixes), audit.Prefixes(actual)),
+		differ("securityGroupIDs", audit.Texts(status.SecurityGroupIDs), audit.SecurityGroups(actual)),
 		differ("attached", status.Attachment != nil, actual.Attachment != nil),
 	)
 	if at := actual.Attachment; err == nil && at != nil {

@@ -183,7 +183,7 @@ func TestDocumentedRenewal(t *testing.T) {
 	s.awaitReady(node)
 	lease := leaseOf(s.bindLeased(node, "web-0", v1alpha1.ModeShared, time.Hour))
 	shell := exec.CommandContext(t.Context(), "sh", "-c", command)
-	shell.Env = append(os.Environ(), "KUBECONFIG="+s.plane.KubeconfigPath, "PATH="+filepath.Dir(kubectl)+":"+os.Getenv("PATH"))
+	shell.Env = append(os.Environ(), "KUBECONFIG="+s.Plane.KubeconfigPath, "PATH="+filepath.Dir(kubectl)+":"+os.Getenv("PATH"))
 	output, err := shell.CombinedOutput()
 	assert.NilError(t, err, string(output))
 	assert.NilError(t, s.Get(t.Context(), key(lease), lease))

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/audit"
 )
 
 // unregister deletes a Node.
@@ -245,8 +246,8 @@ func TestENIOfAPersonIsCreatedAttachedAndDeleted(t *testing.T) {
 	assert.Equal(t, *actual.Attachment.InstanceId, instance)
 	assert.Equal(t, *actual.Description, "firewall appliance")
 	assert.Equal(t, *actual.SubnetId, s.home.id)
-	assert.DeepEqual(t, groups(*actual), []string{s.group})
-	assert.Equal(t, len(secondaries(*actual)), 2)
+	assert.DeepEqual(t, audit.SecurityGroups(*actual), []string{s.group})
+	assert.Equal(t, len(audit.Secondaries(*actual)), 2)
 
 	t.Log("It grows by count and shrinks by name")
 	s.update(eni, func() { eni.Spec.AddressCount = 4 })
@@ -257,7 +258,7 @@ func TestENIOfAPersonIsCreatedAttachedAndDeleted(t *testing.T) {
 		eni.Spec.Release = []v1alpha1.AddressOrPrefix{v1alpha1.AddressOrPrefix(given)}
 	})
 	s.awaitENI(eni, "has three addresses", func() error { return first(ready(), differ("addresses", len(eni.Status.Addresses), 3)) })
-	assert.Assert(t, !contains(texts(eni.Status.Addresses), string(given)))
+	assert.Assert(t, !contains(audit.Texts(eni.Status.Addresses), string(given)))
 	eventually(t, "everything agrees", func() error { return s.consistent(t.Context()) })
 
 	t.Log("It leaves room for a pool beside it")
@@ -285,6 +286,6 @@ func TestRetainedENIStaysInEC2(t *testing.T) {
 	s.awaitGone(t.Context(), &eni)
 	kept := s.eni(t.Context(), id)
 	assert.Assert(t, kept != nil && kept.Attachment != nil, "the ENI is as it was")
-	assert.Equal(t, tagsOf(kept.TagSet)["networking.eni-operator.dev/deletion-policy"], "Retain")
+	assert.Equal(t, audit.Tags(*kept)["networking.eni-operator.dev/deletion-policy"], "Retain")
 	s.letGo(id)
 }

@@ -49,7 +49,7 @@ func (s *scenario) eni(ctx context.Context, id string) *ec2types.NetworkInterfac
 // that were let go of.
 func (s *scenario) ours(ctx context.Context) []ec2types.NetworkInterface {
 	s.t.Helper()
-	return slices.DeleteFunc(s.interfaces(ctx, "tag:networking.eni-operator.dev/cluster-uid", s.clusterUID), func(eni ec2types.NetworkInterface) bool {
+	return slices.DeleteFunc(s.interfaces(ctx, "tag:networking.eni-operator.dev/cluster-uid", s.UID), func(eni ec2types.NetworkInterface) bool {
 		_, foreign := s.foreign[aws.ToString(eni.NetworkInterfaceId)]
 		return foreign
 	})
@@ -277,54 +277,4 @@ func names(call emulator.Call, resource string) bool {
 		}
 	}
 	return false
-}
-
-func tagsOf(set []ec2types.Tag) map[string]string {
-	tags := make(map[string]string, len(set))
-	for _, tag := range set {
-		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-	}
-	return tags
-}
-
-// secondaries are an ENI's secondary addresses, sorted.
-func secondaries(eni ec2types.NetworkInterface) []string {
-	addresses := []string{}
-	for _, address := range eni.PrivateIpAddresses {
-		if !aws.ToBool(address.Primary) {
-			addresses = append(addresses, aws.ToString(address.PrivateIpAddress))
-		}
-	}
-	slices.Sort(addresses)
-	return addresses
-}
-
-// prefixes are an ENI's /28 prefixes, sorted.
-func prefixes(eni ec2types.NetworkInterface) []string {
-	list := []string{}
-	for _, prefix := range eni.Ipv4Prefixes {
-		list = append(list, aws.ToString(prefix.Ipv4Prefix))
-	}
-	slices.Sort(list)
-	return list
-}
-
-// groups are an ENI's security groups, sorted.
-func groups(eni ec2types.NetworkInterface) []string {
-	list := []string{}
-	for _, group := range eni.Groups {
-		list = append(list, aws.ToString(group.GroupId))
-	}
-	slices.Sort(list)
-	return list
-}
-
-// texts are a list of the API as plain sorted strings.
-func texts[S ~string](values []S) []string {
-	list := make([]string, 0, len(values))
-	for _, value := range values {
-		list = append(list, string(value))
-	}
-	slices.Sort(list)
-	return list
 }

@@ -14,24 +14,61 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/eni-operator/eni-operator/test/cluster"
 	"github.com/eni-operator/eni-operator/test/controlplane"
 )
 
 // shared is the world of most scenarios, and its operator is in this process.
 var shared *world
 
-// apart starts the world of the scenarios that bring an operator of their own,
-// when the first of them asks for it.
-var apart = sync.OnceValues(func() (*controlplane.ControlPlane, error) {
-	return controlplane.Start(context.Background(), controlplane.Options{WithoutControllerManager: true})
-})
+// apart are the control planes of the scenarios that bring an operator of their own.
+var apart planes
+
+// planes are control planes by the test whose scenarios take turns on one. Each is
+// started when the first of them asks for it.
+type planes struct {
+	mu      sync.Mutex
+	running map[string]*controlplane.ControlPlane
+}
+
+// of is the control plane of a test, which asks for it from one scenario at a time.
+func (p *planes) of(test string) (*controlplane.ControlPlane, error) {
+	p.mu.Lock()
+	plane := p.running[test]
+	p.mu.Unlock()
+	if plane != nil {
+		return plane, nil
+	}
+	plane, err := controlplane.Start(context.Background(), controlplane.Options{WithoutControllerManager: true})
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running == nil {
+		p.running = map[string]*controlplane.ControlPlane{}
+	}
+	p.running[test] = plane
+	return plane, nil
+}
+
+func (p *planes) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, plane := range p.running {
+		_ = plane.Stop()
+	}
+}
 
 // operatorBinary builds the operator when the first scenario needs it as a process.
-var operatorBinary = sync.OnceValues(buildOperator)
+var operatorBinary = sync.OnceValues(func() (string, error) {
+	return cluster.BuildOperator(context.Background(), scratch)
+})
 
 // scratch is a folder for logs and binaries. It stays if a test fails.
 var scratch string
@@ -53,7 +90,8 @@ func run(m *testing.M) int {
 	if scratch, err = os.MkdirTemp("", "eni-operator-integration-"); err != nil {
 		return refuse(err)
 	}
-	for key, value := range awsEnvironment("http://127.0.0.1:1") {
+	for _, entry := range awsEnvironment("http://127.0.0.1:1") {
+		key, value, _ := strings.Cut(entry, "=")
 		if err := os.Setenv(key, value); err != nil {
 			return refuse(err)
 		}
@@ -96,7 +134,7 @@ func startSharedWorld() (stop func(), err error) {
 	if err != nil {
 		return stop, err
 	}
-	stops = append(stops, func() { _ = plane.Stop() }, stopApart)
+	stops = append(stops, func() { _ = plane.Stop() }, apart.stop)
 	cloud := newCloud(sharedTimings())
 	stops = append(stops, cloud.stop)
 	shared, err = newWorld(plane, cloud)
@@ -109,17 +147,6 @@ func startSharedWorld() (stop func(), err error) {
 		stops = append(stops, stopOperator)
 	}
 	return stop, err
-}
-
-// stopApart stops the second control plane if there is one; asking for it starts
-// it, so what asked is remembered.
-func stopApart() {
-	if !apartStarted.Load() {
-		return
-	}
-	if plane, err := apart(); err == nil {
-		_ = plane.Stop()
-	}
 }
 
 // patience is how long anything is waited for. It is much longer than anything

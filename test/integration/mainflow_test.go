@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/audit"
 )
 
 func TestPolicyBecomesPoolsENIsAndBoundClaims(t *testing.T) {
@@ -102,7 +103,7 @@ func (s *scenario) checkClaim(claim *v1alpha1.ENIClaim) {
 	if claim.Spec.Mode == v1alpha1.ModeExclusive {
 		assert.Equal(s.t, status.Address, aws.ToString(actual.PrivateIpAddress))
 	} else {
-		assert.Assert(s.t, contains(secondaries(*actual), status.Address), "%s has not %s", status.NetworkInterfaceID, status.Address)
+		assert.Assert(s.t, contains(audit.Secondaries(*actual), status.Address), "%s has not %s", status.NetworkInterfaceID, status.Address)
 	}
 	home := netip.MustParsePrefix(s.home.cidr)
 	assert.Equal(s.t, status.SubnetCIDR, s.home.cidr)
@@ -111,7 +112,7 @@ func (s *scenario) checkClaim(claim *v1alpha1.ENIClaim) {
 	assert.Equal(s.t, status.MACAddress, aws.ToString(actual.MacAddress))
 	assert.Equal(s.t, *status.DeviceIndex, aws.ToInt32(actual.Attachment.DeviceIndex))
 	assert.Equal(s.t, *status.NetworkCardIndex, aws.ToInt32(actual.Attachment.NetworkCardIndex))
-	assert.Equal(s.t, status.ENIName, tagsOf(actual.TagSet)["networking.eni-operator.dev/name"])
+	assert.Equal(s.t, status.ENIName, audit.Tags(*actual)["networking.eni-operator.dev/name"])
 	assert.Equal(s.t, status.ObservedGeneration, claim.Generation)
 	assert.Assert(s.t, status.BoundAt != nil)
 }
@@ -123,12 +124,12 @@ func (s *scenario) checkTags(node string) {
 		if resource.Spec.NodeName != node {
 			continue
 		}
-		tags := tagsOf(s.eni(s.t.Context(), resource.Status.NetworkInterfaceID).TagSet)
+		tags := audit.Tags(*s.eni(s.t.Context(), resource.Status.NetworkInterfaceID))
 		createdAt := tags["networking.eni-operator.dev/created-at"]
 		assert.Equal(s.t, createdAt, resource.Status.Creation.StartedAt.UTC().Format("2006-01-02T15:04:05Z07:00"))
 		assert.DeepEqual(s.t, tags, map[string]string{
 			"networking.eni-operator.dev/cluster":         clusterName,
-			"networking.eni-operator.dev/cluster-uid":     s.clusterUID,
+			"networking.eni-operator.dev/cluster-uid":     s.UID,
 			"networking.eni-operator.dev/name":            resource.Name,
 			"networking.eni-operator.dev/uid":             string(resource.UID),
 			"networking.eni-operator.dev/node":            node,

@@ -268,7 +268,7 @@ func (s *scenario) leak() (attachmentID string) {
 	s.t.Helper()
 	made, err := s.CreateNetworkInterface(s.t.Context(), &ec2.CreateNetworkInterfaceInput{
 		SubnetId: &s.home.id, TagSpecifications: tagged(ec2types.ResourceTypeNetworkInterface, operatorec2.Ownership{
-			Cluster: clusterName, ClusterUID: s.clusterUID, Name: "leaked", UID: "no-such-resource", Node: "node",
+			Cluster: clusterName, ClusterUID: s.UID, Name: "leaked", UID: "no-such-resource", Node: "node",
 			CreatedAt: time.Now().Add(-time.Hour), DeletionPolicy: "Delete",
 		}.Tags(nil)),
 	})

@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/audit"
 )
 
 // actualENI is the only ENI of a node and mode, as EC2 has it.
@@ -26,7 +27,7 @@ func (s *scenario) actualENI(node string, mode v1alpha1.Mode) (eni v1alpha1.Elas
 	enis := s.resourcesOf(node, mode)
 	assert.Equal(s.t, len(enis), 1)
 	actual := s.eni(s.t.Context(), enis[0].Status.NetworkInterfaceID)
-	return enis[0], aws.ToString(actual.SubnetId), groups(*actual)
+	return enis[0], aws.ToString(actual.SubnetId), audit.SecurityGroups(*actual)
 }
 
 func TestSubnetAndGroupsAreThePrimaryENIsByDefault(t *testing.T) {
@@ -100,7 +101,7 @@ func TestTagsFollowThePolicyInPlace(t *testing.T) {
 
 	s.update(policy, func() { policy.Spec.Tags = map[string]v1alpha1.TagValue{"team": "billing", "cost": "4711"} })
 	eventually(t, "the tags are changed", func() error {
-		tags := tagsOf(s.eni(t.Context(), id).TagSet)
+		tags := audit.Tags(*s.eni(t.Context(), id))
 		_, stage := tags["stage"]
 		return first(differ("team", tags["team"], "billing"), differ("cost", tags["cost"], "4711"), differ("has stage", stage, false),
 			differ("a person's own tag", tags["note"], "mine"), differ("owner", tags["networking.eni-operator.dev/uid"], string(eni.UID)))
@@ -145,12 +146,12 @@ func TestPrefixesGiveSixteenAddressesEach(t *testing.T) {
 	assert.DeepEqual(t, pool.Status.Shared, &v1alpha1.SharedStatus{Capacity: 32, Free: 32, Desired: 32}) // 20 rounded up, 40 down
 	eni := s.resourcesOf(node, v1alpha1.ModeShared)[0]
 	actual := s.eni(t.Context(), eni.Status.NetworkInterfaceID)
-	assert.Equal(t, len(prefixes(*actual)), 2)
-	assert.Equal(t, len(secondaries(*actual)), 0)
+	assert.Equal(t, len(audit.Prefixes(*actual)), 2)
+	assert.Equal(t, len(audit.Secondaries(*actual)), 0)
 
 	claims := s.bind(node, v1alpha1.ModeShared, "web-0", "web-1", "web-2")
 	for _, claim := range claims {
-		assert.Assert(t, inside(prefixes(*actual), claim.Status.Address), "%s is in none of %v", claim.Status.Address, prefixes(*actual))
+		assert.Assert(t, inside(audit.Prefixes(*actual), claim.Status.Address), "%s is in none of %v", claim.Status.Address, audit.Prefixes(*actual))
 		assert.Equal(t, claim.Status.SubnetCIDR, s.home.cidr)
 		assert.Equal(t, claim.Status.PrefixLength, int32(24))
 	}
@@ -220,7 +221,7 @@ func TestSurplusGoesBackToTheSubnet(t *testing.T) {
 	})
 	eventually(t, "EC2 has the others", func() error {
 		eni := s.resourcesOf(node, v1alpha1.ModeShared)[0]
-		return differ("addresses", len(secondaries(*s.eni(t.Context(), eni.Status.NetworkInterfaceID))), 3)
+		return differ("addresses", len(audit.Secondaries(*s.eni(t.Context(), eni.Status.NetworkInterfaceID))), 3)
 	})
 	for _, claim := range claims {
 		s.awaitBound(claim)

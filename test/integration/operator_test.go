@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -78,7 +77,7 @@ func startInProcess(w *world) (stop func(), err error) {
 		cancel()
 		return nil, err
 	}
-	manager, err := setup.New(ctx, w.plane.Config, client, nil, o)
+	manager, err := setup.New(ctx, w.Plane.Config, client, nil, o)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -96,21 +95,6 @@ func startInProcess(w *world) (stop func(), err error) {
 // noLimits let a process with many scenarios write faster than one cluster may.
 func noLimits() ec2.Limits {
 	return ec2.Limits{Default: ec2.Limit{Bucket: 1000, PerSecond: 1000}}
-}
-
-// buildOperator compiles the operator of this working tree.
-func buildOperator() (string, error) {
-	root, err := controlplane.RepositoryRoot()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(scratch, "eni-operator")
-	command := exec.Command("go", "build", "-o", path, ".")
-	command.Dir = root
-	if output, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the operator: %w\n%s", err, output)
-	}
-	return path, nil
 }
 
 // operator is the operator as a child process.
@@ -131,11 +115,7 @@ func startOperator(t *testing.T, w *world, endpoint string, flags ...string) *op
 	logs := filepath.Join(scratch, strings.ReplaceAll(t.Name(), "/", "_"))
 	assert.NilError(t, os.MkdirAll(logs, 0o750))
 	o.logFile = filepath.Join(logs, strings.ReplaceAll(o.health, ":", "_")+".log")
-	var environment []string
-	for key, value := range awsEnvironment(endpoint) {
-		environment = append(environment, key+"="+value)
-	}
-	environment = append(environment, "ENI_OPERATOR_HEALTH_PROBE_BIND_ADDRESS=0.0.0.0:1", "ENI_OPERATOR_KUBECONFIG="+w.plane.KubeconfigPath)
+	environment := append(awsEnvironment(endpoint), "ENI_OPERATOR_HEALTH_PROBE_BIND_ADDRESS=0.0.0.0:1", "ENI_OPERATOR_KUBECONFIG="+w.Plane.KubeconfigPath)
 	o.process = &controlplane.Process{
 		Path: binary, Args: append(settings("--health-probe-bind-address="+o.health), flags...),
 		Env: environment, LogFile: o.logFile,

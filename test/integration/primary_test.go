@@ -19,6 +19,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/audit"
 )
 
 // lend lets the operator use the free slots of an instance's primary ENI. The
@@ -30,7 +31,7 @@ func (s *scenario) lend(instance string) ec2types.NetworkInterface {
 	delete(s.foreign, id)
 	s.unprotect(id)
 	s.protect(aws.ToString(primary.PrivateIpAddress))
-	s.protect(secondaries(primary)...)
+	s.protect(audit.Secondaries(primary)...)
 	return primary
 }
 
@@ -40,8 +41,8 @@ func (s *scenario) primaryAgrees(eni v1alpha1.ElasticNetworkInterface, actual *e
 	if actual == nil {
 		return fmt.Errorf("EC2 has no %s", eni.Status.NetworkInterfaceID)
 	}
-	for _, address := range texts(eni.Status.Addresses) {
-		if !contains(secondaries(*actual), address) {
+	for _, address := range audit.Texts(eni.Status.Addresses) {
+		if !contains(audit.Secondaries(*actual), address) {
 			return fmt.Errorf("primary ENI %s does not carry %s", eni.Status.NetworkInterfaceID, address)
 		}
 	}
@@ -53,7 +54,7 @@ func TestPrimaryENIServesWithWhatWeAssigned(t *testing.T) {
 	s := shared.tell(t, "primary")
 	node, instance := s.machine("m5.large")
 	before := s.lend(instance)
-	id, foreign := aws.ToString(before.NetworkInterfaceId), secondaries(before)
+	id, foreign := aws.ToString(before.NetworkInterfaceId), audit.Secondaries(before)
 	policy := s.policy(sharing(4, 8), func(spec *v1alpha1.ENIPolicySpec) { spec.MinDeviceIndex = ptr.To[int32](0) })
 	s.create(policy)
 	s.awaitReady(node)
@@ -65,7 +66,7 @@ func TestPrimaryENIServesWithWhatWeAssigned(t *testing.T) {
 		assert.Assert(t, !contains(foreign, claim.Status.Address), "%s is somebody else's", claim.Status.Address)
 	}
 	eventually(t, "everything agrees", func() error { return s.consistent(t.Context()) })
-	assert.Equal(t, len(secondaries(*s.eni(t.Context(), id))), 9, "eight of ours, and one")
+	assert.Equal(t, len(audit.Secondaries(*s.eni(t.Context(), id))), 9, "eight of ours, and one")
 
 	t.Log("It shrinks by names of ours")
 	for _, claim := range claims[2:] {
@@ -74,7 +75,7 @@ func TestPrimaryENIServesWithWhatWeAssigned(t *testing.T) {
 	}
 	s.update(policy, func() { policy.Spec.Shared.IdleReleaseAfter = &metav1.Duration{Duration: 100 * time.Millisecond} })
 	eventually(t, "the surplus is given back", func() error {
-		return differ("addresses", len(secondaries(*s.eni(t.Context(), id))), 4+len(foreign))
+		return differ("addresses", len(audit.Secondaries(*s.eni(t.Context(), id))), 4+len(foreign))
 	})
 	for _, claim := range claims[:2] {
 		s.awaitBound(claim)

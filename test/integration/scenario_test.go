@@ -123,7 +123,7 @@ func (s *scenario) foreignENIs() {
 		{"Name": "somebody else's"},
 		operatorec2.Ownership{Cluster: "another", ClusterUID: "another-cluster", Name: "eni", UID: "no-such-resource", CreatedAt: old, DeletionPolicy: "Delete"}.Tags(nil),
 		operatorec2.Ownership{Cluster: clusterName, ClusterUID: "another-cluster", Name: "eni", UID: "no-such-resource", CreatedAt: old, DeletionPolicy: "Delete"}.Tags(nil),
-		operatorec2.Ownership{Cluster: clusterName, ClusterUID: s.clusterUID, Name: "eni", UID: "no-such-resource", CreatedAt: old, DeletionPolicy: "Retain"}.Tags(nil),
+		operatorec2.Ownership{Cluster: clusterName, ClusterUID: s.UID, Name: "eni", UID: "no-such-resource", CreatedAt: old, DeletionPolicy: "Retain"}.Tags(nil),
 	} {
 		made, err := s.CreateNetworkInterface(s.t.Context(), &ec2.CreateNetworkInterfaceInput{
 			SubnetId: &s.home.id, TagSpecifications: tagged(ec2types.ResourceTypeNetworkInterface, tags),

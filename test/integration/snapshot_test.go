@@ -34,7 +34,7 @@ func (s *scenario) beginsWith(o *operator, enis int) {
 // saved reads the snapshot that a stopped operator left: the ids of its ENIs.
 func (s *scenario) saved(path string) []string {
 	s.t.Helper()
-	store, err := snapshot.OpenFile(path, s.clusterUID, logr.Discard())
+	store, err := snapshot.OpenFile(path, s.UID, logr.Discard())
 	assert.NilError(s.t, err)
 	records, err := store.All()
 	assert.NilError(s.t, err)
@@ -75,7 +75,7 @@ func aRestartBeginsWithTheSnapshot(t *testing.T) {
 	s.awaitSweeps(2) // so that one began after all that
 	mutations := s.mutations()
 	ids := []string{}
-	for _, eni := range s.interfaces(t.Context(), "tag:networking.eni-operator.dev/cluster-uid", s.clusterUID) {
+	for _, eni := range s.interfaces(t.Context(), "tag:networking.eni-operator.dev/cluster-uid", s.UID) {
 		ids = append(ids, aws.ToString(eni.NetworkInterfaceId)) // the retained one, too
 	}
 	assert.Equal(t, len(ids), 3)
@@ -137,7 +137,7 @@ func (s *scenario) anotherClusters(path string) string {
 	store, err := snapshot.OpenFile(path, "another-cluster", logr.Discard())
 	assert.NilError(s.t, err)
 	assert.NilError(s.t, store.Save(snapshot.Record{ENI: ec2.NetworkInterface{
-		ID: "eni-0fffffffffffffff7", MACAddress: "02:00:00:00:00:07", Tags: map[string]string{ec2.TagClusterUID: s.clusterUID},
+		ID: "eni-0fffffffffffffff7", MACAddress: "02:00:00:00:00:07", Tags: map[string]string{ec2.TagClusterUID: s.UID},
 	}}))
 	assert.NilError(s.t, store.Close())
 	content, err := os.ReadFile(path)

@@ -28,6 +28,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/uninstall"
+	"github.com/eni-operator/eni-operator/test/audit"
 	"github.com/eni-operator/eni-operator/test/controlplane"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
@@ -119,7 +120,7 @@ func (s *scenario) places() map[string]string {
 		if at := eni.Attachment; at != nil {
 			attached = fmt.Sprintf("%s of %s at %d, %s", aws.ToString(at.AttachmentId), aws.ToString(at.InstanceId), aws.ToInt32(at.DeviceIndex), at.Status)
 		}
-		places[aws.ToString(eni.NetworkInterfaceId)] = fmt.Sprintf("%s with %v, %s", attached, secondaries(eni), aws.ToString(eni.MacAddress))
+		places[aws.ToString(eni.NetworkInterfaceId)] = fmt.Sprintf("%s with %v, %s", attached, audit.Secondaries(eni), aws.ToString(eni.MacAddress))
 	}
 	return places
 }
@@ -261,7 +262,7 @@ func (s *scenario) abandoned(places map[string]string) {
 	s.t.Helper()
 	assert.DeepEqual(s.t, s.places(), places)
 	for _, eni := range s.ours(s.t.Context()) {
-		assert.Equal(s.t, tagsOf(eni.TagSet)["networking.eni-operator.dev/deletion-policy"], "Retain")
+		assert.Equal(s.t, audit.Tags(eni)["networking.eni-operator.dev/deletion-policy"], "Retain")
 		assert.Equal(s.t, eni.Status, ec2types.NetworkInterfaceStatusInUse)
 	}
 	assert.DeepEqual(s.t, s.taken(), []string(nil))
@@ -320,7 +321,7 @@ func uninstallAbandons(t *testing.T, s *scenario, node string) {
 	s.awaitNoCRDs()
 
 	t.Log("An operator that is installed again leaves them alone")
-	install(t, s.plane)
+	install(t, s.Plane)
 	startOperator(t, s.world, s.http.URL, electing()...)
 	waiting := &v1alpha1.ElasticNetworkInterface{
 		ObjectMeta: metav1.ObjectMeta{Name: "waiting"}, Spec: v1alpha1.ElasticNetworkInterfaceSpec{NodeName: "no-such-node"},

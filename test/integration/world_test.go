@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,12 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"gotest.tools/v3/assert"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/eni-operator/eni-operator/pkg/setup"
+	"github.com/eni-operator/eni-operator/test/cluster"
 	"github.com/eni-operator/eni-operator/test/controlplane"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
@@ -110,65 +107,42 @@ func sharedTimings() emulator.Timings {
 	}
 }
 
-// awsEnvironment points the SDK at an endpoint, and away from the account of
-// whoever runs the tests.
-func awsEnvironment(endpoint string) map[string]string {
-	return map[string]string{
-		"AWS_ENDPOINT_URL_EC2":        endpoint,
-		"AWS_REGION":                  region,
-		"AWS_ACCESS_KEY_ID":           operatorKey,
-		"AWS_SECRET_ACCESS_KEY":       "secret",
-		"AWS_SESSION_TOKEN":           "",
-		"AWS_PROFILE":                 "",
-		"AWS_CONFIG_FILE":             "/dev/null",
-		"AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-		"AWS_EC2_METADATA_DISABLED":   "true",
-	}
+// awsEnvironment leads the operator to an endpoint.
+func awsEnvironment(endpoint string) []string {
+	return emulator.Environment(endpoint, region, operatorKey)
 }
 
 // world is a control plane and an EC2 that belong together.
 type world struct {
-	client.WithWatch
+	*cluster.Cluster
 	*cloud
-	plane      *controlplane.ControlPlane
-	clusterUID string
-	referee    *referee
-	end        context.CancelFunc
-	networks   atomic.Int32
+	referee  *referee
+	end      context.CancelFunc
+	networks atomic.Int32
 }
 
 // newWorld watches over a control plane and an EC2. It starts no operator.
 func newWorld(plane *controlplane.ControlPlane, c *cloud) (*world, error) {
-	scheme, err := setup.Scheme()
-	if err != nil {
-		return nil, err
-	}
-	w := &world{cloud: c, plane: plane, end: func() {}}
-	if w.WithWatch, err = client.NewWithWatch(plane.Config, client.Options{Scheme: scheme}); err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithCancel(context.Background())
-	w.end = cancel
-	system := &corev1.Namespace{}
-	if err := w.Get(ctx, types.NamespacedName{Name: metav1.NamespaceSystem}, system); err != nil {
+	kube, err := cluster.Connect(ctx, plane)
+	if err != nil {
+		cancel()
 		return nil, err
 	}
-	w.clusterUID = string(system.UID)
+	w := &world{Cluster: kube, cloud: c, end: cancel}
 	w.referee, err = newReferee(ctx, w)
 	return w, err
 }
 
 func (w *world) stop() { w.end() }
 
-// apartStarted says whether the second control plane was asked for.
-var apartStarted atomic.Bool
-
-// newWorldApart returns a world without an operator and with an EC2 of its own.
-// Only one can be in use at a time.
+// newWorldApart returns a world without an operator and with an EC2 of its own, on the
+// control plane that the scenarios of a test share. Only one of them can be in use at
+// a time.
 func newWorldApart(t *testing.T, timings emulator.Timings) *world {
 	t.Helper()
-	apartStarted.Store(true)
-	plane, err := apart()
+	chain, _, _ := strings.Cut(t.Name(), "/")
+	plane, err := apart.of(chain)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,12 +17,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
-	"github.com/eni-operator/eni-operator/pkg/setup"
+	testcluster "github.com/eni-operator/eni-operator/test/cluster"
 	"github.com/eni-operator/eni-operator/test/controlplane"
 )
 
@@ -64,18 +63,11 @@ func startCluster(ctx context.Context, logDir, auditFile string) (*cluster, erro
 }
 
 func (c *cluster) prepare(ctx context.Context) error {
-	scheme, err := setup.Scheme()
+	connected, err := testcluster.Connect(ctx, c.plane)
 	if err != nil {
 		return err
 	}
-	if c.WithWatch, err = client.NewWithWatch(c.plane.Config, client.Options{Scheme: scheme}); err != nil {
-		return err
-	}
-	system := &corev1.Namespace{}
-	if err := c.Get(ctx, types.NamespacedName{Name: metav1.NamespaceSystem}, system); err != nil {
-		return err
-	}
-	c.uid = string(system.UID)
+	c.WithWatch, c.uid = connected.WithWatch, connected.UID
 	if err := c.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
 		return err
 	}

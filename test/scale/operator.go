@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/test/controlplane"
+	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
 // operator is the operator's process.
@@ -61,28 +62,12 @@ func launchOperator(b *bench, logName string, flags []string) (*operator, error)
 			"--health-probe-bind-address=" + o.health,
 			"--metrics-bind-address=0",
 		}, flags...),
-		Env:         awsEnvironment(b.cloud.endpoint),
+		Env:         emulator.Environment(b.cloud.endpoint, region, "AKIAOPERATOR"),
 		LogFile:     o.logFile,
 		StopTimeout: 30 * time.Second,
 	}
 	o.began = time.Now()
 	return o, o.process.Start()
-}
-
-// awsEnvironment points the operator at our EC2, and away from whatever AWS
-// account the user works with.
-func awsEnvironment(endpoint string) []string {
-	return []string{
-		"AWS_ENDPOINT_URL_EC2=" + endpoint,
-		"AWS_REGION=" + region,
-		"AWS_ACCESS_KEY_ID=AKIAOPERATOR",
-		"AWS_SECRET_ACCESS_KEY=secret",
-		"AWS_SESSION_TOKEN=",
-		"AWS_PROFILE=",
-		"AWS_CONFIG_FILE=" + os.DevNull,
-		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
-		"AWS_EC2_METADATA_DISABLED=true",
-	}
 }
 
 func freeAddress() (string, error) {

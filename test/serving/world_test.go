@@ -34,8 +34,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/eni-operator/eni-operator/pkg/setup"
+	"github.com/eni-operator/eni-operator/test/cluster"
 	"github.com/eni-operator/eni-operator/test/controlplane"
-	"github.com/eni-operator/eni-operator/test/crash"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
@@ -75,7 +75,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return crash.BuildOperator(context.Background(), folder)
+	return cluster.BuildOperator(context.Background(), folder)
 })
 
 // world is an EC2, and a client of the control plane.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/eni-operator/eni-operator/test/cluster"
 	"github.com/eni-operator/eni-operator/test/crash"
 )
 
@@ -67,7 +68,7 @@ func run(ctx context.Context) (err error) {
 	}
 	options := crash.Options{Folder: w.folder, Operator: w.operator, Snapshot: w.snapshot, SlowEC2: w.slowEC2}
 	if options.Operator == "" {
-		if options.Operator, err = crash.BuildOperator(ctx, w.folder); err != nil {
+		if options.Operator, err = cluster.BuildOperator(ctx, w.folder); err != nil {
 			return err
 		}
 	}

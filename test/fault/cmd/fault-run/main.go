@@ -20,7 +20,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/eni-operator/eni-operator/test/crash"
+	"github.com/eni-operator/eni-operator/test/cluster"
 	"github.com/eni-operator/eni-operator/test/fault"
 )
 
@@ -61,7 +61,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	if options.Operator == "" {
-		if options.Operator, err = crash.BuildOperator(ctx, options.Folder); err != nil {
+		if options.Operator, err = cluster.BuildOperator(ctx, options.Folder); err != nil {
 			return err
 		}
 	}

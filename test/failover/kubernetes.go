@@ -8,23 +8,18 @@ package failover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"github.com/go-logr/logr"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
-	"github.com/eni-operator/eni-operator/pkg/setup"
-	"github.com/eni-operator/eni-operator/test/controlplane"
+	"github.com/eni-operator/eni-operator/test/cluster"
 )
 
 const (
@@ -35,43 +30,12 @@ const (
 	leaseName = "eni-operator.networking.eni-operator.dev"
 )
 
-// cluster is Kubernetes: a control plane on loopback, and a client without a cache.
-type cluster struct {
-	client.WithWatch
-	plane *controlplane.ControlPlane
-	uid   string
-}
-
-func startCluster(ctx context.Context) (*cluster, error) {
-	log.SetLogger(logr.Discard()) // The control plane's start is told to controller-runtime's log.
-	plane, err := controlplane.Start(ctx, controlplane.Options{WithoutControllerManager: true})
-	if err != nil {
-		return nil, err
-	}
-	c := &cluster{plane: plane}
-	if err := c.connect(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("connecting to the control plane: %w", err), plane.Stop())
-	}
-	return c, nil
-}
-
-func (c *cluster) connect(ctx context.Context) error {
-	scheme, err := setup.Scheme()
-	if err != nil {
-		return err
-	}
-	if c.WithWatch, err = client.NewWithWatch(c.plane.Config, client.Options{Scheme: scheme}); err != nil {
-		return err
-	}
-	system := &corev1.Namespace{}
-	err = c.Get(ctx, types.NamespacedName{Name: metav1.NamespaceSystem}, system)
-	c.uid = string(system.UID)
-	return err
-}
+// kubernetes is the cluster in which leaders are lost.
+type kubernetes struct{ *cluster.Cluster }
 
 // createPolicies makes a policy for each mode. What is released rests shortly, and
 // surplus goes soon, so that claims that come and go have much written to EC2.
-func (c *cluster) createPolicies(ctx context.Context) error {
+func (k kubernetes) createPolicies(ctx context.Context) error {
 	second := &metav1.Duration{Duration: time.Second}
 	for mode, template := range map[v1alpha1.Mode]v1alpha1.ENITemplate{
 		v1alpha1.ModeShared:    {Shared: &v1alpha1.SharedBounds{MinimumIPs: 3, WarmIPs: 1, MaximumIPs: 20, Cooldown: second, IdleReleaseAfter: second}},
@@ -80,33 +44,33 @@ func (c *cluster) createPolicies(ctx context.Context) error {
 		policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{GenerateName: "policy-"}}
 		policy.Spec.NodeSelector = metav1.LabelSelector{MatchLabels: map[string]string{modeLabel: string(mode)}}
 		policy.Spec.ENITemplate = template
-		if err := c.Create(ctx, policy); err != nil {
+		if err := k.Create(ctx, policy); err != nil {
 			return fmt.Errorf("creating the policy for %s: %w", mode, err)
 		}
 	}
 	return nil
 }
 
-func (c *cluster) register(ctx context.Context, m machine) error {
-	return c.Create(ctx, &corev1.Node{
+func (k kubernetes) register(ctx context.Context, m machine) error {
+	return k.Create(ctx, &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: m.name, Labels: map[string]string{modeLabel: string(m.mode)}},
 		Spec:       corev1.NodeSpec{ProviderID: "aws:///" + zone + "/" + m.instance},
 	})
 }
 
-func (c *cluster) unregister(ctx context.Context, m machine) error {
-	return c.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: m.name}})
+func (k kubernetes) unregister(ctx context.Context, m machine) error {
+	return k.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: m.name}})
 }
 
-func (c *cluster) createClaim(ctx context.Context, m machine, name string) error {
-	return c.Create(ctx, &v1alpha1.ENIClaim{
+func (k kubernetes) createClaim(ctx context.Context, m machine, name string) error {
+	return k.Create(ctx, &v1alpha1.ENIClaim{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec:       v1alpha1.ENIClaimSpec{NodeName: m.name, Mode: m.mode},
 	})
 }
 
-func (c *cluster) deleteClaim(ctx context.Context, name string) error {
-	return client.IgnoreNotFound(c.Delete(ctx, &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}))
+func (k kubernetes) deleteClaim(ctx context.Context, name string) error {
+	return client.IgnoreNotFound(k.Delete(ctx, &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}))
 }
 
 // leaseWatch sees the lease change hands.
@@ -120,8 +84,8 @@ type leaseWatch struct {
 	freed, stamp time.Time
 }
 
-func (c *cluster) watchLease(ctx context.Context) (*leaseWatch, error) {
-	watcher, err := c.Watch(ctx, &coordinationv1.LeaseList{}, client.InNamespace(namespace), client.MatchingFields{"metadata.name": leaseName})
+func (k kubernetes) watchLease(ctx context.Context) (*leaseWatch, error) {
+	watcher, err := k.Watch(ctx, &coordinationv1.LeaseList{}, client.InNamespace(namespace), client.MatchingFields{"metadata.name": leaseName})
 	if err != nil {
 		return nil, err
 	}
