@@ -21,6 +21,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/metrics"
 	"github.com/eni-operator/eni-operator/pkg/options"
 	"github.com/eni-operator/eni-operator/pkg/setup"
+	"github.com/eni-operator/eni-operator/pkg/tracing"
 )
 
 func main() {
@@ -42,6 +43,11 @@ func run(ctx context.Context, o options.Options) error {
 	if err := setup.Logging(os.Stderr, o); err != nil {
 		return err
 	}
+	stopTracing, err := tracing.FromEnvironment(ctx, ctrl.Log.WithName("tracing"), o.ClusterName)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
 	config, err := setup.Kubernetes(o)
 	if err != nil {
 		return err

@@ -16,6 +16,12 @@ const (
 	// while it is present with the value "true".
 	PausedAnnotation = "networking.eni-operator.dev/paused"
 
+	// TraceparentAnnotation names the span, in the form of W3C Trace Context, that
+	// asked for the object's latest change: what the operator does for it belongs to
+	// the same trace. The operator puts it on ENIs while it is traced; whoever makes a
+	// claim may put it there.
+	TraceparentAnnotation = "networking.eni-operator.dev/traceparent"
+
 	// ExcludeFromBackupLabel keeps operator-made objects out of Velero's
 	// backups: restored, they would stand for ENIs that no longer exist.
 	ExcludeFromBackupLabel = "velero.io/exclude-from-backup"

@@ -167,7 +167,7 @@ func (r *Reconciler) create(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 	first := done.freshRecord
 	done.freshRecord = false
 	log.FromContext(ctx).Info("Creating ENI", "attempt", record.Attempt, "subnet", record.SubnetID)
-	created, err := r.inventory.Create(ctx, createInput(eni.UID, record))
+	created, err := r.inventory.Create(ec2.WithAttempt(ctx, record.Attempt), createInput(eni.UID, record))
 	switch {
 	case err == nil:
 		eni.Status.NetworkInterfaceID = created.ID

@@ -35,6 +35,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/logging"
 	"github.com/eni-operator/eni-operator/pkg/store"
+	"github.com/eni-operator/eni-operator/pkg/tracing"
 )
 
 const controllerName = "eni"
@@ -71,6 +72,7 @@ type Reconciler struct {
 	options   Options
 	conflicts store.Conflicts
 	told      told
+	asked     asked
 }
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces,verbs=get;list;watch;create;update;patch;delete
@@ -94,7 +96,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.ownENIsOfNode), builder.WithPredicates(providerIDChanged())).
 		WatchesRawSource(source.Channel(changes(inv), handler.EnqueueRequestsFromMapFunc(r.resourcesOf))).
 		WithOptions(settings).
-		Complete(r)
+		Complete(tracing.Reconciler(tracing.KindENI, r, r.origin))
 }
 
 // maxSteps bounds the actions of one reconcile: create, attach, addresses,
@@ -109,26 +111,32 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	eni := &v1alpha1.ElasticNetworkInterface{}
 	if err := r.client.Get(ctx, request.NamespacedName, eni); err != nil {
 		r.told.forget(request.Name)
-		return r.conflicts.Settle(controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
+		r.asked.done(request.Name)
+		return r.conflicts.Settle(ctx, controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 	}
 	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithValues("node", eni.Spec.NodeName))
 	if eni.DeletionTimestamp.IsZero() {
 		if _, err := store.AddFinalizer(ctx, r.client, eni); err != nil {
-			return r.conflicts.Settle(controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
+			return r.conflicts.Settle(ctx, controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 		}
 	}
 	if r.told.changed(eni) {
 		r.inventory.ChangedByOthers(eni.Status.NetworkInterfaceID)
 	}
 	result, err := r.run(ctx, eni.DeepCopy())
-	return r.conflicts.Settle(controllerName, request, result, err)
+	if err == nil && result.RequeueAfter == 0 {
+		r.asked.done(request.Name)
+	}
+	return r.conflicts.Settle(ctx, controllerName, request, result, err)
 }
 
 // run observes, plans and acts until there is nothing more to do now. The status
 // is stored after every step, errors included.
 func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) (ctrl.Result, error) {
 	done := &progress{stored: eni.DeepCopy()}
+	defer func() { note(ctx, eni, done) }()
 	for range maxSteps {
+		done.looks++
 		r.looked(eni)
 		observed, err := r.observe(ctx, eni, done)
 		if err != nil {

@@ -36,6 +36,8 @@ type progress struct {
 	freshRecord bool
 	// freshAssignment: the same for the record of an assignment.
 	freshAssignment bool
+	// looks are how often the ENI was observed.
+	looks int
 }
 
 // observe reads all that a decision depends on. On an error the observation

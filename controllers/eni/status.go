@@ -16,6 +16,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/logging"
 	"github.com/eni-operator/eni-operator/pkg/store"
 )
 
@@ -44,7 +45,7 @@ func (r *Reconciler) report(
 	setState(eni, o, d)
 	eni.Status.ObservedGeneration = eni.Generation
 
-	wrote, err := store.UpdateStatus(ctx, r.client, r.events, done.stored, eni)
+	wrote, err := store.UpdateStatus(logging.WithCause(ctx, acted), r.client, r.events, done.stored, eni)
 	r.told.stored(eni, err)
 	if err != nil {
 		return err

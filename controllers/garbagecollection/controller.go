@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel/attribute"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -21,6 +22,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/metrics"
+	"github.com/eni-operator/eni-operator/pkg/tracing"
 	"github.com/eni-operator/eni-operator/pkg/uninstall"
 )
 
@@ -107,10 +109,13 @@ func (c *Collector) Start(ctx context.Context) error {
 
 // collect looks for leaked ENIs in what a sweep showed. Where some are to go,
 // Kubernetes itself is asked right before, and the decision made anew.
-func (c *Collector) collect(ctx context.Context, swept inventory.Swept) error {
+func (c *Collector) collect(ctx context.Context, swept inventory.Swept) (err error) {
 	if swept.At.Sub(c.last) < c.options.Interval {
 		return nil
 	}
+	ctx, span := tracing.Start(ctx, tracing.SpanCollect)
+	defer span.End()
+	defer func() { tracing.Fail(span, err) }()
 	in := input{
 		identity: identity{cluster: c.options.Cluster, clusterUID: c.options.ClusterUID},
 		enis:     candidatesOf(swept.ENIs), seen: c.seen, now: swept.At,
@@ -120,6 +125,7 @@ func (c *Collector) collect(ctx context.Context, swept inventory.Swept) error {
 	if err != nil {
 		return err
 	}
+	tracing.Note(ctx, func() []attribute.KeyValue { return []attribute.KeyValue{tracing.Leaked.Int(len(decided.findings))} })
 	c.last, c.seen = swept.At, decided.seen
 	about := c.loggers(swept.ENIs, decided)
 	report(decided, in.seen, about)

@@ -65,7 +65,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	claim := &v1alpha1.ENIClaim{}
 	if err := r.client.Get(ctx, request.NamespacedName, claim); err != nil {
 		r.counts.forget(request.NamespacedName)
-		return r.conflicts.Settle(controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
+		return r.conflicts.Settle(ctx, controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 	}
 	found, err := leaseOf(ctx, r.client, claim)
 	if err != nil {
@@ -78,7 +78,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err == nil {
 		err = r.act(ctx, claim, d)
 	}
-	return r.conflicts.Settle(controllerName, request, ctrl.Result{RequeueAfter: d.wait}, err)
+	return r.conflicts.Settle(ctx, controllerName, request, ctrl.Result{RequeueAfter: d.wait}, err)
 }
 
 // leaseOf reads a claim's Lease; nil if there is none.

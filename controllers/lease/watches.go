@@ -17,6 +17,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/logging"
+	"github.com/eni-operator/eni-operator/pkg/tracing"
 )
 
 // SetupWithManager adds the controller to a manager, whose cache shows the Leases
@@ -38,7 +39,7 @@ func SetupWithManager(mgr ctrl.Manager, clk clock.WithTicker, options Options) e
 		For(&v1alpha1.ENIClaim{}, builder.WithPredicates(leased())).
 		Owns(&coordinationv1.Lease{}).
 		WithOptions(settings).
-		Complete(r)
+		Complete(tracing.Reconciler(tracing.KindLease, r, nil))
 }
 
 // leased lets through the claims that have a lease, or had one until now.

@@ -66,12 +66,12 @@ func (r *NodeReconciler) Reconcile(ctx context.Context, request reconcile.Reques
 	}
 	decided := plan(o)
 	if err := r.act(ctx, o, decided); err != nil {
-		return r.conflicts.Settle(nodeControllerName, request, ctrl.Result{}, err)
+		return r.conflicts.Settle(ctx, nodeControllerName, request, ctrl.Result{}, err)
 	}
 	if node != nil {
 		err = r.untaint(ctx, o, node)
 	}
-	return r.conflicts.Settle(nodeControllerName, request, ctrl.Result{RequeueAfter: decided.wait}, err)
+	return r.conflicts.Settle(ctx, nodeControllerName, request, ctrl.Result{RequeueAfter: decided.wait}, err)
 }
 
 func (r *NodeReconciler) observe(ctx context.Context, name string) (observation, *corev1.Node, error) {

@@ -47,7 +47,7 @@ type findings struct {
 func (r *StatusReconciler) Reconcile(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
 	policy := &v1alpha1.ENIPolicy{}
 	if err := r.client.Get(ctx, request.NamespacedName, policy); err != nil {
-		return r.conflicts.Settle(policyControllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
+		return r.conflicts.Settle(ctx, policyControllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 	}
 	found, err := r.find(ctx, policy)
 	if err != nil {
@@ -59,7 +59,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 	if wrote && err == nil {
 		r.announce(policy, after, found)
 	}
-	return r.conflicts.Settle(policyControllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
+	return r.conflicts.Settle(ctx, policyControllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 }
 
 func (r *StatusReconciler) find(ctx context.Context, policy *v1alpha1.ENIPolicy) (findings, error) {

@@ -28,6 +28,7 @@ import (
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/logging"
+	"github.com/eni-operator/eni-operator/pkg/tracing"
 )
 
 // statusDelay gathers what happens to a policy's nodes and pools, so that a large
@@ -47,7 +48,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 		Watches(&v1alpha1.ENIPolicy{}, handler.EnqueueRequestsFromMapFunc(nodes.allNodes),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(settings).
-		Complete(nodes)
+		Complete(tracing.Reconciler(tracing.KindNode, nodes, nil))
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 		Watches(&corev1.Node{}, later(status.allPolicies), builder.WithPredicates(nodeChanged())).
 		Watches(&v1alpha1.ENIPool{}, later(policyOfPool)).
 		WithOptions(settings).
-		Complete(status)
+		Complete(tracing.Reconciler(tracing.KindPolicy, status, nil))
 }
 
 // nodeChanged lets through what decides which policy and which instance a Node

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,6 +23,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/store"
+	"github.com/eni-operator/eni-operator/pkg/tracing"
 )
 
 // prepareClaims does what must be stored before a decision: claims that may be
@@ -88,6 +90,9 @@ func (r *Reconciler) tellClaims(ctx context.Context, o observation) error {
 		}
 		applyVerdict(claim, v, now)
 		_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
+		if err == nil {
+			r.waits.told(ctx, claim)
+		}
 		failed = append(failed, client.IgnoreNotFound(err))
 	}
 	return firstOf(failed)
@@ -109,6 +114,7 @@ func (r *Reconciler) confirmRecord(ctx context.Context, pool *v1alpha1.ENIPool) 
 func (r *Reconciler) changeENIs(ctx context.Context, o observation, d decision) error {
 	for _, n := range d.creates {
 		eni := buildENI(o, n)
+		tracing.Annotate(ctx, eni)
 		log.FromContext(ctx).Info("Adding ENI to the pool", "eni", eni.Name, "mode", n.mode, "count", n.count)
 		if err := r.client.Create(ctx, eni); apierrors.IsAlreadyExists(err) {
 			return r.nameTaken(ctx, o.pool, eni.Name)
@@ -149,6 +155,9 @@ func (r *Reconciler) changeENI(ctx context.Context, o observation, eni *v1alpha1
 		reshape(o, eni, d)
 	}
 	eni.Spec.Tags = maps.Clone(eni.Spec.Tags)
+	if tracing.On() && !equality.Semantic.DeepEqual(before.Spec, eni.Spec) {
+		tracing.Annotate(ctx, eni) // It is written anyway.
+	}
 	if _, err := store.Update(ctx, r.client, before, eni); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/logging"
 	"github.com/eni-operator/eni-operator/pkg/store"
 )
 
@@ -58,6 +59,7 @@ type Reconciler struct {
 	forecast  forecast
 	options   Options
 	conflicts store.Conflicts
+	waits     waits
 }
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipools,verbs=get;list;watch;create;update;patch;delete
@@ -83,7 +85,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	} else {
 		result, err = r.withPool(ctx, pool.DeepCopy())
 	}
-	return r.conflicts.Settle(controllerName, request, result, err)
+	return r.conflicts.Settle(ctx, controllerName, request, result, err)
 }
 
 // withPool reads, decides, stores the decision, and only then acts by it.
@@ -104,9 +106,10 @@ func (r *Reconciler) withPool(ctx context.Context, pool *v1alpha1.ENIPool) (ctrl
 		return ctrl.Result{}, err
 	}
 	decided := r.decide(o)
-	if err := r.storeDecision(ctx, pool, decided); err != nil {
+	if err := r.storeDecision(logging.WithCause(ctx, observeErr), pool, decided); err != nil {
 		return ctrl.Result{}, err
 	}
+	noteRound(ctx, o)
 	if err := r.tellClaims(ctx, o); err != nil {
 		return ctrl.Result{}, err
 	}

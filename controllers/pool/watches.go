@@ -28,6 +28,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/logging"
+	"github.com/eni-operator/eni-operator/pkg/tracing"
 )
 
 // SetupWithManager adds the controller to a manager.
@@ -50,7 +51,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(source.Channel(r.instanceChanges(), handler.EnqueueRequestsFromMapFunc(r.poolsOfInstance))).
 		WithOptions(settings).
-		Complete(r)
+		Complete(tracing.Reconciler(tracing.KindPool, r, r.origin))
 }
 
 func named(name string) []reconcile.Request {

@@ -10,6 +10,10 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/eni-operator/eni-operator/pkg/tracing"
 )
 
 // Batcher collects the keys that callers ask for within a short window and reads
@@ -42,6 +46,9 @@ type batch[V any] struct {
 	done   chan struct{}
 	found  map[string]V
 	err    error
+	// callers are the spans that the batch is read for, and span is its own.
+	callers []trace.Link
+	span    trace.SpanContext
 }
 
 // MaxBatch is how many ids one Describe call may name (EC2: 200 filter values).
@@ -59,17 +66,18 @@ func NewBatcher[V any](window func() Window, max int, fetch func(context.Context
 
 // Get reads one key. The answer is never older than the call to Get.
 func (b *Batcher[V]) Get(ctx context.Context, key string) (value V, found bool, err error) {
-	joined := b.join(key)
+	joined := b.join(key, trace.SpanContextFromContext(ctx))
 	select {
 	case <-ctx.Done():
 		return value, false, ctx.Err()
 	case <-joined.done:
+		tracing.Link(ctx, joined.span)
 		value, found = joined.found[key]
 		return value, found, joined.err
 	}
 }
 
-func (b *Batcher[V]) join(key string) *batch[V] {
+func (b *Batcher[V]) join(key string, caller trace.SpanContext) *batch[V] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.open == nil {
@@ -78,6 +86,9 @@ func (b *Batcher[V]) join(key string) *batch[V] {
 	}
 	joined := b.open
 	joined.keys[key], joined.joined = struct{}{}, time.Now()
+	if caller.IsSampled() {
+		joined.callers = append(joined.callers, trace.Link{SpanContext: caller})
+	}
 	if len(joined.keys) == b.max {
 		b.open = nil
 		close(joined.full)
@@ -104,7 +115,14 @@ func (b *Batcher[V]) run(batch *batch[V]) {
 
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
+	ctx, span := tracing.Start(ctx, tracing.SpanBatch, trace.WithLinks(batch.callers...))
+	defer span.End()
+	if span.IsRecording() {
+		span.SetAttributes(tracing.BatchKeys.Int(len(keys)))
+	}
+	batch.span = span.SpanContext()
 	batch.found, batch.err = b.fetch(ctx, sorted(keys))
+	tracing.Fail(span, batch.err)
 }
 
 // windowStep is how often a batch looks whether its window became shorter.

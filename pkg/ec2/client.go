@@ -58,7 +58,7 @@ func NewClient(ctx context.Context, limits Limits, settings ...Option) (Client, 
 		set(c)
 	}
 	c.api = ec2.NewFromConfig(cfg, func(o *ec2.Options) {
-		o.APIOptions = append(o.APIOptions, c.limiter.addTo)
+		o.APIOptions = append(o.APIOptions, c.limiter.addTo, traceCalls)
 		o.HTTPClient = plainBodies{o.HTTPClient}
 		if c.gate != nil {
 			o.HTTPClient = gatedWrites{o.HTTPClient, c.gate}

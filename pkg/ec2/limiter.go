@@ -170,6 +170,7 @@ func (l *limiter) addTo(stack *middleware.Stack) error {
 			}
 			sent := l.clock.Now()
 			l.observer.Waited(action, callOf(ctx).priority, sent.Sub(asked))
+			noteSent(ctx, sent.Sub(asked))
 			q.underway.Add(1)
 			defer q.underway.Add(-1)
 			ctx, cancel := context.WithTimeout(ctx, l.callTimeout)
@@ -228,12 +229,20 @@ type callKey struct{}
 type call struct {
 	priority Priority
 	node     string
+	attempt  int32
 }
 
 // WithPriority says how urgent the calls made with a context are, and for which
 // node; calls of the same priority take turns by node.
 func WithPriority(ctx context.Context, priority Priority, node string) context.Context {
 	return context.WithValue(ctx, callKey{}, call{priority: priority, node: node})
+}
+
+// WithAttempt says which attempt, from 1, of its purpose a call is; traces tell.
+func WithAttempt(ctx context.Context, attempt int32) context.Context {
+	c := callOf(ctx)
+	c.attempt = attempt
+	return context.WithValue(ctx, callKey{}, c)
 }
 
 func callOf(ctx context.Context) call {

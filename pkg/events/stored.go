@@ -26,6 +26,7 @@ import (
 // to read; the rest on the level debug. Call it when it is stored.
 func Announce(ctx context.Context, publisher Publisher, happened []Event) {
 	publisher.Publish(happened...)
+	trace(ctx, happened)
 	logger := log.FromContext(ctx)
 	for i := range happened {
 		e := &happened[i]
@@ -71,7 +72,6 @@ func details(e *Event) []any {
 		if after.Attempt > 0 {
 			pairs = append(pairs, "attempt", after.Attempt)
 		}
-		add("errorCode", after.ErrorCode)
 		add("reason", after.Reason)
 	case PoolState:
 		pairs = append(pairs, "enis", after.ENIs)

@@ -272,9 +272,9 @@ func TestFinished(t *testing.T) {
 // TestAnnounce: facts are logged, and what leads to them on the level debug only.
 func TestAnnounce(t *testing.T) {
 	for verbosity, want := range map[int]string{
-		0: `"level"=0 "msg"="ENI is ready" "eniID"="eni-1" "addresses"=0 "attempt"=2 "errorCode"="A" "reason"="Ready"`,
+		0: `"level"=0 "msg"="ENI is ready" "eniID"="eni-1" "addresses"=0 "attempt"=2 "reason"="Ready"`,
 		1: `"level"=1 "msg"="Stored" "addresses"=1 "type"="ENIStateChanged"
-"level"=0 "msg"="ENI is ready" "eniID"="eni-1" "addresses"=0 "attempt"=2 "errorCode"="A" "reason"="Ready"`,
+"level"=0 "msg"="ENI is ready" "eniID"="eni-1" "addresses"=0 "attempt"=2 "reason"="Ready"`,
 	} {
 		var said []string
 		logger := funcr.New(func(_, line string) { said = append(said, line) }, funcr.Options{Verbosity: verbosity})

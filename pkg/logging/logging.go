@@ -6,7 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 
 // Package logging gives every line about an object the same keys: eni, node, pool and
 // claim name it, eniID is EC2's name of an ENI, attempt the number of the attempt to
-// create it, errorCode EC2's.
+// create it, errorCode EC2's; traceID and spanID name the span that a line belongs to.
 package logging
 
 import (

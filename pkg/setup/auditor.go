@@ -19,6 +19,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/pkg/tracing"
 )
 
 // auditor sweeps EC2 at the start and on being elected, until it succeeds, and
@@ -93,7 +94,10 @@ func (a *auditor) audit(ctx context.Context) (elected bool) {
 
 // sweep says whether it succeeded, and logs why not.
 func (a *auditor) sweep(ctx context.Context, failure string) bool {
+	ctx, span := tracing.Start(ctx, tracing.SpanAudit)
+	defer span.End()
 	err := a.inventory.Sweep(ctx)
+	tracing.Fail(span, err)
 	if err != nil && ctx.Err() == nil {
 		reason, message := ec2.Explain(err)
 		a.log.Error(err, failure, "reason", reason, "remedy", message)

@@ -21,6 +21,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/eni-operator/eni-operator/pkg/logging"
 	"github.com/eni-operator/eni-operator/pkg/options"
 )
 
@@ -59,10 +60,11 @@ func Logging(out io.Writer, o options.Options) error {
 
 // newLogger writes what the level lets through.
 func newLogger(out io.Writer, o options.Options) logr.Logger {
+	encoder := zap.JSONEncoder()
 	if o.LogFormat == "console" {
-		return zap.New(zap.WriteTo(out), zap.Level(level), zap.ConsoleEncoder())
+		encoder = zap.ConsoleEncoder()
 	}
-	return zap.New(zap.WriteTo(out), zap.Level(level), zap.JSONEncoder())
+	return zap.New(zap.WriteTo(out), zap.Level(level), encoder, zap.RawZapOpts(uberzap.WrapCore(logging.Causes)))
 }
 
 // Kubernetes returns the configuration of a kubeconfig file, or of the pod's own

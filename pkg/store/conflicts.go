@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/metrics"
+	"github.com/eni-operator/eni-operator/pkg/tracing"
 )
 
 // conflictBackoff gives the cache time to show the write that came first: it is
@@ -30,7 +32,13 @@ var conflictBackoff = wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, 
 // value is ready for use.
 type Conflicts struct {
 	mu       sync.Mutex
-	backoffs map[reconcile.Request]*wait.Backoff
+	backoffs map[reconcile.Request]*row
+}
+
+// row is a request's conflicts in a row.
+type row struct {
+	wait.Backoff
+	length int
 }
 
 // idleDelay is how soon a replica that may not act looks whether it may again. Mostly
@@ -41,7 +49,7 @@ const idleDelay = time.Second
 // row about twice as late. So it does, uncounted, with what is nobody's fault and would
 // fill the log: work that was cut short because the operator is stopping, or because it
 // does not lead any more. It leaves every other outcome as it is.
-func (c *Conflicts) Settle(controller string, request reconcile.Request, result ctrl.Result, err error) (ctrl.Result, error) {
+func (c *Conflicts) Settle(ctx context.Context, controller string, request reconcile.Request, result ctrl.Result, err error) (ctrl.Result, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !apierrors.IsConflict(err) {
@@ -52,14 +60,15 @@ func (c *Conflicts) Settle(controller string, request reconcile.Request, result 
 		return result, err
 	}
 	metrics.Conflicts.WithLabelValues(controller).Inc()
-	backoff := c.backoffs[request]
-	if backoff == nil {
-		first := conflictBackoff
-		backoff = &first
+	conflicts := c.backoffs[request]
+	if conflicts == nil {
+		conflicts = &row{Backoff: conflictBackoff}
 		if c.backoffs == nil {
-			c.backoffs = map[reconcile.Request]*wait.Backoff{}
+			c.backoffs = map[reconcile.Request]*row{}
 		}
-		c.backoffs[request] = backoff
+		c.backoffs[request] = conflicts
 	}
-	return ctrl.Result{RequeueAfter: backoff.Step()}, nil
+	conflicts.length++
+	tracing.Note(ctx, func() []attribute.KeyValue { return []attribute.KeyValue{tracing.Conflicts.Int(conflicts.length)} })
+	return ctrl.Result{RequeueAfter: conflicts.Step()}, nil
 }

@@ -128,7 +128,7 @@ func TestConflictsLoseNothing(t *testing.T) {
 	assert.Equal(t, get(t, c).Status.NetworkInterfaceID, "eni-1")
 
 	before := counted(t, "test")
-	result, err := new(Conflicts).Settle("test", reconcile.Request{}, ctrl.Result{}, err)
+	result, err := new(Conflicts).Settle(t.Context(), "test", reconcile.Request{}, ctrl.Result{}, err)
 	assert.NilError(t, err)
 	assert.Assert(t, result.RequeueAfter > 0)
 	assert.Equal(t, counted(t, "test"), before+1)
@@ -142,7 +142,7 @@ func TestConflictsInARowComeLater(t *testing.T) {
 		return reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
 	}
 	delay := func(name string) time.Duration {
-		result, err := c.Settle("test", request(name), ctrl.Result{}, conflict)
+		result, err := c.Settle(t.Context(), "test", request(name), ctrl.Result{}, conflict)
 		assert.NilError(t, err)
 		return result.RequeueAfter
 	}
@@ -153,18 +153,18 @@ func TestConflictsInARowComeLater(t *testing.T) {
 		least = min(2*least, conflictBackoff.Duration<<conflictBackoff.Steps)
 	}
 	assert.Assert(t, delay("b") <= 2*conflictBackoff.Duration)
-	_, err := c.Settle("test", request("a"), ctrl.Result{}, nil)
+	_, err := c.Settle(t.Context(), "test", request("a"), ctrl.Result{}, nil)
 	assert.NilError(t, err)
 	assert.Assert(t, delay("a") <= 2*conflictBackoff.Duration)
-	_, _ = c.Settle("test", request("a"), ctrl.Result{}, nil)
-	_, _ = c.Settle("test", request("b"), ctrl.Result{}, errors.New("something else"))
+	_, _ = c.Settle(t.Context(), "test", request("a"), ctrl.Result{}, nil)
+	_, _ = c.Settle(t.Context(), "test", request("b"), ctrl.Result{}, errors.New("something else"))
 	assert.Equal(t, len(c.backoffs), 0)
 }
 
 // TestStoppingIsNoFailure: hundreds of workers end at once, and none has failed.
 func TestStoppingIsNoFailure(t *testing.T) {
 	before := counted(t, "other")
-	result, err := new(Conflicts).Settle("other", reconcile.Request{}, ctrl.Result{}, fmt.Errorf("waiting for EC2: %w", context.Canceled))
+	result, err := new(Conflicts).Settle(t.Context(), "other", reconcile.Request{}, ctrl.Result{}, fmt.Errorf("waiting for EC2: %w", context.Canceled))
 	assert.NilError(t, err)
 	assert.Assert(t, result.RequeueAfter > 0)
 	assert.Equal(t, counted(t, "other"), before)
@@ -175,7 +175,7 @@ func TestSettleLeavesTheRest(t *testing.T) {
 	want := ctrl.Result{RequeueAfter: 7}
 	failure := errors.New("something else")
 	for _, err := range []error{nil, failure, apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("x").GroupResource(), "a")} {
-		result, got := new(Conflicts).Settle("other", reconcile.Request{}, want, err)
+		result, got := new(Conflicts).Settle(t.Context(), "other", reconcile.Request{}, want, err)
 		assert.Assert(t, result == want && errors.Is(got, err))
 	}
 	assert.Equal(t, counted(t, "other"), before)

@@ -140,20 +140,26 @@ var elsewhere = map[string]string{
 	"eni_operator_events_dropped_total":       "pkg/metrics: a subscriber that is stuck",
 }
 
-// everyMetricMoves is an operator's life, with all that a person looks at a graph for.
+// everyMetricMoves is an operator's life, with all that a person looks at a graph or
+// a trace for.
 func everyMetricMoves(t *testing.T) {
 	w := newWorldApart(t, sharedTimings())
 	m := &scraper{t: t, address: freeAddress(t), moved: map[string]bool{}}
-	startOperator(t, w, w.http.URL, "--metrics-bind-address="+m.address, "--metrics-secure=false", "--per-node-metrics",
-		"--snapshot-path="+filepath.Join(t.TempDir(), "snapshot.db"), "--gc-grace=1s", "--node-gone-grace=1s", "--lease-grace=1s").awaitReady()
+	spans := startCollector(t)
+	o := startOperatorWith(t, w, w.http.URL, spans.environment(), "--metrics-bind-address="+m.address, "--metrics-secure=false", "--per-node-metrics",
+		"--snapshot-path="+filepath.Join(t.TempDir(), "snapshot.db"), "--gc-grace=1s", "--node-gone-grace=1s", "--lease-grace=1s")
+	o.awaitReady()
 	s := w.tell(t, "metrics")
 
 	t.Log("Create")
 	node, _ := s.machine("m5.large")
+	early := s.claimOn(node, "web", v1alpha1.ModeShared)
+	s.create(early)
+	s.awaitPending(early, v1alpha1.ReasonNoPool)
 	policy := s.policy(sharing(2, 6), exclusive(1, 1))
 	s.create(policy)
 	s.awaitReady(node)
-	s.bind(node, v1alpha1.ModeShared, "web")
+	s.awaitBound(early)
 	for _, kind := range []string{`type="shared"`, `type="exclusive"`} {
 		m.is(1, "eni_creation_seconds_count", kind)
 		m.is(1, "eni_creation_attempts_total", kind)
@@ -260,6 +266,8 @@ func everyMetricMoves(t *testing.T) {
 			assert.Check(t, m.moved[name], "%s never moved", name)
 		}
 	}
+	assert.NilError(t, o.process.Stop())
+	checkTraces(t, s, spans.collected(t), o.log())
 }
 
 // leak makes an ENI as this operator would, that nobody stands for, and attaches

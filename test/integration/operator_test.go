@@ -106,8 +106,14 @@ type operator struct {
 }
 
 // startOperator runs the operator's binary. Flags given last win over those of
-// settings; environment entries are added to the process's.
+// settings.
 func startOperator(t *testing.T, w *world, endpoint string, flags ...string) *operator {
+	t.Helper()
+	return startOperatorWith(t, w, endpoint, nil, flags...)
+}
+
+// startOperatorWith is the same with further environment variables.
+func startOperatorWith(t *testing.T, w *world, endpoint string, more []string, flags ...string) *operator {
 	t.Helper()
 	binary, err := operatorBinary()
 	assert.NilError(t, err)
@@ -115,7 +121,8 @@ func startOperator(t *testing.T, w *world, endpoint string, flags ...string) *op
 	logs := filepath.Join(scratch, strings.ReplaceAll(t.Name(), "/", "_"))
 	assert.NilError(t, os.MkdirAll(logs, 0o750))
 	o.logFile = filepath.Join(logs, strings.ReplaceAll(o.health, ":", "_")+".log")
-	environment := append(awsEnvironment(endpoint), "ENI_OPERATOR_HEALTH_PROBE_BIND_ADDRESS=0.0.0.0:1", "ENI_OPERATOR_KUBECONFIG="+w.Plane.KubeconfigPath)
+	environment := append(awsEnvironment(endpoint), more...)
+	environment = append(environment, "ENI_OPERATOR_HEALTH_PROBE_BIND_ADDRESS=0.0.0.0:1", "ENI_OPERATOR_KUBECONFIG="+w.Plane.KubeconfigPath)
 	o.process = &controlplane.Process{
 		Path: binary, Args: append(settings("--health-probe-bind-address="+o.health), flags...),
 		Env: environment, LogFile: o.logFile,
