@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"gotest.tools/v3/assert"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,7 +34,8 @@ import (
 // ofOthers are kinds of others' CRDs, which this API server does not have.
 var ofOthers = []string{"Certificate", "Issuer", "ServiceMonitor", "PrometheusRule"}
 
-// kustomize is what kustomize makes of a folder of config.
+// kustomize is what kustomize makes of a folder of config, or of another that is named
+// by its whole path.
 func kustomize(t *testing.T, folder string) []*unstructured.Unstructured {
 	t.Helper()
 	root, err := controlplane.RepositoryRoot()
@@ -42,7 +44,10 @@ func kustomize(t *testing.T, folder string) []*unstructured.Unstructured {
 	if _, err := os.Stat(program); err != nil {
 		t.Fatal("kustomize is missing: run `make tools`")
 	}
-	command := exec.Command(program, "build", filepath.Join(root, "config", folder))
+	if !filepath.IsAbs(folder) {
+		folder = filepath.Join(root, "config", folder)
+	}
+	command := exec.Command(program, "build", folder)
 	command.Stderr = os.Stderr
 	output, err := command.Output()
 	assert.NilError(t, err)
@@ -83,7 +88,7 @@ func TestAPIServerTakesEveryManifest(t *testing.T) {
 		switch folder {
 		case "manifests", "scorecard": // for tools, and test/bundle holds what becomes of them
 			continue
-		case "own-certificates": // a component, which self-managed has
+		case "own-certificates", "tracing": // components: self-managed has one, TestTracing tries the other
 			continue
 		}
 		t.Run(folder, func(t *testing.T) {
@@ -93,6 +98,33 @@ func TestAPIServerTakesEveryManifest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTracing: the component adds its variables to the others, whatever the names'
+// prefix.
+func TestTracing(t *testing.T) {
+	overlay := t.TempDir()
+	root, err := controlplane.RepositoryRoot()
+	assert.NilError(t, err)
+	config, err := filepath.Rel(overlay, filepath.Join(root, "config"))
+	assert.NilError(t, err)
+	assert.NilError(t, os.WriteFile(filepath.Join(overlay, "kustomization.yaml"),
+		[]byte("resources: ["+config+"/default]\ncomponents: ["+config+"/tracing]\n"), 0o600))
+	var variables []string
+	for _, object := range kustomize(t, overlay) {
+		if object.GetKind() != "Deployment" {
+			continue
+		}
+		deployment := &appsv1.Deployment{}
+		assert.NilError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, deployment))
+		for _, variable := range deployment.Spec.Template.Spec.Containers[0].Env {
+			variables = append(variables, variable.Name)
+		}
+	}
+	slices.Sort(variables)
+	assert.DeepEqual(t, variables, []string{
+		"ENI_OPERATOR_CLUSTER_NAME", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG",
+	})
 }
 
 // tryToApply has the API server judge an object as if it were applied.
