@@ -21,7 +21,7 @@ finish() {
 }
 trap finish EXIT
 
-arguments=(--no-buffer --silent --show-error --get)
+arguments=(--no-buffer --silent --show-error --fail-with-body --get)
 for filter in "$@"; do arguments+=(--data-urlencode "$filter"); done
 
 if [[ -z "${URL:-}" ]]; then
@@ -29,10 +29,11 @@ if [[ -z "${URL:-}" ]]; then
   holder=$("$KUBECTL" -n "$NAMESPACE" get lease "$LEASE" -o jsonpath='{.spec.holderIdentity}')
   [[ -n "$holder" ]] || { echo "nobody leads: lease $NAMESPACE/$LEASE has no holder" >&2; exit 1; }
   echo "following ${holder%%_*}" >&2
+  : >"$folder/forward" # it is read at once
   "$KUBECTL" -n "$NAMESPACE" port-forward "pod/${holder%%_*}" :8443 >"$folder/forward" &
   forward=$!
   until port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$folder/forward") && [[ -n "$port" ]]; do
-    kill -0 "$forward" || { echo "no way to pod ${holder%%_*}" >&2; exit 1; }
+    kill -0 "$forward" 2>/dev/null || { echo "no way to pod ${holder%%_*}" >&2; exit 1; }
     sleep 0.2
   done
   URL=https://127.0.0.1:$port

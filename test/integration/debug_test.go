@@ -9,19 +9,25 @@ package integration
 import (
 	"bufio"
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/test/controlplane"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
@@ -85,7 +91,70 @@ func debugEndpointsAskKubernetes(t *testing.T) {
 	}
 	s.says(lines.Text(), `"type":"PoolReady"`, `"node":"`+node+`"`, "The pool holds its minimum on 1 ENIs")
 	s.says(o.log(), "DEBUG")
+	s.followed(address, "watcher")
 	s.end()
+}
+
+// followed: hack/follow-events.sh finds the leader, gets a token and prints what is
+// stored. Of kubectl only the way to a pod is not the real one, since that takes a
+// kubelet.
+func (s *scenario) followed(address, account string) {
+	s.t.Helper()
+	root, err := controlplane.RepositoryRoot()
+	assert.NilError(s.t, err)
+	kubectl, err := controlplane.Binary("kubectl")
+	assert.NilError(s.t, err)
+	_, port, _ := strings.Cut(address, ":")
+	shim := filepath.Join(s.t.TempDir(), "kubectl")
+	assert.NilError(s.t, os.WriteFile(shim, []byte(`#!/bin/sh
+case "$*" in
+*" port-forward pod/leader-0 :8443") echo "Forwarding from 127.0.0.1:`+port+` -> 8443"; exec sleep 600 ;;
+*) exec `+kubectl+` "$@" ;;
+esac
+`), 0o700)) //nolint:gosec // a program
+	holder := "leader-0_6f1c2b1e"
+	s.create(&coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "eni-operator.networking.eni-operator.dev"},
+		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder},
+	})
+	follow := func(more ...string) *exec.Cmd {
+		command := exec.Command(filepath.Join(root, "hack", "follow-events.sh"), more...)
+		command.Env = append(os.Environ(), "KUBECTL="+shim, "KUBECONFIG="+s.Plane.KubeconfigPath, "NAMESPACE="+s.namespace, "SERVICE_ACCOUNT="+account, "URL=")
+		command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		return command
+	}
+	refused, err := follow("type=Nonsense").Output()
+	assert.Assert(s.t, err != nil, "a refusal is no success")
+	s.says(string(refused), "Nonsense", "ENIReady")
+
+	following := follow("type=ClaimBound")
+	output, err := following.StdoutPipe()
+	assert.NilError(s.t, err)
+	assert.NilError(s.t, following.Start())
+	stop := func() { _ = syscall.Kill(-following.Process.Pid, syscall.SIGINT) } // Ctrl-C
+	s.t.Cleanup(stop)
+	lines, told := bufio.NewScanner(output), make(chan string, 100)
+	go func() {
+		defer close(told)
+		for lines.Scan() {
+			told <- lines.Text()
+		}
+	}()
+	for number := 0; ; number++ { // It begins with what happens next.
+		name := fmt.Sprint("followed-", number)
+		claim := s.bind(s.nodes[0], v1alpha1.ModeShared, name)[0]
+		s.remove(s.t.Context(), claim)
+		s.awaitGone(s.t.Context(), claim)
+		select {
+		case line := <-told:
+			s.says(line, `{"type":"ClaimBound"`, `"name":"followed-`)
+			stop()
+			_ = following.Wait()
+			return
+		case <-time.After(time.Second):
+			assert.Assert(s.t, number < 60, "nothing was printed")
+		}
+	}
 }
 
 // tokenOf makes a service account, and returns a token of it.
