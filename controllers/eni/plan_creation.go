@@ -7,7 +7,11 @@ SPDX-License-Identifier: Apache-2.0
 package eni
 
 import (
+	"math"
 	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -25,9 +29,9 @@ func planCreation(o observation) decision {
 	case record.Refused == "" && o.now.Sub(record.StartedAt.Time) < o.recordMaxAge:
 		return decision{action: actCreate, reason: v1alpha1.ReasonCreating, message: "Creating the ENI"}
 	case !mayExist(record):
-		return recordAttempt(o, record.Attempt+1, nextSubnet(o.desired.subnetIDs, record))
+		return recordAttempt(o, attemptAfter(record.Attempt), nextSubnet(o.desired.subnetIDs, record))
 	default:
-		return planSearch(o, recordAttempt(o, record.Attempt+1, nextSubnet(o.desired.subnetIDs, record)))
+		return planSearch(o, recordAttempt(o, attemptAfter(record.Attempt), nextSubnet(o.desired.subnetIDs, record)))
 	}
 }
 
@@ -48,7 +52,7 @@ func planSearch(o observation, then decision) decision {
 	missed := o.eni.Status.Creation.MissedAt
 	const message = "Looking for an ENI that an earlier attempt may have created"
 	switch {
-	case missed == nil:
+	case missed == nil || ahead(missed, o.now, o.visibility):
 		return decision{action: actFind, reason: v1alpha1.ReasonCreating, message: message}
 	case o.now.Sub(missed.Time) < o.visibility:
 		return decision{action: actWait, wait: o.visibility - o.now.Sub(missed.Time), reason: v1alpha1.ReasonCreating, message: message}
@@ -57,6 +61,19 @@ func planSearch(o observation, then decision) decision {
 	default:
 		return then
 	}
+}
+
+// ahead says whether a time of the status is further ahead than any wait from it: by a
+// clock that was wrong, or an edit. Nobody waits for it.
+func ahead(at *metav1.Time, now time.Time, wait time.Duration) bool { return at.Sub(now) > wait }
+
+// attemptAfter is the attempt that follows another. Nobody makes so many that the next
+// is the first again, but a status that somebody has edited may say so.
+func attemptAfter(attempt int32) int32 {
+	if attempt == math.MaxInt32 {
+		return 1
+	}
+	return attempt + 1
 }
 
 func recordAttempt(o observation, attempt int32, subnetID string) decision {

@@ -8,6 +8,7 @@ package eni
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -162,6 +163,14 @@ func TestPlan(t *testing.T) {
 		{
 			"the second look comes a window later", unborn,
 			record(v1alpha1.CreationRecord{Attempt: 1, Refused: "x", Unclear: true, MissedAt: ago(10 * time.Second)}), "Wait 20s", v1alpha1.ReasonCreating,
+		},
+		{
+			"a first look that is yet to come", unborn,
+			record(v1alpha1.CreationRecord{Attempt: 1, Refused: "x", Unclear: true, MissedAt: ago(-time.Hour)}), "Find", v1alpha1.ReasonCreating,
+		},
+		{
+			"the attempt after the last that can be counted", unborn,
+			record(v1alpha1.CreationRecord{Attempt: math.MaxInt32, Refused: "x", SubnetID: "subnet-a"}), "Record attempt 1 in subnet-a", v1alpha1.ReasonCreating,
 		},
 		{
 			"the second look", unborn,

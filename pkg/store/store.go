@@ -26,6 +26,7 @@ func UpdateStatus(ctx context.Context, c client.Client, publisher events.Publish
 	if equality.Semantic.DeepEqual(before, after) {
 		return false, nil
 	}
+	makeRoom(after)
 	if err := c.Status().Update(ctx, after); err != nil {
 		return true, err
 	}
