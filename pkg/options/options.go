@@ -32,6 +32,7 @@ type Options struct {
 
 	MetricsBindAddress     string
 	MetricsSecure          bool
+	MetricsCertPath        string
 	HealthProbeBindAddress string
 	PerNodeMetrics         bool
 	PprofBindAddress       string
@@ -149,6 +150,9 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 func (o *Options) addServingFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8443", "Address of the metrics server; 0 turns it off.")
 	flags.BoolVar(&o.MetricsSecure, "metrics-secure", true, "Serve metrics over HTTPS, to those whom Kubernetes authorises.")
+	flags.StringVar(&o.MetricsCertPath, "metrics-cert-path", "",
+		"Folder with the metrics server's tls.crt and tls.key, such as cert-manager mounts; they are read again when they change. "+
+			"Unset: the operator makes a certificate for itself at each start, which no scraper can verify.")
 	flags.BoolVar(&o.PerNodeMetrics, "per-node-metrics", false,
 		"Add gauges of each node's pool to the metrics: twelve series a node at most, so mind your Prometheus on large clusters.")
 	flags.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz; 0 turns them off.")
@@ -249,6 +253,7 @@ func (o *Options) validate() error {
 type requirement func(ok bool, format string, arguments ...any)
 
 func (o *Options) validateServing(require requirement) {
+	require(o.MetricsSecure || o.MetricsCertPath == "", "--metrics-cert-path is for metrics over HTTPS: set --metrics-secure, or leave it out")
 	require(o.WebhookPort >= 1 && o.WebhookPort <= maxPort, "--webhook-port: must be between 1 and %d", maxPort)
 	require(o.WebhookCertPath != "" || (o.WebhookService != "" && o.WebhookSecret != "" && o.WebhookConfiguration != ""),
 		"--webhook-service, --webhook-secret and --webhook-configuration are required without --webhook-cert-path")

@@ -111,6 +111,7 @@ func TestBadValues(t *testing.T) {
 		{name: "no port", arguments: []string{"--webhook-port=0"}, want: []string{"--webhook-port", "65535"}},
 		{name: "no such port", arguments: []string{"--webhook-port=65536"}, want: []string{"--webhook-port"}},
 		{name: "no Secret for own certificates", arguments: []string{"--webhook-secret="}, want: []string{"--webhook-secret", "--webhook-cert-path"}},
+		{name: "a certificate for metrics in clear", arguments: []string{"--metrics-secure=false", "--metrics-cert-path=/certs"}, want: []string{"--metrics-cert-path", "--metrics-secure"}},
 		{name: "deadline below period", arguments: []string{"--leader-elect-retry-period=10s"}, want: []string{"--leader-elect-renew-deadline", "--leader-elect-retry-period"}},
 		{name: "deadline below period and jitter", arguments: []string{"--leader-elect-retry-period=9s"}, want: []string{"--leader-elect-renew-deadline", "--leader-elect-retry-period"}},
 		{name: "no period", arguments: []string{"--leader-elect-retry-period=0s"}, want: []string{"--leader-elect-retry-period"}},

@@ -49,7 +49,7 @@ func webhookServer(ctx context.Context, config *rest.Config, o options.Options) 
 		TLSOpts: []func(*tls.Config){onlyHTTP1},
 	}
 	if o.WebhookCertPath != "" {
-		return webhook.NewServer(serving), nil, mounted(o.WebhookCertPath)
+		return webhook.NewServer(serving), nil, mounted("webhook-cert-path", o.WebhookCertPath)
 	}
 	keeper, err := newKeeper(config, o)
 	if err != nil {
@@ -62,11 +62,11 @@ func webhookServer(ctx context.Context, config *rest.Config, o options.Options) 
 	return webhook.NewServer(serving), keeper, nil
 }
 
-// mounted says whether a folder has the pair.
-func mounted(path string) error {
+// mounted says whether the folder that a flag names has the pair.
+func mounted(flag, path string) error {
 	for _, name := range []string{certName, keyName} {
 		if _, err := os.Stat(filepath.Join(path, name)); err != nil {
-			return fmt.Errorf("--webhook-cert-path: %w (mount the Secret that cert-manager or OLM writes, or unset the flag)", err)
+			return fmt.Errorf("--%s: %w (mount the Secret that cert-manager or OLM writes, or unset the flag)", flag, err)
 		}
 	}
 	return nil
@@ -88,10 +88,16 @@ func newKeeper(config *rest.Config, o options.Options) (*certificates.Keeper, er
 	}), nil
 }
 
-// newServingManager returns a manager whose webhooks are served as the options say.
+// newServingManager returns a manager whose metrics and webhooks are served as the
+// options say.
 func newServingManager(
 	ctx context.Context, config *rest.Config, fence *election.Fence, settings ctrl.Options, o options.Options,
 ) (ctrl.Manager, error) {
+	if o.MetricsCertPath != "" {
+		if err := mounted("metrics-cert-path", o.MetricsCertPath); err != nil {
+			return nil, err
+		}
+	}
 	if !o.EnableWebhooks {
 		return newManager(config, fence, settings, o)
 	}

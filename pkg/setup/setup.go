@@ -127,7 +127,10 @@ func newBus(changes []Change) *events.Bus {
 }
 
 func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
-	server := metricsserver.Options{BindAddress: o.MetricsBindAddress, SecureServing: o.MetricsSecure, TLSOpts: []func(*tls.Config){onlyHTTP1}}
+	server := metricsserver.Options{
+		BindAddress: o.MetricsBindAddress, SecureServing: o.MetricsSecure, TLSOpts: []func(*tls.Config){onlyHTTP1},
+		CertDir: o.MetricsCertPath, CertName: certName, KeyName: keyName,
+	}
 	if o.MetricsSecure {
 		server.FilterProvider = filters.WithAuthenticationAndAuthorization
 	}

@@ -127,6 +127,39 @@ func TestTracing(t *testing.T) {
 	})
 }
 
+// TestScrapersVerifyTheMetrics: config/default with its option config/prometheus has
+// Prometheus ask for the name in the certificate, and trust who signs it.
+func TestScrapersVerifyTheMetrics(t *testing.T) {
+	root, err := controlplane.RepositoryRoot()
+	assert.NilError(t, err)
+	folder := t.TempDir()
+	assert.NilError(t, os.CopyFS(folder, os.DirFS(filepath.Join(root, "config"))))
+	file := filepath.Join(folder, "default", "kustomization.yaml")
+	content, err := os.ReadFile(file)
+	assert.NilError(t, err)
+	with := bytes.Replace(content, []byte("# - ../prometheus"), []byte("- ../prometheus"), 1)
+	assert.Assert(t, !bytes.Equal(content, with))
+	assert.NilError(t, os.WriteFile(file, with, 0o600))
+
+	found := map[string]any{}
+	for _, object := range kustomize(t, filepath.Dir(file)) {
+		switch object.GetKind() + " " + object.GetName() {
+		case "ServiceMonitor eni-operator-controller-manager-metrics":
+			endpoints, _, err := unstructured.NestedSlice(object.Object, "spec", "endpoints")
+			assert.NilError(t, err)
+			found["asked"] = endpoints[0].(map[string]any)["tlsConfig"] //nolint:forcetypeassert // see config/prometheus
+		case "Certificate eni-operator-metrics-cert":
+			found["names"], _, err = unstructured.NestedSlice(object.Object, "spec", "dnsNames")
+			assert.NilError(t, err)
+		}
+	}
+	const name = "eni-operator-controller-manager-metrics.eni-operator-system.svc"
+	assert.DeepEqual(t, found, map[string]any{
+		"asked": map[string]any{"serverName": name, "ca": map[string]any{"secret": map[string]any{"name": "metrics-server-cert", "key": "ca.crt"}}},
+		"names": []any{name, name + ".cluster.local"},
+	})
+}
+
 // tryToApply has the API server judge an object as if it were applied.
 func tryToApply(t *testing.T, api client.Client, object *unstructured.Unstructured) {
 	t.Helper()

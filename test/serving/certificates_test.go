@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -168,11 +169,32 @@ func TestMountedPairIsRenewedUnderLoad(t *testing.T) {
 	made, failed := load.end()
 	assert.NilError(t, failed)
 	assert.Assert(t, made > 100, "%d handshakes", made)
-	select {
-	case <-o.process.Done():
-		t.Error("the operator has ended")
-	default:
+	o.lives()
+}
+
+// TestMetricsHaveTheMountedPair: whoever scrapes can verify whom they ask, also after a
+// renewal.
+func TestMetricsHaveTheMountedPair(t *testing.T) {
+	w, folder, signer := newWorld(t), t.TempDir(), newAuthority(t)
+	roots := x509.NewCertPool()
+	roots.AddCert(signer.cert)
+	signer.mount(folder, 0)
+	address := freeAddress(t)
+	o := w.start(plane.KubeconfigPath, "--metrics-bind-address="+address, "--metrics-cert-path="+folder)
+	o.awaitReady()
+	for turn := 1; turn <= 2; turn++ {
+		renewed := signer.mount(folder, turn)
+		eventually(t, func() error {
+			served, err := shake(t.Context(), address, roots)
+			if err == nil && !served.Equal(renewed) {
+				return errors.New("the pair before is served still")
+			}
+			return err
+		})
 	}
+	status, body := get(t, "https://"+address+"/metrics", "")
+	assert.NilError(t, wants(http.StatusUnauthorized, status, body))
+	o.lives()
 }
 
 // TestOwnCertificatesOnBothReplicas: of the two, one leads; both serve what is in one
@@ -215,10 +237,12 @@ func TestOwnCertificatesOnBothReplicas(t *testing.T) {
 // TestMissingPairIsTold: with the flag and the remedy.
 func TestMissingPairIsTold(t *testing.T) {
 	w := newWorld(t)
-	o := w.start(plane.KubeconfigPath, "--enable-webhooks", "--webhook-cert-path="+t.TempDir())
-	assert.Assert(t, o.process.Wait() != nil)
-	assert.NilError(t, mentions(o.log(), "--webhook-cert-path"))
-	assert.NilError(t, mentions(o.log(), "tls.crt"))
+	for _, flag := range []string{"--webhook-cert-path", "--metrics-cert-path"} {
+		o := w.start(plane.KubeconfigPath, "--enable-webhooks", flag+"="+t.TempDir(), "--webhook-secret="+unique(t))
+		assert.Assert(t, o.process.Wait() != nil)
+		assert.NilError(t, mentions(o.log(), flag))
+		assert.NilError(t, mentions(o.log(), "tls.crt"))
+	}
 }
 
 func mentions(log, text string) error {

@@ -150,6 +150,16 @@ func (o *operator) awaitReady() {
 	})
 }
 
+// lives fails if the operator has ended.
+func (o *operator) lives() {
+	o.t.Helper()
+	select {
+	case <-o.process.Done():
+		o.t.Error("the operator has ended")
+	default:
+	}
+}
+
 func (o *operator) log() string {
 	content, err := os.ReadFile(o.logFile)
 	assert.NilError(o.t, err)
