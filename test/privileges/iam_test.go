@@ -72,14 +72,18 @@ func usedActions(w *flow.World) []string {
 
 // TestMissingPermissionsAreNamed takes one action from the IAM policy at a time,
 // has the operator need it, and looks for what it tells about it. Once the action is
-// allowed again, the operator goes on by itself.
+// allowed again, the operator goes on by itself. It has no webhooks, and in Kubernetes the
+// roles of config/default alone.
 func TestMissingPermissionsAreNamed(t *testing.T) {
-	plane, err := controlplane.Start(t.Context(), controlplane.Options{WithoutControllerManager: true})
+	audit := filepath.Join(t.TempDir(), "audit.log")
+	plane, err := controlplane.Start(t.Context(), controlplane.Options{WithoutControllerManager: true, AuditLog: audit})
 	assert.NilError(t, err)
 	t.Cleanup(func() { assert.NilError(t, plane.Stop()) })
 	w := flow.New(t, plane.Config)
+	grantRoles(t, w, "config/default")
+	kubeconfig := flow.Kubeconfig(t, plane.Config, flow.Token(t, w, namespace, account))
 	// What was read before the permission went would do for a while.
-	operator := w.Start(flow.Build(t), plane.KubeconfigPath, "--leader-elect=false", "--network-ttl=100ms")
+	operator := w.Start(flow.Build(t), kubeconfig, "--enable-webhooks=false", "--leader-elect-namespace="+namespace, "--network-ttl=100ms")
 	operator.AwaitReady()
 	w.Join()
 	p := &probe{World: w, t: t, operator: operator, node: w.AddNode("m5.4xlarge")}
@@ -117,6 +121,8 @@ func TestMissingPermissionsAreNamed(t *testing.T) {
 		w.Server.SetPermissions(flow.OperatorKey, permitted...)
 		p.recover()
 	}
+	_, refused := uses(t, audit)
+	assert.DeepEqual(t, refused, []string(nil))
 }
 
 // probe is an ENI of a person, on a node with room for it.

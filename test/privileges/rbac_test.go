@@ -50,34 +50,44 @@ func (g grant) String() string {
 
 // unused are granted although this test never sees them used, and why.
 var unused = map[string]string{
-	"list coordination.k8s.io/leases":               informer,
-	"list namespaces":                               informer,
-	"list nodes":                                    informer,
-	"get networking.eni-operator.dev/enipools":      "asked of the API server, and not of the cache, before ENIs are made or given up because their pool seems gone",
-	"patch networking.eni-operator.dev/enipolicies": "--uninstall=delete marks policies in use whose deletion a webhook refused; no webhook is called here",
-	"patch events":                                  "client-go counts an event of the election that repeats by a patch",
-	"patch events.k8s.io/events":                    "client-go counts an event that repeats by a patch",
+	"list coordination.k8s.io/leases":          informer,
+	"list namespaces":                          informer,
+	"list nodes":                               informer,
+	"get networking.eni-operator.dev/enipools": "asked of the API server, and not of the cache, before ENIs are made or given up because their pool seems gone",
+	"patch events":                             "client-go counts an event of the election that repeats by a patch",
+	"patch events.k8s.io/events":               "client-go counts an event that repeats by a patch",
 }
 
 // informer is why there is a verb that no watch of this API server needs.
 const informer = "an informer begins with a list where the API server does not stream what there is (WatchList)"
 
+// TestShippedPermissionsSufficeAndNothingOfThemIsUnused: those of config/self-managed,
+// which has all of config/default and what own certificates take. The webhooks are asked
+// all the time.
 func TestShippedPermissionsSufficeAndNothingOfThemIsUnused(t *testing.T) {
 	audit := filepath.Join(t.TempDir(), "audit.log")
-	plane, err := controlplane.Start(t.Context(), controlplane.Options{AuditLog: audit})
+	route, routed := newServiceRoute(t)
+	plane, err := controlplane.Start(t.Context(), controlplane.Options{AuditLog: audit, APIServerArgs: []string{routed}})
 	assert.NilError(t, err)
 	t.Cleanup(func() { assert.NilError(t, plane.Stop()) })
 	w := flow.New(t, plane.Config)
 	permitted := permittedActions(t)
 	w.Server.SetPermissions(flow.OperatorKey, permitted...)
-	granted := grantRoles(t, w)
+	granted := grantRoles(t, w, "config/self-managed")
+	installWebhooks(t, w)
 	token := flow.Token(t, w, namespace, account)
 	kubeconfig := flow.Kubeconfig(t, plane.Config, token)
 
 	binary := flow.Build(t)
 	metrics := flow.FreeAddress(t)
-	operator := w.Start(binary, kubeconfig, "--leader-elect-namespace="+namespace, "--metrics-bind-address="+metrics)
+	start := func(flags ...string) *flow.Operator {
+		return w.Start(binary, kubeconfig, append(flags, "--leader-elect-namespace="+namespace)...)
+	}
+	address, flags := webhookFlags(t)
+	operator := start(append(flags, "--metrics-bind-address="+metrics)...)
 	operator.AwaitReady()
+	route.replica.Store(address)
+	awaitAsked(t, w)
 	w.Join()
 	w.Bind()
 	w.Holdings()
@@ -90,6 +100,9 @@ func TestShippedPermissionsSufficeAndNothingOfThemIsUnused(t *testing.T) {
 	assert.NilError(t, w.Create(t.Context(), flow.Policy()))
 	w.AddNode("m5.large")
 	w.Bind()
+	standby := rotate(t, w, route, start)
+	removeWebhooks(t, w)
+	assert.NilError(t, standby.Stop())
 	assert.NilError(t, operator.Stop())
 	uninstall(t, w, binary, kubeconfig, "abandon")
 	assert.NilError(t, w.Delete(t.Context(), flow.Policy()))
@@ -109,13 +122,13 @@ func TestShippedPermissionsSufficeAndNothingOfThemIsUnused(t *testing.T) {
 	assert.DeepEqual(t, usedActions(w), permitted)
 }
 
-// grantRoles makes the service account and its roles as config/default ships them,
-// and says what it may do.
-func grantRoles(t *testing.T, w *flow.World) map[grant]bool {
+// grantRoles makes the service account and its roles as a folder ships them, and says
+// what it may do.
+func grantRoles(t *testing.T, w *flow.World, folder string) map[grant]bool {
 	t.Helper()
 	granted := map[grant]bool{}
 	bound := map[string]bool{}
-	all := manifests(t, "config/default")
+	all := manifests(t, folder)
 	for _, object := range all {
 		switch object.GetKind() {
 		case "Namespace", "ServiceAccount", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding":
@@ -174,12 +187,14 @@ func uses(t *testing.T, path string) (used map[grant]bool, refused []string) {
 			User           struct{ Username string }
 			ObjectRef      *struct{ APIGroup, Resource, Subresource, Name string }
 			ResponseStatus struct{ Code int }
+			Annotations    map[string]string
 		}
 		assert.NilError(t, json.Unmarshal(lines.Bytes(), &event))
 		if event.User.Username != "system:serviceaccount:"+namespace+":"+account {
 			continue
 		}
-		if event.ResponseStatus.Code == http.StatusForbidden || event.ResponseStatus.Code == http.StatusUnauthorized {
+		// A webhook's refusal has the code of RBAC's, but not its decision.
+		if event.Annotations["authorization.k8s.io/decision"] == "forbid" || event.ResponseStatus.Code == http.StatusUnauthorized {
 			refused = append(refused, event.Verb+" "+event.RequestURI)
 			continue
 		}
