@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,32 +23,45 @@ import (
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
-// TestApart holds the scenarios in which an operator, as a process, starts, crashes
-// and starts again. They share a control plane, and so they come one after the other.
+// TestApart holds the scenarios that bring an operator of their own, as a process.
+// They take turns on the control planes apart.
 func TestApart(t *testing.T) {
 	t.Parallel()
-	t.Run("EC2 is down at the start", ec2IsDownAtTheStart)
-	t.Run("a permission is missing", aPermissionIsMissing)
-	t.Run("answers are lost and nothing is audited", answersAreLostAndNothingIsAudited)
-	t.Run("one ENI, whatever becomes of its creation", oneENIWhateverBecomesOfItsCreation)
-	t.Run("the operator crashes while it creates", crashWhileCreating)
-	t.Run("the operator crashes while it deletes", crashWhileDeleting)
-	t.Run("a restart changes nothing", aRestartChangesNothing)
-	t.Run("a restart begins with the snapshot", aRestartBeginsWithTheSnapshot)
-	t.Run("a lease counts anew after each failover", aLeaseCountsAnewAfterEachFailover)
-	t.Run("debug endpoints ask Kubernetes", debugEndpointsAskKubernetes)
-}
-
-// TestApartWithMuchToDo holds those in which it has to heal what others have done, or
-// that give it much to do at once, on a further control plane.
-func TestApartWithMuchToDo(t *testing.T) {
-	t.Parallel()
-	t.Run("a stuck detach is forced", aStuckDetachIsForced)
-	t.Run("a node that stays away is given up", aNodeThatStaysAwayIsGivenUp)
-	t.Run("a burst while the operator is down costs what it must", aBurstCostsWhatItMust)
-	t.Run("statuses are wiped under bound claims", statusesAreWipedUnderBoundClaims)
-	t.Run("two operators fight", twoOperatorsFight)
-	t.Run("every metric moves", everyMetricMoves)
+	type play struct {
+		name string
+		tell func(*testing.T)
+	}
+	next := make(chan play)
+	var turns sync.WaitGroup
+	for range planesApart {
+		turns.Go(func() {
+			for one := range next {
+				t.Run(one.name, one.tell)
+			}
+		})
+	}
+	for _, one := range []play{
+		{"EC2 is down at the start", ec2IsDownAtTheStart},
+		{"statuses are wiped under bound claims", statusesAreWipedUnderBoundClaims},
+		{"a permission is missing", aPermissionIsMissing},
+		{"answers are lost and nothing is audited", answersAreLostAndNothingIsAudited},
+		{"one ENI, whatever becomes of its creation", oneENIWhateverBecomesOfItsCreation},
+		{"the operator crashes while it creates", crashWhileCreating},
+		{"the operator crashes while it deletes", crashWhileDeleting},
+		{"a restart changes nothing", aRestartChangesNothing},
+		{"a restart begins with the snapshot", aRestartBeginsWithTheSnapshot},
+		{"a lease counts anew after each failover", aLeaseCountsAnewAfterEachFailover},
+		{"a stuck detach is forced", aStuckDetachIsForced},
+		{"a node that stays away is given up", aNodeThatStaysAwayIsGivenUp},
+		{"a burst while the operator is down costs what it must", aBurstCostsWhatItMust},
+		{"two operators fight", twoOperatorsFight},
+		{"every metric moves", everyMetricMoves},
+		{"debug endpoints ask Kubernetes", debugEndpointsAskKubernetes},
+	} {
+		next <- one
+	}
+	close(next)
+	turns.Wait()
 }
 
 func ec2IsDownAtTheStart(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,44 +25,15 @@ import (
 // shared is the world of most scenarios, and its operator is in this process.
 var shared *world
 
-// apart are the control planes of the scenarios that bring an operator of their own.
-var apart planes
+// planesApart is how many control planes there are for the scenarios that bring an
+// operator of their own. One after the other they take as long as all others together.
+const planesApart = 2
 
-// planes are control planes by the test whose scenarios take turns on one. Each is
-// started when the first of them asks for it.
-type planes struct {
-	mu      sync.Mutex
-	running map[string]*controlplane.ControlPlane
-}
+// planeApart is one of them; it is started when the first scenario gets it.
+type planeApart struct{ *controlplane.ControlPlane }
 
-// of is the control plane of a test, which asks for it from one scenario at a time.
-func (p *planes) of(test string) (*controlplane.ControlPlane, error) {
-	p.mu.Lock()
-	plane := p.running[test]
-	p.mu.Unlock()
-	if plane != nil {
-		return plane, nil
-	}
-	plane, err := controlplane.Start(context.Background(), controlplane.Options{WithoutControllerManager: true})
-	if err != nil {
-		return nil, err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.running == nil {
-		p.running = map[string]*controlplane.ControlPlane{}
-	}
-	p.running[test] = plane
-	return plane, nil
-}
-
-func (p *planes) stop() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, plane := range p.running {
-		_ = plane.Stop()
-	}
-}
+// apart are those that no scenario is using.
+var apart = make(chan *planeApart, planesApart)
 
 // operatorBinary builds the operator when the first scenario needs it as a process.
 var operatorBinary = sync.OnceValues(func() (string, error) {
@@ -75,15 +45,19 @@ var scratch string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", strconv.Itoa(max(scenariosAtOnce, runtime.GOMAXPROCS(0)))); err != nil {
+	// The shared world has seats, and whoever needs none begins at once.
+	if err := flag.Set("test.parallel", "1000"); err != nil {
 		os.Exit(refuse(err))
+	}
+	for range planesApart {
+		apart <- &planeApart{}
 	}
 	os.Exit(run(m))
 }
 
-// scenariosAtOnce is more than there are processors on a small machine: scenarios
-// wait most of the time.
-const scenariosAtOnce = 6
+// seats are those of the scenarios that the shared world plays at the same time: more
+// than there are processors on a small machine, since scenarios wait most of the time.
+var seats = make(chan struct{}, max(5, runtime.GOMAXPROCS(0)))
 
 func run(m *testing.M) int {
 	var err error
@@ -134,7 +108,7 @@ func startSharedWorld() (stop func(), err error) {
 	if err != nil {
 		return stop, err
 	}
-	stops = append(stops, func() { _ = plane.Stop() }, apart.stop)
+	stops = append(stops, func() { _ = plane.Stop() }, stopApart)
 	cloud := newCloud(sharedTimings())
 	stops = append(stops, cloud.stop)
 	shared, err = newWorld(plane, cloud)
@@ -147,6 +121,15 @@ func startSharedWorld() (stop func(), err error) {
 		stops = append(stops, stopOperator)
 	}
 	return stop, err
+}
+
+// stopApart stops the control planes apart, which no scenario has any more.
+func stopApart() {
+	for range planesApart {
+		if plane := <-apart; plane.ControlPlane != nil {
+			_ = plane.Stop()
+		}
+	}
 }
 
 // patience is how long anything is waited for. It is much longer than anything

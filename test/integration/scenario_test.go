@@ -59,6 +59,10 @@ type subnet struct {
 // and checked again.
 func (w *world) tell(t *testing.T, name string) *scenario {
 	t.Helper()
+	if w == shared {
+		seats <- struct{}{}
+		t.Cleanup(func() { <-seats })
+	}
 	number := w.networks.Add(1)
 	s := &scenario{
 		world: w, t: t, name: name, namespace: name, cidr: fmt.Sprintf("10.%d", number),

@@ -10,7 +10,6 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -136,23 +135,22 @@ func newWorld(plane *controlplane.ControlPlane, c *cloud) (*world, error) {
 
 func (w *world) stop() { w.end() }
 
-// newWorldApart returns a world without an operator and with an EC2 of its own, on the
-// control plane that the scenarios of a test share. Only one of them can be in use at
-// a time.
+// newWorldApart returns a world without an operator and with an EC2 of its own, on a
+// control plane that no other scenario uses meanwhile.
 func newWorldApart(t *testing.T, timings emulator.Timings) *world {
 	t.Helper()
-	chain, _, _ := strings.Cut(t.Name(), "/")
-	plane, err := apart.of(chain)
-	if err != nil {
-		t.Fatal(err)
+	plane := <-apart
+	t.Cleanup(func() { apart <- plane })
+	if plane.ControlPlane == nil {
+		var err error
+		plane.ControlPlane, err = controlplane.Start(context.Background(), controlplane.Options{WithoutControllerManager: true})
+		assert.NilError(t, err)
 	}
 	c := newCloud(timings)
 	t.Cleanup(c.stop)
 	t.Cleanup(func() { assert.DeepEqual(t, c.touched(), []string(nil)) })
-	w, err := newWorld(plane, c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w, err := newWorld(plane.ControlPlane, c)
+	assert.NilError(t, err)
 	t.Cleanup(w.stop)
 	return w
 }
