@@ -47,11 +47,6 @@ const (
 	interval = 10 * time.Minute
 )
 
-// latency is that of EC2's answers. It is not 0: smithy-go v1.28.8 takes the request's
-// body away as soon as an answer arrives, and where that is before net/http has
-// finished with the body, net/http drops the connection and the answer with it.
-var latency = emulator.Span{Min: 5 * time.Millisecond, Max: 5 * time.Millisecond}
-
 // world is a collector between a fake Kubernetes and an emulated EC2.
 type world struct {
 	ec2.Client // the test's own
@@ -94,10 +89,7 @@ func options(adjust ...func(*Options)) Options {
 func newWorld(t *testing.T, o Options, cache, live client.Reader) *world {
 	t.Helper()
 	w := &world{t: t, clock: clocktesting.NewFakePassiveClock(now), lines: &lines{}}
-	w.server = emulator.New(emulator.Options{
-		Throttling: emulator.Throttling{Off: true},
-		Timings:    emulator.Timings{Latency: emulator.Latency{Reads: latency, Writes: latency}},
-	})
+	w.server = emulator.New(emulator.Options{Throttling: emulator.Throttling{Off: true}})
 	endpoint := httptest.NewServer(w.server)
 	t.Cleanup(endpoint.Close)
 	w.url = endpoint.URL

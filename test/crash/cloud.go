@@ -17,12 +17,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/eni-operator/eni-operator/test/emulator"
+	"github.com/eni-operator/eni-operator/test/emulator/sdk"
 )
 
 const (
@@ -80,10 +80,7 @@ func newCloud(ctx context.Context, clusterUID string, timings emulator.Timings) 
 	server := emulator.New(emulator.Options{Timings: timings, Throttling: emulator.Throttling{Off: true}})
 	c := &cloud{emulator: server, foreign: map[string]types.NetworkInterface{}}
 	c.direct = httptest.NewServer(c.emulator)
-	c.Client = ec2.New(ec2.Options{
-		Region: region, BaseEndpoint: aws.String(c.direct.URL),
-		Credentials: credentials.NewStaticCredentialsProvider(ownKey, "secret", ""),
-	})
+	c.Client = sdk.New(c.direct.URL, region, ownKey)
 	if err := c.furnish(ctx, clusterUID); err != nil {
 		c.close()
 		return nil, fmt.Errorf("furnishing EC2: %w", err)

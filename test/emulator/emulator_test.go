@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
@@ -24,6 +23,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/eni-operator/eni-operator/test/emulator"
+	"github.com/eni-operator/eni-operator/test/emulator/sdk"
 )
 
 func TestMain(m *testing.M) {
@@ -69,12 +69,9 @@ func unthrottled() emulator.Options {
 func (w *world) client(region string) *ec2.Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
 	w.t.Cleanup(transport.CloseIdleConnections)
-	return ec2.New(ec2.Options{
-		Region:       region,
-		BaseEndpoint: aws.String(w.url),
-		Credentials:  credentials.NewStaticCredentialsProvider("AKIDTEST", "secret", ""),
-		Retryer:      aws.NopRetryer{},
-		HTTPClient:   &http.Client{Transport: transport},
+	return sdk.New(w.url, region, "AKIDTEST", func(o *ec2.Options) {
+		o.Retryer = aws.NopRetryer{}
+		o.HTTPClient = &http.Client{Transport: transport}
 	})
 }
 

@@ -14,13 +14,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	opec2 "github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/test/audit"
 	"github.com/eni-operator/eni-operator/test/emulator"
+	"github.com/eni-operator/eni-operator/test/emulator/sdk"
 )
 
 const (
@@ -63,10 +63,7 @@ func newCloud(ctx context.Context, seed uint64) (*cloud, error) {
 	})}
 	c.tap = &wiretap{next: c.emulator}
 	c.server = httptest.NewServer(c.tap)
-	c.Client = ec2.New(ec2.Options{
-		Region: region, BaseEndpoint: aws.String(c.server.URL),
-		Credentials: credentials.NewStaticCredentialsProvider(ownKey, "secret", ""),
-	})
+	c.Client = sdk.New(c.server.URL, region, ownKey)
 	vpc, err := c.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
 	if err != nil {
 		c.server.Close()

@@ -15,12 +15,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	opec2 "github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/test/emulator"
+	"github.com/eni-operator/eni-operator/test/emulator/sdk"
 )
 
 const (
@@ -73,10 +73,7 @@ func newCloud(ctx context.Context, seed uint64, machines []machine, clusterUID s
 		groups: map[string]string{}, instances: map[string]string{}, foreign: map[string]types.NetworkInterface{},
 	}
 	c.server = httptest.NewServer(c.emulator)
-	c.Client = ec2.New(ec2.Options{
-		Region: region, BaseEndpoint: aws.String(c.server.URL),
-		Credentials: credentials.NewStaticCredentialsProvider(ownKey, "secret", ""),
-	})
+	c.Client = sdk.New(c.server.URL, region, ownKey)
 	if err := c.furnish(ctx, machines, clusterUID); err != nil {
 		c.close()
 		return nil, fmt.Errorf("furnishing EC2: %w", err)

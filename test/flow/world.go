@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"gotest.tools/v3/assert"
@@ -29,6 +28,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/pkg/setup"
 	"github.com/eni-operator/eni-operator/test/emulator"
+	"github.com/eni-operator/eni-operator/test/emulator/sdk"
 )
 
 const (
@@ -71,10 +71,7 @@ func New(t testing.TB, kubernetes *rest.Config) *World {
 	server := httptest.NewServer(w.Server)
 	t.Cleanup(server.Close)
 	w.endpoint = server.URL
-	w.EC2 = ec2.New(ec2.Options{
-		Region: region, BaseEndpoint: aws.String(server.URL),
-		Credentials: credentials.NewStaticCredentialsProvider(testKey, "secret", ""),
-	})
+	w.EC2 = sdk.New(server.URL, region, testKey)
 	scheme, err := setup.Scheme()
 	assert.NilError(t, err)
 	w.Client, err = client.New(kubernetes, client.Options{Scheme: scheme})

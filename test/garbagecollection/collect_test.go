@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"gotest.tools/v3/assert"
@@ -33,6 +32,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/setup"
 	"github.com/eni-operator/eni-operator/test/controlplane"
 	"github.com/eni-operator/eni-operator/test/emulator"
+	"github.com/eni-operator/eni-operator/test/emulator/sdk"
 )
 
 const (
@@ -44,10 +44,6 @@ const (
 	patience = 90 * time.Second
 	glance   = 50 * time.Millisecond
 )
-
-// latency of EC2's answers: one that is faster than net/http's last look at the
-// request's body can be lost, by smithy-go v1.28.8.
-var latency = emulator.Span{Min: 5 * time.Millisecond, Max: 5 * time.Millisecond}
 
 // world is a control plane, an EC2 and an operator.
 type world struct {
@@ -65,16 +61,10 @@ func newWorld(t *testing.T) *world {
 	plane, err := controlplane.Start(t.Context(), controlplane.Options{WithoutControllerManager: true})
 	assert.NilError(t, err)
 	t.Cleanup(func() { assert.NilError(t, plane.Stop()) })
-	w := &world{t: t, server: emulator.New(emulator.Options{
-		Throttling: emulator.Throttling{Off: true},
-		Timings:    emulator.Timings{Latency: emulator.Latency{Reads: latency, Writes: latency}},
-	})}
+	w := &world{t: t, server: emulator.New(emulator.Options{Throttling: emulator.Throttling{Off: true}})}
 	endpoint := httptest.NewServer(w.server)
 	t.Cleanup(endpoint.Close)
-	w.ec2 = awsec2.New(awsec2.Options{
-		Region: region, BaseEndpoint: aws.String(endpoint.URL), Retryer: aws.NopRetryer{},
-		Credentials: credentials.NewStaticCredentialsProvider(testKey, "secret", ""),
-	})
+	w.ec2 = sdk.New(endpoint.URL, region, testKey, func(o *awsec2.Options) { o.Retryer = aws.NopRetryer{} })
 	subnets, err := w.ec2.DescribeSubnets(t.Context(), &awsec2.DescribeSubnetsInput{})
 	assert.NilError(t, err)
 	w.subnet = aws.ToString(subnets.Subnets[0].SubnetId)

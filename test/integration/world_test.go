@@ -15,14 +15,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"gotest.tools/v3/assert"
 
 	"github.com/eni-operator/eni-operator/test/cluster"
 	"github.com/eni-operator/eni-operator/test/controlplane"
 	"github.com/eni-operator/eni-operator/test/emulator"
+	"github.com/eni-operator/eni-operator/test/emulator/sdk"
 )
 
 const (
@@ -52,10 +51,7 @@ func newCloud(timings emulator.Timings) *cloud {
 		others: map[string]bool{},
 	}
 	c.http = httptest.NewServer(c.server)
-	c.Client = ec2.New(ec2.Options{
-		Region: region, BaseEndpoint: aws.String(c.http.URL),
-		Credentials: credentials.NewStaticCredentialsProvider(testKey, "secret", ""),
-	})
+	c.Client = sdk.New(c.http.URL, region, testKey)
 	return c
 }
 

@@ -16,11 +16,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/eni-operator/eni-operator/test/emulator"
+	"github.com/eni-operator/eni-operator/test/emulator/sdk"
 )
 
 const (
@@ -77,10 +77,7 @@ func startCloud(nodes int, kind types.InstanceType) (*cloud, error) {
 	}
 	c.server = &http.Server{Handler: c.emulator, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = c.server.Serve(listener) }()
-	c.Client = ec2.New(ec2.Options{
-		Region: region, BaseEndpoint: &c.endpoint, Retryer: aws.NopRetryer{},
-		Credentials: credentials.NewStaticCredentialsProvider("AKIABENCH", "secret", ""),
-	})
+	c.Client = sdk.New(c.endpoint, region, "AKIABENCH", func(o *ec2.Options) { o.Retryer = aws.NopRetryer{} })
 	return c, nil
 }
 
