@@ -26,6 +26,7 @@ func TestProcessStops(t *testing.T) {
 
 func TestProcessIsKilledWhenItDoesNotStop(t *testing.T) {
 	process := startShell(t, `trap '' TERM; echo ready; while true; do sleep 0.05; done`)
+	process.StopTimeout = 100 * time.Millisecond
 	waitForLog(t, process, "ready\n")
 	assert.Error(t, process.Stop(), "sh did not stop within 100ms and was killed")
 	assertExitCode(t, process, -1)
@@ -50,11 +51,10 @@ func TestProcessThatDoesNotExist(t *testing.T) {
 func startShell(t *testing.T, script string) *Process {
 	t.Helper()
 	process := &Process{
-		Path:        "/bin/sh",
-		Args:        []string{"-c", script},
-		Env:         []string{"GREETING=hello"},
-		LogFile:     filepath.Join(t.TempDir(), "log"),
-		StopTimeout: 100 * time.Millisecond,
+		Path:    "/bin/sh",
+		Args:    []string{"-c", script},
+		Env:     []string{"GREETING=hello"},
+		LogFile: filepath.Join(t.TempDir(), "log"),
 	}
 	assert.NilError(t, process.Start())
 	t.Cleanup(func() { _ = process.Stop() })
