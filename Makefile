@@ -89,8 +89,8 @@ test-unit: ## Run the tests that need no control plane.
 
 .PHONY: test
 test: controlplane build $(KUSTOMIZE) test-unit test-bundle test-prometheus ## Run all tests.
-	@# One package at a time: each has a control plane of its own, and two on two cores miss deadlines.
-	go test -race -timeout 20m -p 1 $(CLUSTER_TESTS)
+	@# Two packages at a time: each has a control plane of its own, and waits more than it works.
+	go test -race -timeout 20m -p 2 $(CLUSTER_TESTS)
 
 .PHONY: test-prometheus
 test-prometheus: ## Hold alerts and dashboard to what Prometheus and the operator know (a minute of two cores the first time).
