@@ -137,14 +137,20 @@ type traces struct {
 }
 
 // collected are the spans so far.
-func (c *collector) collected(t *testing.T) *traces {
+func (c *collector) collected(t *testing.T) traces {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	found := &traces{t: t, spans: slices.Clone(c.spans), byID: map[string]*span{}}
+	found := traces{t: t, spans: slices.Clone(c.spans), byID: map[string]*span{}}
 	for _, s := range found.spans {
 		found.byID[s.id] = s
 	}
 	return found
+}
+
+// in are the same spans for another test.
+func (f traces) in(t *testing.T) *traces {
+	f.t = t
+	return &f
 }
 
 // has says whether a span, or an event, has a name and these attributes, as in
