@@ -34,9 +34,13 @@ var (
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
+// wild is how many objects of a hundred are made of the schemas alone, of which few are
+// stored. The others are valid ones with a few hostile fields.
+const wild = 40
+
 // TestHostileObjects applies what is made from the schemas with hostile values in it,
 // then edits of it, then statuses. Afterwards the replica lives, nothing panicked, it
-// still serves claims, and it can bring everything that was stored to an end.
+// still serves claims, has judged everything that was stored, and can bring it to an end.
 func TestHostileObjects(t *testing.T) {
 	kinds, err := schemas()
 	assert.NilError(t, err)
@@ -53,11 +57,19 @@ func TestHostileObjects(t *testing.T) {
 		hostiles.apply(i)
 	}
 	t.Logf("%d objects: %v", *mass, hostiles.answers)
-	assert.Assert(t, len(hostiles.stored) > *mass/20, "too few were stored: %d", len(hostiles.stored))
-	assert.Assert(t, len(hostiles.stored) < *mass*19/20, "too few were refused: %d are stored", len(hostiles.stored))
+	for kind := range kinds { // Else little was shown of what reconcilers, or admission, do with them.
+		taken := hostiles.answers[kind+" create taken"]
+		assert.Assert(t, taken > *mass/len(kinds)/5, "too few of %s were stored: %d", kind, taken)
+		assert.Assert(t, taken < *mass/len(kinds)*19/20, "too few of %s were refused: %d are stored", kind, taken)
+		for _, what := range []string{"edit", "status"} {
+			taken := hostiles.answers[kind+" "+what+" taken"]
+			assert.Assert(t, taken > *mass/len(kinds)/20, "of %s too few took part in %s: %d", kind, what, taken)
+		}
+	}
 
 	canary(t, "after the storm")
 	noPanics(t)
+	hostiles.judged()
 	hostiles.end()
 	canary(t, "after the end")
 	noPanics(t)
@@ -108,44 +120,81 @@ type siege struct {
 	g       *generator
 	schemas map[string]*schema
 	stored  []*unstructured.Unstructured
+	// edited are those whose spec was the last to be changed.
+	edited  []*unstructured.Unstructured
 	answers map[string]int
 }
 
-// apply makes one object and, if it is stored, edits its spec and its status.
+// apply makes one object and, if it is stored, edits its status and then its spec, so that
+// the operator has to judge it whatever its status says.
 func (s *siege) apply(number int) {
 	kind := sortedKeys(s.schemas)[number%len(s.schemas)]
-	object := s.object(kind, fmt.Sprintf("hostile-%d", number))
+	tame := s.g.IntN(100) >= wild
+	object := s.object(kind, number, tame)
 	err := shared.Create(s.t.Context(), object)
 	s.judge(kind, "create", err)
 	if err != nil {
 		return
 	}
 	s.stored = append(s.stored, object)
-	edited := object.DeepCopy()
-	s.edit(kind, edited)
-	s.judge(kind, "edit", s.retry(edited, func(o client.Object) error { return shared.Update(s.t.Context(), o) }))
-	told := object.DeepCopy()
-	told.Object["status"] = s.part(kind, "status")
-	s.judge(kind, "status", s.retry(told, func(o client.Object) error { return shared.Status().Update(s.t.Context(), o) }))
-}
-
-// edit changes one field of a spec.
-func (s *siege) edit(kind string, object *unstructured.Unstructured) {
-	fields := s.schemas[kind].Properties["spec"].Properties
-	name := sortedKeys(fields)[s.g.IntN(len(fields))]
-	field := fields[name]
-	if spec, ok := object.Object["spec"].(map[string]any); ok {
-		spec[name] = s.g.value(name, &field)
+	s.judge(kind, "status", s.rewrite(object, func(latest *unstructured.Unstructured) error {
+		s.lie(kind, latest, tame)
+		return shared.Status().Update(s.t.Context(), latest)
+	}))
+	var before, after int64
+	s.judge(kind, "edit", s.rewrite(object, func(latest *unstructured.Unstructured) error {
+		before = latest.GetGeneration()
+		s.edit(kind, latest, tame)
+		err := shared.Update(s.t.Context(), latest)
+		after = latest.GetGeneration()
+		return err
+	}))
+	if after > before {
+		s.edited = append(s.edited, object)
 	}
 }
 
-func (s *siege) object(kind, name string) *unstructured.Unstructured {
+// edit changes a spec: one field, or a few where it is to remain valid.
+func (s *siege) edit(kind string, object *unstructured.Unstructured, tame bool) {
+	field := s.schemas[kind].Properties["spec"]
+	spec, ok := object.Object["spec"].(map[string]any)
+	switch {
+	case !ok:
+	case tame:
+		object.Object["spec"] = s.g.mutated(spec, &field)
+	default:
+		name := s.g.oneOf(sortedKeys(field.Properties)...)
+		property := field.Properties[name]
+		spec[name] = s.g.value(name, &property)
+	}
+}
+
+// lie changes a status: all of it, or a few fields where it is to remain plausible.
+func (s *siege) lie(kind string, object *unstructured.Unstructured, tame bool) {
+	if !tame {
+		object.Object["status"] = s.part(kind, "status")
+		return
+	}
+	field := s.schemas[kind].Properties["status"]
+	status, ok := object.Object["status"].(map[string]any)
+	if !ok {
+		status = map[string]any{}
+	}
+	object.Object["status"] = s.g.mutated(status, &field)
+}
+
+func (s *siege) object(kind string, number int, tame bool) *unstructured.Unstructured {
+	name := fmt.Sprintf("hostile-%d", number)
 	object := &unstructured.Unstructured{Object: map[string]any{"spec": s.part(kind, "spec"), "status": s.part(kind, "status")}}
+	if tame {
+		field := s.schemas[kind].Properties["spec"]
+		object.Object = map[string]any{"spec": s.g.mutated(s.g.valid(kind, name, number), &field)}
+	}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
 	object.SetName(name)
 	switch kind {
 	case "ENIClaim":
-		object.SetNamespace([]string{"shop", "elsewhere"}[s.g.IntN(2)])
+		object.SetNamespace(s.g.oneOf("shop", "elsewhere"))
 	case "ElasticNetworkInterface":
 		if s.g.IntN(3) == 0 { // as whoever goes around admission would
 			object.SetLabels(v1alpha1.OperatorLabels())
@@ -163,21 +212,15 @@ func (s *siege) part(kind, name string) any {
 	return s.g.value(name, &part)
 }
 
-// retry writes over whatever version there is; the operator writes too.
-func (s *siege) retry(object *unstructured.Unstructured, write func(client.Object) error) error {
+// rewrite changes whatever version there is; the operator writes too.
+func (s *siege) rewrite(object *unstructured.Unstructured, change func(latest *unstructured.Unstructured) error) error {
 	for {
-		object.SetResourceVersion("")
 		latest := &unstructured.Unstructured{}
 		latest.SetGroupVersionKind(object.GroupVersionKind())
 		if err := shared.Get(s.t.Context(), client.ObjectKeyFromObject(object), latest); err != nil {
 			return err
 		}
-		for _, part := range []string{"spec", "status"} {
-			if _, has := object.Object[part]; has {
-				latest.Object[part] = object.Object[part]
-			}
-		}
-		if err := write(latest); !apierrors.IsConflict(err) {
+		if err := change(latest); !apierrors.IsConflict(err) {
 			return err
 		}
 	}
@@ -192,6 +235,28 @@ func (s *siege) judge(kind, what string, err error) {
 	s.answers[kind+" "+what+" "+answer]++
 	if apierrors.IsInternalError(err) || apierrors.ReasonForError(err) == metav1.StatusReasonUnknown && err != nil {
 		s.t.Errorf("%s of %s: %v", what, kind, err)
+	}
+}
+
+// judged waits until the operator has said of each edited object, as it is now, how it is.
+func (s *siege) judged() {
+	for _, object := range s.edited {
+		latest := &unstructured.Unstructured{}
+		latest.SetGroupVersionKind(object.GroupVersionKind())
+		awaiting(s.t, object.GetKind()+" "+object.GetName()+" is judged", func() error {
+			err := shared.Get(s.t.Context(), client.ObjectKeyFromObject(object), latest)
+			if err != nil {
+				return client.IgnoreNotFound(err)
+			}
+			conditions, _, _ := unstructured.NestedSlice(latest.Object, "status", "conditions")
+			for _, condition := range conditions {
+				told, ok := condition.(map[string]any)
+				if ok && told["type"] == v1alpha1.ConditionReady && told["observedGeneration"] == latest.GetGeneration() {
+					return nil
+				}
+			}
+			return fmt.Errorf("generation %d: %.2000s", latest.GetGeneration(), fmt.Sprint(conditions))
+		})
 	}
 }
 
