@@ -132,10 +132,11 @@ test-image: ## Compile what the Dockerfile copies, and nothing else, for both ar
 FUZZTIME ?= 1m
 
 .PHONY: test-fuzz
-test-fuzz: ## Fuzz the webhooks' validators and their handling of selectors (FUZZTIME=1m each).
+test-fuzz: controlplane $(KUSTOMIZE) ## Fuzz the webhooks' validators and selectors (FUZZTIME=1m each), then apply 1,000 other hostile objects than make test.
 	@for target in FuzzPolicy FuzzPool FuzzENI FuzzClaim FuzzSelectors; do \
-		go test ./webhooks -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME); \
+		go test ./webhooks -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; \
 	done
+	go test -v -count=1 ./test/admission -run '^TestHostileObjects$$' -args -seed=0
 
 .PHONY: test-crash
 test-crash: controlplane ## Kill the operator at every call that it makes, and look what heals (about 15 minutes on two cores).

@@ -44,7 +44,7 @@ func planProtection(o observation) decision {
 		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonUninstallBlocked,
 			message: "A CRD of the operator is being deleted, so the ENI is left alone in EC2. " +
 				"To let go of it, stop the operator and run it once with --uninstall=abandon."}
-	case !o.drained && o.instance != instanceGone:
+	case !o.drained && !o.carrierGone():
 		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonWaitingForDrain,
 			message: "Claims hold addresses of the ENI; it is detached when they are released"}
 	default:
@@ -56,7 +56,7 @@ func planProtection(o observation) decision {
 // and so that EC2 does not delete it with its instance.
 func planRetain(o observation, letGo decision) decision {
 	at := o.actual.attachment
-	if at != nil && at.deleteOnTermination && o.instance != instanceGone {
+	if at != nil && at.deleteOnTermination && !o.carrierGone() {
 		return decision{action: actSetTermination, reason: v1alpha1.ReasonDeleting, message: "Keeping the ENI from ending with its instance"}
 	}
 	if o.actual.tags[deletionPolicyKey] == string(v1alpha1.DeletionPolicyRetain) {
@@ -72,7 +72,7 @@ func planRetain(o observation, letGo decision) decision {
 // its instance is only watched.
 func planDetach(o observation, message string) decision {
 	d := decision{action: actDetach, detaching: true, reason: v1alpha1.ReasonDeleting, message: message}
-	goesWithInstance := o.instance == instanceGone && o.actual.attachment.deleteOnTermination
+	goesWithInstance := o.carrierGone() && o.actual.attachment.deleteOnTermination
 	switch leaving := o.actual.attachment.changing || goesWithInstance; {
 	case !leaving:
 	case !o.looked:
@@ -87,4 +87,12 @@ func planDetach(o observation, message string) decision {
 		d.action, d.wait = actWait, attachPoll
 	}
 	return d
+}
+
+// carrierGone says whether the instance that carries the ENI is gone, or, where none
+// does, the one that it is for. Of an instance that the spec does not name any more,
+// nothing is known.
+func (o *observation) carrierGone() bool {
+	at := o.actual.attachment
+	return o.instance == instanceGone && (at == nil || at.instanceID == o.instanceID)
 }

@@ -253,6 +253,15 @@ func TestPlan(t *testing.T) {
 		{"stuck before, and attached still: not forced", dying, func(o *observation) { o.stuck = true }, "Detach", v1alpha1.ReasonDeleting},
 		{"EC2 deletes it with its instance", dying, both(looked, func(o *observation) { o.instance = instanceGone }), "Wait 5s", v1alpha1.ReasonDeleting},
 		{
+			"an instance that does not carry it takes nothing with it", dying,
+			both(looked, func(o *observation) { o.instance, o.actual.attachment.instanceID = instanceGone, instanceB }), "Detach", v1alpha1.ReasonDeleting,
+		},
+		{
+			"in use elsewhere than on the instance that is gone", dying, func(o *observation) {
+				o.drained, o.instance, o.actual.attachment.instanceID = false, instanceGone, instanceB
+			}, "Wait 1m0s", v1alpha1.ReasonWaitingForDrain,
+		},
+		{
 			"unless it was told not to", dying,
 			func(o *observation) { o.instance, o.actual.attachment.deleteOnTermination = instanceGone, false }, "Detach", v1alpha1.ReasonDeleting,
 		},

@@ -28,7 +28,7 @@ import (
 )
 
 var (
-	seed = flag.Uint64("seed", 0, "Seed of the hostile objects; 0: another one each time.")
+	seed = flag.Uint64("seed", 1, "Seed of the hostile objects; 0: another one each time.")
 	mass = flag.Int("objects", 1000, "How many hostile objects are applied.")
 )
 
@@ -272,7 +272,10 @@ func (s *siege) end() {
 	}
 	for _, object := range s.stored {
 		awaiting(s.t, object.GetKind()+" "+object.GetName()+" is gone", func() error {
-			return gone(shared.Get(ctx, client.ObjectKeyFromObject(object), object))
+			if err := gone(shared.Get(ctx, client.ObjectKeyFromObject(object), object)); err != nil {
+				return fmt.Errorf("%w: %.4000s", err, fmt.Sprint(object.Object))
+			}
+			return nil
 		})
 	}
 }
