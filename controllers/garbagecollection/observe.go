@@ -25,7 +25,7 @@ const pageSize = 500
 // cached are the ElasticNetworkInterfaces that a cache knows.
 func cached(ctx context.Context, cache client.Reader) ([]resource, error) {
 	list := &v1alpha1.ElasticNetworkInterfaceList{}
-	err := cache.List(ctx, list)
+	err := cache.List(ctx, list, client.UnsafeDisableDeepCopy)
 	return resourcesOf(list), err
 }
 

@@ -66,10 +66,10 @@ func (r *StatusReconciler) find(ctx context.Context, policy *v1alpha1.ENIPolicy)
 	found := findings{outranked: map[string]string{}}
 	_, found.selectorError = metav1.LabelSelectorAsSelector(&policy.Spec.NodeSelector)
 	policies, nodes := &v1alpha1.ENIPolicyList{}, &corev1.NodeList{}
-	if err := r.client.List(ctx, policies); err != nil {
+	if err := r.client.List(ctx, policies, client.UnsafeDisableDeepCopy); err != nil {
 		return found, err
 	}
-	if err := r.client.List(ctx, nodes); err != nil {
+	if err := r.client.List(ctx, nodes, client.UnsafeDisableDeepCopy); err != nil {
 		return found, err
 	}
 	v1alpha1.RankPolicies(policies.Items)
@@ -77,7 +77,7 @@ func (r *StatusReconciler) find(ctx context.Context, policy *v1alpha1.ENIPolicy)
 		found.judge(policy, policies.Items, &nodes.Items[i])
 	}
 	pools := &v1alpha1.ENIPoolList{}
-	if err := r.client.List(ctx, pools, client.MatchingFields{index.PolicyName: policy.Name}); err != nil {
+	if err := r.client.List(ctx, pools, client.MatchingFields{index.PolicyName: policy.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return found, err
 	}
 	found.countReady(pools.Items)

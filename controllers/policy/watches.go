@@ -80,10 +80,10 @@ func nodeChanged() predicate.Predicate {
 // allNodes are the Nodes, and the pools whose Nodes are gone.
 func (r *NodeReconciler) allNodes(ctx context.Context, _ client.Object) []reconcile.Request {
 	nodes, pools := &corev1.NodeList{}, &v1alpha1.ENIPoolList{}
-	if err := r.client.List(ctx, nodes); err != nil {
+	if err := r.client.List(ctx, nodes, client.UnsafeDisableDeepCopy); err != nil {
 		log.FromContext(ctx).Error(err, "Listing the nodes")
 	}
-	if err := r.client.List(ctx, pools); err != nil {
+	if err := r.client.List(ctx, pools, client.UnsafeDisableDeepCopy); err != nil {
 		log.FromContext(ctx).Error(err, "Listing the pools")
 	}
 	names := map[string]bool{}
@@ -98,7 +98,7 @@ func (r *NodeReconciler) allNodes(ctx context.Context, _ client.Object) []reconc
 
 func (r *StatusReconciler) allPolicies(ctx context.Context, _ client.Object) []reconcile.Request {
 	policies := &v1alpha1.ENIPolicyList{}
-	if err := r.client.List(ctx, policies); err != nil {
+	if err := r.client.List(ctx, policies, client.UnsafeDisableDeepCopy); err != nil {
 		log.FromContext(ctx).Error(err, "Listing the policies")
 		return nil
 	}

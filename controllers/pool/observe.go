@@ -57,7 +57,7 @@ func (r *Reconciler) lowestSlot(pool *v1alpha1.ENIPool) int32 {
 
 func (r *Reconciler) observeENIs(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
 	list := &v1alpha1.ElasticNetworkInterfaceList{}
-	if err := r.client.List(ctx, list, client.MatchingFields{index.NodeName: pool.Spec.NodeName}); err != nil {
+	if err := r.client.List(ctx, list, client.MatchingFields{index.NodeName: pool.Spec.NodeName}, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
 	o.otherNames = map[string]bool{}
@@ -132,7 +132,7 @@ func (r *Reconciler) observeClaims(ctx context.Context, pool *v1alpha1.ENIPool, 
 		reader = r.live
 	}
 	list := &v1alpha1.ENIClaimList{}
-	if err := reader.List(ctx, list, client.MatchingFields{index.NodeName: pool.Spec.NodeName}); err != nil {
+	if err := reader.List(ctx, list, client.MatchingFields{index.NodeName: pool.Spec.NodeName}, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
 	o.allowed, o.expired = map[string]bool{}, map[string]bool{}
