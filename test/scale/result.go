@@ -48,9 +48,16 @@ func (s *sheet) add(metric string, value float64, unit string) {
 
 // goal reports a value that should not be above the goal.
 func (s *sheet) goal(metric string, value float64, unit string, most float64) {
+	s.judge(metric, value, unit, &most)
+}
+
+// judge reports a value that should not be above the goal, if there is one.
+func (s *sheet) judge(metric string, value float64, unit string, most *float64) {
 	s.add(metric, value, unit)
-	r := &s.results[len(s.results)-1]
-	r.Goal, r.Met = &most, ptr.To(value <= most)
+	if most != nil {
+		r := &s.results[len(s.results)-1]
+		r.Goal, r.Met = most, ptr.To(value <= *most)
+	}
 }
 
 // atLeast reports a value that should not be below the goal.
