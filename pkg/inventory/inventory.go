@@ -71,6 +71,10 @@ type Inventory struct {
 
 	mu     sync.Mutex
 	sweeps sweeps
+	// lastSwept is the last instance that a sweep has read, of those perSweep that it
+	// reads.
+	lastSwept string
+	perSweep  int
 	// leadingSince is when the first sweep as the leader began: calls of the
 	// operator before this one were made earlier.
 	leadingSince time.Time
@@ -118,6 +122,7 @@ func New(client ec2.Client, options Options) *Inventory {
 		options:           options,
 		clock:             options.Clock,
 		current:           make(chan struct{}),
+		perSweep:          instancesPerSweep,
 		enis:              map[string]*record{},
 		owners:            map[string]string{},
 		missing:           map[string]absence{},

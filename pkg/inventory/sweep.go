@@ -113,17 +113,44 @@ func (i *Inventory) forgotten(primary *record) bool {
 	return !known
 }
 
+// instancesPerSweep is how many instances a sweep reads, so that at rest a fleet of
+// thousands costs no more than two calls a minute. What becomes of our ENIs shows at
+// once, whatever instance they are on; an instance by itself is asked for by whoever
+// works on its node.
+const instancesPerSweep = 1000
+
+// sweepInstances reads the known instances that are next. A process that has just
+// begun to act reads them all: what it knows may be old.
 func (i *Inventory) sweepInstances(ctx context.Context) error {
 	i.mu.Lock()
 	ids := slices.Sorted(maps.Keys(i.instances))
+	if i.Current() {
+		ids = next(ids, i.lastSwept, i.perSweep)
+	}
 	i.mu.Unlock()
 	for chunk := range slices.Chunk(ids, ec2.MaxBatch) {
 		if _, err := i.fetchInstances(ctx, chunk); err != nil {
 			return err
 		}
 	}
+	if len(ids) > 0 {
+		i.mu.Lock()
+		i.lastSwept = ids[len(ids)-1]
+		i.mu.Unlock()
+	}
 	i.dropNeedless()
 	return nil
+}
+
+// next are the ids, of a sorted list, that follow one of which it may hold none any
+// more; after the last comes the first.
+func next(ids []string, after string, most int) []string {
+	at, found := slices.BinarySearch(ids, after)
+	if found {
+		at++
+	}
+	turned := slices.Concat(ids[at:], ids[:at])
+	return turned[:min(most, len(turned))]
 }
 
 // needlessAfter is how long nobody asks for a gone instance until it is forgotten: far

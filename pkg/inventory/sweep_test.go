@@ -11,6 +11,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,4 +160,57 @@ func TestGoneInstancesAreForgotten(t *testing.T) {
 	w.ForgetInstance(needed)
 	w.ForgetInstance(ended)
 	assert.Equal(t, len(w.needlessInstances), 0)
+}
+
+// TestSweepsTakeTurnsWithInstances: a large fleet is not read as a whole each time.
+func TestSweepsTakeTurnsWithInstances(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	w.perSweep = 2
+	var ids []string
+	for range 5 {
+		id := w.run("m5.large")
+		_, presence, err := w.Instance(w.ctx, id)
+		assert.NilError(t, err)
+		assert.Equal(t, presence, Present)
+		ids = append(ids, id)
+	}
+	w.sweep() // the first of this process
+	for _, id := range ids {
+		w.ec2("StopInstances", "InstanceId.1", id)
+	}
+	w.clk.Step(time.Minute)
+	stopped := func() (count int) {
+		for _, id := range ids {
+			if instance, _, err := w.Instance(w.ctx, id); err == nil && instance.State == "stopped" {
+				count++
+			}
+		}
+		return count
+	}
+	var seen []int
+	for range 3 {
+		w.sweep()
+		seen = append(seen, stopped())
+	}
+	assert.DeepEqual(t, seen, []int{2, 4, 5})
+}
+
+func TestNext(t *testing.T) {
+	for _, test := range []struct {
+		ids   string
+		after string
+		most  int
+		want  string
+	}{
+		{"", "", 3, ""},
+		{"", "b", 3, ""},
+		{"a b c", "", 2, "a b"},
+		{"a b c", "a", 2, "b c"},
+		{"a b c", "b", 2, "c a"},
+		{"a b c", "c", 2, "a b"},
+		{"a c d", "b", 2, "c d"},
+		{"a b c", "b", 5, "c a b"},
+	} {
+		assert.Equal(t, strings.Join(next(strings.Fields(test.ids), test.after, test.most), " "), test.want, "%+v", test)
+	}
 }
