@@ -68,5 +68,5 @@ func run(ctx context.Context, o options.Options) error {
 	if err != nil {
 		return err
 	}
-	return manager.Start(ctx)
+	return setup.Run(ctx, manager)
 }

@@ -7,6 +7,8 @@ SPDX-License-Identifier: Apache-2.0
 package setup
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -77,4 +79,16 @@ func Kubernetes(o options.Options) (*rest.Config, error) {
 		return nil, fmt.Errorf("no way to Kubernetes: set --kubeconfig or KUBECONFIG, or run in a pod: %w", err)
 	}
 	return config, nil
+}
+
+// Run runs a manager until ctx ends. What does not end with it in time ends with the
+// process, and is no failure: a server waits for connections on which nothing was asked
+// yet, and the API server keeps some of those.
+func Run(ctx context.Context, manager ctrl.Manager) error {
+	err := manager.Start(ctx)
+	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
+		ctrl.Log.Info("Ending before everything has stopped", "cause", err.Error())
+		return nil
+	}
+	return err
 }
