@@ -40,6 +40,7 @@ func main() {
 
 // run does what the operator's main does.
 func run(ctx context.Context, o options.Options) error {
+	setup.Memory()
 	if err := setup.Logging(os.Stderr, o); err != nil {
 		return err
 	}
