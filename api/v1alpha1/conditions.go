@@ -18,6 +18,10 @@ const (
 	// ConditionNodesUsable, on a policy: every selected Node names its instance.
 	ConditionNodesUsable = "NodesUsable"
 
+	// ConditionEC2Trusted, on policies and pools: EC2 shows what this cluster has
+	// there. While it is False nothing that cannot be undone is done anywhere.
+	ConditionEC2Trusted = "EC2Trusted"
+
 	// ConditionInstanceFound, on a pool: EC2 knows the node's instance.
 	ConditionInstanceFound = "InstanceFound"
 	// ConditionNetworkResolved, on a pool: the selector terms found subnets and
@@ -62,6 +66,9 @@ const (
 	ReasonThrottled = "Throttled"
 	// ReasonSubnetExhausted: no candidate subnet has enough free addresses.
 	ReasonSubnetExhausted = "SubnetExhausted"
+	// ReasonSubnetFragmented: the subnet has free addresses, but no free block of 16
+	// for a prefix.
+	ReasonSubnetFragmented = "SubnetFragmented"
 	// ReasonInvalidParameter: EC2 refuses what the spec asks for; only an edit of
 	// the spec helps.
 	ReasonInvalidParameter = "InvalidParameter"
@@ -71,6 +78,21 @@ const (
 	ReasonNotFound = "NotFound"
 	// ReasonEC2Error: EC2 answered with an error that passes; it is tried again.
 	ReasonEC2Error = "EC2Error"
+)
+
+// Reasons of the condition EC2Trusted.
+const (
+	// ReasonEC2Agrees: EC2 shows what this cluster has there.
+	ReasonEC2Agrees = "EC2Agrees"
+	// ReasonOtherRegion: the operator reads another Region than the one in which the
+	// cluster's instances and ENIs are.
+	ReasonOtherRegion = "OtherRegion"
+	// ReasonNothingKnown: EC2 shows none of the instances and ENIs that this cluster
+	// has, as another account would.
+	ReasonNothingKnown = "NothingKnown"
+	// ReasonTooManyVanished: more instances or ENIs vanished at once than chance
+	// explains.
+	ReasonTooManyVanished = "TooManyVanished"
 )
 
 // Reasons on policies.
@@ -107,6 +129,18 @@ const (
 	ReasonSecurityGroupNotFound = "SecurityGroupNotFound"
 	// ReasonFits: the instance type holds what the policy asks for.
 	ReasonFits = "Fits"
+	// ReasonNodeWithoutInstance: the Node is there and names no instance at the moment;
+	// the pool keeps what it has and hands out nothing.
+	ReasonNodeWithoutInstance = "NodeWithoutInstance"
+	// ReasonNodeMissing: the Node is missing, or stands for another instance; the pool
+	// keeps what it has for a while and hands out nothing.
+	ReasonNodeMissing = "NodeMissing"
+	// ReasonOrphanedENIs: ENIs of this cluster that no resource stands for take slots
+	// of the instance.
+	ReasonOrphanedENIs = "OrphanedENIs"
+	// ReasonTooManySecurityGroups: the selector terms find more security groups than
+	// an ENI takes.
+	ReasonTooManySecurityGroups = "TooManySecurityGroups"
 	// ReasonInstanceTypeLimit: the instance type holds less than the policy asks
 	// for; the pool gets what fits.
 	ReasonInstanceTypeLimit = "InstanceTypeLimit"
@@ -141,6 +175,9 @@ const (
 	// ReasonUninstallBlocked: a CRD of the operator is being deleted, so nothing is
 	// detached or deleted in EC2.
 	ReasonUninstallBlocked = "UninstallBlocked"
+	// ReasonNotOwned: the tags in EC2 say that the ENI that the status names is not
+	// this resource's, so it is left alone.
+	ReasonNotOwned = "NotOwned"
 	// ReasonWaitingForDrain: the ENI is deleted but addresses of it are in use.
 	ReasonWaitingForDrain = "WaitingForDrain"
 )

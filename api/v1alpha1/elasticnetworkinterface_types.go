@@ -310,6 +310,15 @@ type ElasticNetworkInterfaceStatus struct {
 	// +listType=atomic
 	// +optional
 	Lost []AddressOrPrefix `json:"lost,omitempty"`
+	// Doubtful are addresses and prefixes that EC2 showed on another ENI too. They are
+	// not handed out until EC2 shows them on this one alone.
+	// +kubebuilder:validation:MaxItems=1024
+	// +listType=atomic
+	// +optional
+	Doubtful []AddressOrPrefix `json:"doubtful,omitempty"`
+	// Refusal is set while EC2 has not the capacity for what the spec asks for.
+	// +optional
+	Refusal *GrowthRefusal `json:"refusal,omitempty"`
 	// ForeignCount is the number of secondary addresses and prefixes of a primary
 	// ENI that are not the operator's.
 	// +optional
@@ -336,6 +345,23 @@ type ElasticNetworkInterfaceStatus struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime > timestamp('1970-01-01T00:00:00Z'))",message="lastTransitionTime must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// GrowthRefusal says that EC2 lacks the capacity for what an ENI's spec asks for.
+// The pool counts such an ENI with what it carries, and grows elsewhere.
+type GrowthRefusal struct {
+	// Reason is SubnetExhausted, SubnetFragmented or QuotaExceeded.
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[A-Za-z][A-Za-z0-9]*$`
+	// +required
+	Reason string `json:"reason"`
+	// Message says what EC2 refused, and what to do.
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Message string `json:"message,omitempty"`
+	// Generation is the generation of the spec that was refused.
+	// +optional
+	Generation int64 `json:"generation,omitempty"`
 }
 
 // ElasticNetworkInterface is one ENI. The operator makes them for its pools; a

@@ -106,6 +106,12 @@ type PoolENI struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	// +required
 	Name string `json:"name"`
+	// UID is the UID of the ElasticNetworkInterface that this entry stands for. A
+	// resource of the name with another UID serves nobody.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	UID types.UID `json:"uid,omitempty"`
 	// NetworkInterfaceID is the ENI's id in EC2, once it has one.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional

@@ -73,9 +73,12 @@ const (
 	Unknown Presence = iota
 	// Present: it exists.
 	Present
-	// Gone: EC2 says NotFound for an ENI that was seen before, or said so twice,
-	// a visibility window apart.
+	// Gone: EC2 says that it is not there any more.
 	Gone
+	// Absent, of an instance: EC2 answers NotFound for its id, which is weaker than
+	// a statement that it was terminated: while its Node is there, nothing that cannot
+	// be undone follows from it.
+	Absent
 )
 
 // ENI returns what is known of an ENI without asking EC2. It is not found either
