@@ -29,6 +29,8 @@ type sdkClient struct {
 	api     *ec2.Client
 	limiter *limiter
 	gate    Gate
+	// configure changes how the SDK finds Region, credentials and HTTP client.
+	configure []func(*config.LoadOptions) error
 }
 
 // Option changes what NewClient returns.
@@ -38,24 +40,29 @@ type Option func(*sdkClient)
 // something. What it refuses fails with ClassNotLeader, and was not sent.
 func WithGate(gate Gate) Option { return func(c *sdkClient) { c.gate = gate } }
 
+// WithConfig changes what the SDK would find in the process's environment and files:
+// the Region, the credentials, the endpoint or the HTTP client.
+func WithConfig(changes ...func(*config.LoadOptions) error) Option {
+	return func(c *sdkClient) { c.configure = append(c.configure, changes...) }
+}
+
 // NewClient returns a client for the account and Region that the SDK's own
 // variables and files name (AWS_REGION, AWS_ENDPOINT_URL_EC2, …). It makes no
 // call. It fails when no Region is set or a file cannot be read. Once ctx has ended
 // no call is sent any more, and those that wait for a rate limit fail at once.
 func NewClient(ctx context.Context, limits Limits, settings ...Option) (Client, error) {
-	cfg, err := config.LoadDefaultConfig(ctx,
-		// The caller knows which call may be repeated; the SDK does not.
-		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
-	)
+	c := &sdkClient{limiter: newLimiter(ctx, limits, clock.RealClock{})}
+	for _, set := range settings {
+		set(c)
+	}
+	// The caller knows which call may be repeated; the SDK does not.
+	noRetries := config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} })
+	cfg, err := config.LoadDefaultConfig(ctx, append(c.configure, noRetries)...)
 	if err != nil {
 		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
 	if cfg.Region == "" {
 		return nil, fmt.Errorf("no AWS Region: set AWS_REGION, or give the pod a profile that has one")
-	}
-	c := &sdkClient{limiter: newLimiter(ctx, limits, clock.RealClock{})}
-	for _, set := range settings {
-		set(c)
 	}
 	c.api = ec2.NewFromConfig(cfg, func(o *ec2.Options) {
 		o.APIOptions = append(o.APIOptions, c.limiter.addTo, traceCalls)

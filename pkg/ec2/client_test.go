@@ -9,12 +9,15 @@ package ec2
 import (
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"gotest.tools/v3/assert"
@@ -191,6 +194,31 @@ func TestNoRegion(t *testing.T) {
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 	_, err := NewClient(t.Context(), plenty)
 	assert.ErrorContains(t, err, "AWS_REGION")
+}
+
+// TestConfigIsPassedIn: two clients of one process may be for different Regions and
+// accounts, and need nothing of the process's environment.
+func TestConfigIsPassedIn(t *testing.T) {
+	for _, key := range []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+		t.Setenv(key, "")
+	}
+	t.Setenv("AWS_CONFIG_FILE", "/dev/null")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+	server := emulator.New(emulator.Options{})
+	endpoint := httptest.NewServer(server)
+	defer endpoint.Close()
+	for _, region := range []string{"us-west-2", "eu-central-1"} {
+		client, err := NewClient(t.Context(), plenty, WithConfig(
+			config.WithRegion(region), config.WithBaseEndpoint(endpoint.URL),
+			config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("key-"+region, "secret", "")),
+		))
+		assert.NilError(t, err)
+		_, err = client.DescribeSubnets(t.Context())
+		assert.NilError(t, err)
+		calls := server.Calls()
+		last := calls[len(calls)-1]
+		assert.Equal(t, last.Region+" "+last.Caller, region+" key-"+region)
+	}
 }
 
 // windowOf is a batcher's window of so many milliseconds.
