@@ -32,9 +32,8 @@ const metricsDepth = 1024
 // addMetrics has metrics made of events, of the cache and of the operator's own
 // state.
 func addMetrics(
-	ctx context.Context, mgr ctrl.Manager, inv *inventory.Inventory, api ec2.Client, bus *events.Bus, o options.Options,
+	ctx context.Context, mgr ctrl.Manager, inv *inventory.Inventory, api ec2.Client, bus *events.Bus, clk clock.PassiveClock, o options.Options,
 ) (*metrics.Tracker, error) {
-	clk := clock.RealClock{}
 	tracker := metrics.NewTracker(clk)
 	sources := metrics.Sources{
 		Clock: clk, Bus: bus, Inventory: inv, Elected: mgr.Elected(), PerNode: o.PerNodeMetrics, SnapshotSize: sizeOf(o.SnapshotPath),

@@ -58,12 +58,38 @@ func Scheme() (*runtime.Scheme, error) {
 	return scheme, v1alpha1.AddToScheme(scheme)
 }
 
+// assembly is what New puts the operator together from, beside its options.
+type assembly struct {
+	// clock is the wall clock, by which everything is stamped.
+	clock   clock.WithTicker
+	wrap    func(events.Handler) events.Handler
+	manager func(*ctrl.Options)
+}
+
 // Change has New put another operator together than the one that is shipped.
-type Change func(*events.Bus)
+type Change func(*assembly)
 
 // WithHandlers replaces what the subscribers of the event bus do with events.
 func WithHandlers(wrap func(events.Handler) events.Handler) Change {
-	return func(bus *events.Bus) { bus.Wrap(wrap) }
+	return func(a *assembly) { a.wrap = wrap }
+}
+
+// WithClock replaces the wall clock.
+func WithClock(clk clock.WithTicker) Change {
+	return func(a *assembly) { a.clock = clk }
+}
+
+// WithManager changes the settings of the manager, such as its log.
+func WithManager(change func(*ctrl.Options)) Change {
+	return func(a *assembly) { a.manager = change }
+}
+
+func assemble(changes []Change) assembly {
+	a := assembly{clock: clock.RealClock{}}
+	for _, change := range changes {
+		change(&a)
+	}
+	return a
 }
 
 // New returns a manager that runs the whole operator once it is started. It reads
@@ -78,9 +104,13 @@ func New(
 	}
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst = o.KubeAPIQPS, o.KubeAPIBurst
-	bus := newBus(changes)
+	a := assemble(changes)
+	bus := newBus(a)
 	settings := managerOptions(scheme, o)
 	settings.Metrics.ExtraHandlers = debugHandlers(bus)
+	if a.manager != nil {
+		a.manager(&settings)
+	}
 	mgr, err := newServingManager(ctx, config, fence, settings, o)
 	if err != nil {
 		return nil, err
@@ -94,19 +124,19 @@ func New(
 	}
 	inv := inventory.New(api, inventory.Options{
 		ClusterUID: clusterUID, VisibilityWindow: o.VisibilityWindow, BatchWindow: o.BatchWindow,
-		BusyBatchWindow: o.BusyBatchWindow, NetworkTTL: o.NetworkTTL, Elected: mgr.Elected(), Batched: metrics.Batched,
+		BusyBatchWindow: o.BusyBatchWindow, NetworkTTL: o.NetworkTTL, Elected: mgr.Elected(), Batched: metrics.Batched, Clock: a.clock,
 	})
-	if err := addSnapshotter(mgr, inv, bus, clusterUID, o.SnapshotPath, ctrl.Log.WithName("snapshot")); err != nil {
+	if err := addSnapshotter(mgr, inv, bus, a.clock, clusterUID, o.SnapshotPath); err != nil {
 		return nil, err
 	}
 	if err := mgr.Add(newAuditor(inv, mgr.Elected(), o.AuditInterval, ctrl.Log.WithName("inventory"))); err != nil {
 		return nil, err
 	}
-	tracker, err := addSubscribers(ctx, mgr, inv, api, bus, o)
+	tracker, err := addSubscribers(ctx, mgr, inv, api, bus, a.clock, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := addControllers(mgr, inv, bus, tracker, ec2.NewForecast(api, clock.RealClock{}), clusterUID, o); err != nil {
+	if err := addControllers(mgr, inv, bus, tracker, a.clock, ec2.NewForecast(api, a.clock), clusterUID, o); err != nil {
 		return nil, err
 	}
 	if err := addCollector(mgr, inv, clusterUID, o); err != nil {
@@ -118,10 +148,10 @@ func New(
 	return mgr, addProbes(mgr, inv, o)
 }
 
-func newBus(changes []Change) *events.Bus {
-	bus := events.NewBus(clock.RealClock{}, ctrl.Log.WithName("events"))
-	for _, change := range changes {
-		change(bus)
+func newBus(a assembly) *events.Bus {
+	bus := events.NewBus(a.clock, ctrl.Log.WithName("events"))
+	if a.wrap != nil {
+		bus.Wrap(a.wrap)
 	}
 	return bus
 }
@@ -181,9 +211,9 @@ func clusterUID(ctx context.Context, reader client.Reader) (string, error) {
 }
 
 func addControllers(
-	mgr ctrl.Manager, inv *inventory.Inventory, bus *events.Bus, tracker *metrics.Tracker, forecast *ec2.Forecast, clusterUID string, o options.Options,
+	mgr ctrl.Manager, inv *inventory.Inventory, bus *events.Bus, tracker *metrics.Tracker, clk clock.WithTicker,
+	forecast *ec2.Forecast, clusterUID string, o options.Options,
 ) error {
-	clk := clock.RealClock{}
 	settings := func() controller.Options {
 		return controller.Options{RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
 			o.RetryBaseDelay, o.RetryMaxDelay)}
@@ -223,10 +253,10 @@ const recorderDepth = 1024
 // addSubscribers has metrics and Kubernetes Events made of what the controllers
 // publish, and runs the bus.
 func addSubscribers(
-	ctx context.Context, mgr ctrl.Manager, inv *inventory.Inventory, api ec2.Client, bus *events.Bus, o options.Options,
+	ctx context.Context, mgr ctrl.Manager, inv *inventory.Inventory, api ec2.Client, bus *events.Bus, clk clock.PassiveClock, o options.Options,
 ) (*metrics.Tracker, error) {
 	bus.Handle("kubernetes", recorderDepth, events.Filter{}, events.Recorder(mgr.GetEventRecorder("eni-operator")))
-	tracker, err := addMetrics(ctx, mgr, inv, api, bus, o)
+	tracker, err := addMetrics(ctx, mgr, inv, api, bus, clk, o)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -29,6 +31,7 @@ import (
 type snapshotter struct {
 	store     snapshot.Store
 	inventory *inventory.Inventory
+	clock     clock.PassiveClock
 	log       logr.Logger
 	sweeps    chan inventory.Swept
 	// changed says that there are ids in stale, which are not saved yet.
@@ -38,9 +41,9 @@ type snapshotter struct {
 	stale map[string]bool
 }
 
-func newSnapshotter(store snapshot.Store, inv *inventory.Inventory, log logr.Logger) *snapshotter {
+func newSnapshotter(store snapshot.Store, inv *inventory.Inventory, clk clock.PassiveClock, log logr.Logger) *snapshotter {
 	return &snapshotter{
-		store: store, inventory: inv, log: log,
+		store: store, inventory: inv, clock: clk, log: log,
 		sweeps: make(chan inventory.Swept, 1), changed: make(chan struct{}, 1), stale: map[string]bool{},
 	}
 }
@@ -56,8 +59,9 @@ const (
 
 // addSnapshotter has the inventory begin with the snapshot at a path, and keeps
 // the snapshot up to date; without a path it lasts as long as the process.
-func addSnapshotter(mgr manager.Manager, inv *inventory.Inventory, bus *events.Bus, clusterUID, path string, log logr.Logger) error {
-	s := newSnapshotter(snapshot.NewMemory(), inv, log)
+func addSnapshotter(mgr manager.Manager, inv *inventory.Inventory, bus *events.Bus, clk clock.PassiveClock, clusterUID, path string) error {
+	log := ctrl.Log.WithName("snapshot")
+	s := newSnapshotter(snapshot.NewMemory(), inv, clk, log)
 	if path != "" {
 		var err error
 		if s.store, err = snapshot.OpenFile(path, clusterUID, log); err != nil {
@@ -157,7 +161,7 @@ func (s *snapshotter) saveChanged() error {
 	var records []snapshot.Record
 	for _, id := range slices.Sorted(maps.Keys(stale)) {
 		if known, ok := s.inventory.ENI(id); ok {
-			records = append(records, snapshot.Record{ENI: known, SavedAt: time.Now()})
+			records = append(records, snapshot.Record{ENI: known, SavedAt: s.clock.Now()})
 		}
 	}
 	if len(records) == 0 {

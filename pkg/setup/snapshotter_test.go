@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"gotest.tools/v3/assert"
+	"k8s.io/utils/clock"
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/events"
@@ -50,7 +51,7 @@ func TestSnapshotBetweenSweeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inv := inventory.New(createdEC2{}, inventory.Options{})
 		store := &countedStore{Store: snapshot.NewMemory()}
-		s := newSnapshotter(store, inv, logr.Discard())
+		s := newSnapshotter(store, inv, clock.RealClock{}, logr.Discard())
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
