@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package emulator_test
 
 import (
+	"cmp"
 	"fmt"
 	"testing"
 
@@ -14,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"gotest.tools/v3/assert"
+
+	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
 // assign assigns and returns the new addresses and prefixes.
@@ -57,7 +60,7 @@ func names(addresses ...string) ec2.AssignPrivateIpAddressesInput {
 }
 
 func TestAssigningByCountIsAdditive(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	id := w.eni(w.subnet("10.0.0.0/24"))
 	assert.DeepEqual(t, w.assign(id, count(2)), []string{"10.0.0.5", "10.0.0.6"})
 	assert.DeepEqual(t, w.assign(id, count(2)), []string{"10.0.0.7", "10.0.0.8"})
@@ -68,7 +71,7 @@ func TestAssigningByCountIsAdditive(t *testing.T) {
 }
 
 func TestAssigningByNameIsIdempotent(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	id := w.eni(w.subnet("10.0.0.0/24"))
 	assert.DeepEqual(t, w.assign(id, names("10.0.0.9", "10.0.0.10")), []string{"10.0.0.9", "10.0.0.10"})
 	assert.DeepEqual(t, w.assign(id, names("10.0.0.9", "10.0.0.11", "10.0.0.11")), []string{"10.0.0.11"})
@@ -79,7 +82,7 @@ func TestAssigningByNameIsIdempotent(t *testing.T) {
 }
 
 func TestReassigningMovesASecondaryAddress(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	subnetID := w.subnet("10.0.0.0/24")
 	from, to := w.eni(subnetID), w.eni(subnetID)
 	w.assign(from, names("10.0.0.9"))
@@ -139,7 +142,7 @@ func TestCreatingWithSlots(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, unthrottled())
+			w := newWorld(t, inOrder())
 			subnetID := w.subnet("10.0.0.0/24")
 			test.input.SubnetId = &subnetID
 			created := w.create(&test.input)
@@ -151,7 +154,7 @@ func TestCreatingWithSlots(t *testing.T) {
 }
 
 func TestSubnetAccounting(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	subnetID := w.subnet("10.0.0.0/26")
 	assert.Equal(t, w.free(subnetID), int32(64-5))
 	id := w.eni(subnetID)
@@ -172,11 +175,12 @@ func TestSubnetAccounting(t *testing.T) {
 func TestSubnetExhaustion(t *testing.T) {
 	const few, none = 3, 0
 	for _, test := range []struct {
-		name    string
-		free    int32
-		call    func(*world, string) error
-		code    string
-		message string
+		name     string
+		free     int32
+		scarcity emulator.Scarcity
+		call     func(*world, string) error
+		code     string
+		message  string
 	}{
 		{
 			name: "creating in a full subnet", free: none,
@@ -187,8 +191,15 @@ func TestSubnetExhaustion(t *testing.T) {
 		{
 			name: "creating with more addresses than there are", free: few,
 			call:    func(w *world, subnetID string) error { return w.tryCreateIn(subnetID, few) },
-			code:    "InvalidParameterValue",
-			message: "There aren't sufficient free Ipv4 addresses or prefixes",
+			code:    "InsufficientFreeAddressesInSubnet",
+			message: "The specified subnet does not have enough free addresses to satisfy the request.",
+		},
+		{
+			name: "creating with more addresses than there are, the other code", free: few,
+			scarcity: emulator.Scarcity{CountAboveFree: emulator.CodeInvalidParameterValue},
+			call:     func(w *world, subnetID string) error { return w.tryCreateIn(subnetID, few) },
+			code:     "InvalidParameterValue",
+			message:  "There aren't sufficient free Ipv4 addresses or prefixes",
 		},
 		{
 			name: "assigning in a full subnet", free: none,
@@ -199,8 +210,15 @@ func TestSubnetExhaustion(t *testing.T) {
 		{
 			name: "assigning more addresses than there are", free: few,
 			call:    func(w *world, _ string) error { return w.tryAssignToFirst(count(few + 1)) },
-			code:    "InvalidParameterValue",
-			message: "There aren't sufficient free Ipv4 addresses or prefixes",
+			code:    "InsufficientFreeAddressesInSubnet",
+			message: "The specified subnet does not have enough free addresses to satisfy the request.",
+		},
+		{
+			name: "assigning more addresses than there are, the other code", free: few,
+			scarcity: emulator.Scarcity{CountAboveFree: emulator.CodeInvalidParameterValue},
+			call:     func(w *world, _ string) error { return w.tryAssignToFirst(count(few + 1)) },
+			code:     "InvalidParameterValue",
+			message:  "There aren't sufficient free Ipv4 addresses or prefixes",
 		},
 		{
 			name: "assigning a prefix with too few addresses", free: few,
@@ -210,7 +228,9 @@ func TestSubnetExhaustion(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, unthrottled())
+			options := unthrottled()
+			options.Limits.Scarcity = test.scarcity
+			w := newWorld(t, options)
 			subnetID := w.subnet("10.0.0.0/27") // 27 addresses
 			w.assign(w.eni(subnetID), count(26-test.free))
 			assert.Equal(t, w.free(subnetID), test.free)
@@ -233,15 +253,43 @@ func (w *world) tryAssignToFirst(input ec2.AssignPrivateIpAddressesInput) error 
 	return err
 }
 
+// TestPrefixShortageOnCreate asks for a prefix in a subnet without a free block, of
+// which most is free.
+func TestPrefixShortageOnCreate(t *testing.T) {
+	for _, test := range []struct {
+		code, message string
+	}{
+		{"", "There aren't sufficient free Ipv4 addresses or prefixes"},
+		{emulator.CodeInsufficientCIDRBlocks, "The specified subnet does not have enough free cidr blocks to satisfy the request."},
+	} {
+		t.Run(test.code, func(t *testing.T) {
+			options := unthrottled()
+			options.Limits.Scarcity.PrefixShortage = test.code
+			w := newWorld(t, options)
+			subnetID := w.subnet("10.0.0.0/25")
+			w.fragment(w.eni(subnetID))
+			before := w.free(subnetID)
+			_, err := w.CreateNetworkInterface(w.ctx(), &ec2.CreateNetworkInterfaceInput{SubnetId: &subnetID, Ipv4PrefixCount: aws.Int32(1)})
+			assertAPIError(t, err, cmp.Or(test.code, "InvalidParameterValue"), test.message)
+			assert.Equal(t, w.free(subnetID), before)
+		})
+	}
+}
+
+// fragment puts one address into each block of 10.0.0.0/25.
+func (w *world) fragment(eniID string) {
+	for block := range 8 {
+		w.assign(eniID, names(fmt.Sprintf("10.0.0.%d", block*16+8)))
+	}
+}
+
 // TestFragmentation puts one address into each /28 of a subnet: most of it is
 // free, and no prefix can be had.
 func TestFragmentation(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	subnetID := w.subnet("10.0.0.0/25")
 	id := w.eni(subnetID)
-	for block := range 8 {
-		w.assign(id, names(fmt.Sprintf("10.0.0.%d", block*16+8)))
-	}
+	w.fragment(id)
 	assert.Equal(t, w.free(subnetID), int32(128-5-9))
 	_, err := w.AssignPrivateIpAddresses(w.ctx(), &ec2.AssignPrivateIpAddressesInput{NetworkInterfaceId: &id, Ipv4PrefixCount: aws.Int32(1)})
 	assertAPIError(t, err, "InsufficientCidrBlocks", "The specified subnet does not have enough free cidr blocks to satisfy the request.")
@@ -255,7 +303,7 @@ func TestFragmentation(t *testing.T) {
 }
 
 func TestReleasedAddressesRest(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	id := w.eni(w.subnet("10.0.0.0/24"))
 	assert.DeepEqual(t, w.assign(id, count(1)), []string{"10.0.0.5"})
 	must(w.UnassignPrivateIpAddresses(w.ctx(), &ec2.UnassignPrivateIpAddressesInput{

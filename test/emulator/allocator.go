@@ -9,6 +9,7 @@ package emulator
 import (
 	"encoding/binary"
 	"math/bits"
+	"math/rand/v2"
 	"net/netip"
 )
 
@@ -24,21 +25,30 @@ const (
 	wordBits = 64
 )
 
+// probes is the number of random places tried before the search for a free one.
+const probes = 8
+
 // allocator accounts for the addresses of a subnet. One bit stands for one
-// address; a /28 is a quarter of a word. Both kinds are handed out in rising
-// order, starting after the last one that was handed out: a released address
-// rests until the others were used.
+// address; a /28 is a quarter of a word. Both kinds are handed out scattered over
+// the subnet or, without dice, in rising order, starting after the last one that
+// was handed out: a released address rests until the others were used.
 type allocator struct {
 	cidr netip.Prefix
 	base uint32
 	size int
 	used []uint64
-	free int
+	// kept are the addresses of CIDR reservations, which are not chosen but count as
+	// free all the same. It is nil where there are none.
+	kept []uint64
+	// blocks are the reservations that prefixes are chosen from.
+	blocks []netip.Prefix
+	free   int
+	dice   *rand.Rand
 	// nextAddress and nextBlock are offsets where the next search starts.
 	nextAddress, nextBlock int
 }
 
-func newAllocator(cidr netip.Prefix) *allocator {
+func newAllocator(cidr netip.Prefix, dice *rand.Rand) *allocator {
 	size := 1 << (32 - cidr.Bits())
 	a := &allocator{
 		cidr: cidr,
@@ -46,6 +56,7 @@ func newAllocator(cidr netip.Prefix) *allocator {
 		size: size,
 		used: make([]uint64, (size+wordBits-1)/wordBits),
 		free: size,
+		dice: dice,
 	}
 	for offset := range reservedLow {
 		a.mark(offset, 1)
@@ -91,13 +102,17 @@ func (a *allocator) takeAddress() (netip.Prefix, bool) {
 	if a.free == 0 {
 		return netip.Prefix{}, false
 	}
+	if offset, ok := a.probe(1); ok {
+		a.mark(offset, 1)
+		return a.at(offset, addressBits), true
+	}
 	words := len(a.used)
 	first := a.nextAddress / wordBits
 	// The first word is searched twice: from the cursor on, and at the end
 	// from its start.
 	for step := range words + 1 {
 		word := (first + step) % words
-		unused := ^a.used[word]
+		unused := ^a.taken(word)
 		if step == 0 {
 			unused &= ^uint64(0) << (a.nextAddress % wordBits)
 		}
@@ -105,17 +120,83 @@ func (a *allocator) takeAddress() (netip.Prefix, bool) {
 			offset := word*wordBits + bits.TrailingZeros64(unused)
 			a.mark(offset, 1)
 			a.nextAddress = (offset + 1) % a.size
-			return a.at(offset, 32), true
+			return a.at(offset, addressBits), true
 		}
 	}
 	return netip.Prefix{}, false
 }
 
-// takeBlock takes any /28 that is wholly free.
+// probe looks at random places for count addresses that are free, and sets both
+// searches to begin at a random place should it find none.
+func (a *allocator) probe(count int) (int, bool) {
+	if a.dice == nil {
+		return 0, false
+	}
+	for range probes {
+		offset := a.dice.IntN(a.size/count) * count
+		a.nextAddress, a.nextBlock = offset, offset&^(prefixSize-1)
+		if a.taken(offset/wordBits)&mask(offset, count) == 0 {
+			return offset, true
+		}
+	}
+	return 0, false
+}
+
+// taken are the addresses of a word that are used or kept.
+func (a *allocator) taken(word int) uint64 {
+	if a.kept == nil {
+		return a.used[word]
+	}
+	return a.used[word] | a.kept[word]
+}
+
+// choosable is the number of addresses that can be chosen.
+func (a *allocator) choosable() int {
+	if a.kept == nil {
+		return a.free
+	}
+	count := 0
+	for word := range a.used {
+		count += bits.OnesCount64(^a.taken(word))
+	}
+	return count
+}
+
+// keep has the addresses of reservations not be chosen, and prefixes be chosen from
+// some of them.
+func (a *allocator) keep(reserved, blocks []netip.Prefix) {
+	a.blocks, a.kept = blocks, nil
+	if len(reserved) == 0 {
+		return
+	}
+	a.kept = make([]uint64, len(a.used))
+	for _, p := range reserved {
+		first, count := a.span(p)
+		for offset := first; offset < first+count; offset++ {
+			a.kept[offset/wordBits] |= 1 << (offset % wordBits)
+		}
+	}
+}
+
+// takeBlock takes any /28 that is wholly free: one of a reservation for prefixes,
+// as long as there is one.
 func (a *allocator) takeBlock() (netip.Prefix, bool) {
+	for _, reservation := range a.blocks {
+		first, count := a.span(reservation)
+		for offset := first; offset+prefixSize <= first+count; offset += prefixSize {
+			if a.used[offset/wordBits]&mask(offset, prefixSize) == 0 {
+				a.mark(offset, prefixSize)
+				return a.at(offset, prefixBits), true
+			}
+		}
+	}
+	if offset, ok := a.probe(prefixSize); ok {
+		a.mark(offset, prefixSize)
+		return a.at(offset, prefixBits), true
+	}
 	for step := 0; step < a.size; step += prefixSize {
 		offset := (a.nextBlock + step) % a.size
-		if a.used[offset/wordBits]&mask(offset, prefixSize) == 0 {
+		if a.taken(offset/wordBits)&mask(offset, prefixSize) == 0 {
 			a.mark(offset, prefixSize)
 			a.nextBlock = (offset + prefixSize) % a.size
 			return a.at(offset, prefixBits), true

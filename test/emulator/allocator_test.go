@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package emulator
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -50,11 +51,21 @@ func (m *model) release(n int) {
 
 // TestAllocatorAgainstAModel takes and gives back at random.
 func TestAllocatorAgainstAModel(t *testing.T) {
-	for _, cidr := range []string{"10.0.0.0/28", "10.0.0.128/26", "10.0.4.0/22"} {
-		t.Run(cidr, func(t *testing.T) {
+	for _, test := range []struct {
+		cidr string
+		dice *rand.Rand
+	}{
+		{"10.0.0.0/28", nil},
+		{"10.0.0.128/26", nil},
+		{"10.0.4.0/22", nil},
+		{"10.0.0.0/28", rand.New(rand.NewPCG(3, 4))},
+		{"10.0.0.128/26", rand.New(rand.NewPCG(3, 4))},
+		{"10.0.4.0/22", rand.New(rand.NewPCG(3, 4))},
+	} {
+		t.Run(fmt.Sprint(test.cidr, test.dice != nil), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, 2))
-			network := netip.MustParsePrefix(cidr)
-			m := &model{t: t, a: newAllocator(network), usable: 1<<(32-network.Bits()) - 5, used: make(map[netip.Addr]bool)}
+			network := netip.MustParsePrefix(test.cidr)
+			m := &model{t: t, a: newAllocator(network, test.dice), usable: 1<<(32-network.Bits()) - 5, used: make(map[netip.Addr]bool)}
 			for range 4000 {
 				switch dice := random.IntN(100); {
 				case dice < 45 && len(m.held) > 0:
@@ -73,7 +84,7 @@ func TestAllocatorAgainstAModel(t *testing.T) {
 }
 
 func TestAllocatorHandsOutAWholeNetwork(t *testing.T) {
-	a := newAllocator(netip.MustParsePrefix("10.0.0.0/16"))
+	a := newAllocator(netip.MustParsePrefix("10.0.0.0/16"), rand.New(rand.NewPCG(3, 4)))
 	blocks := 0
 	for _, ok := a.takeBlock(); ok; _, ok = a.takeBlock() {
 		blocks++

@@ -24,6 +24,8 @@ type Call struct {
 	Time time.Time `json:"time"`
 	// Region is the Region of the signature.
 	Region string `json:"region"`
+	// Account is the account that the caller acted in.
+	Account string `json:"account"`
 	// Caller is the access key id of the signature.
 	Caller string `json:"caller,omitempty"`
 	// Action is the name of the API action.
@@ -73,13 +75,14 @@ func newCallLog(size int) *callLog {
 }
 
 // resourceID matches the ids of what calls are about.
-var resourceID = regexp.MustCompile(`^(eni|eni-attach|i|subnet|sg|vpc)-[0-9a-f]{8,17}$`)
+var resourceID = regexp.MustCompile(`^(eni|eni-attach|i|subnet|sg|vpc|scr)-[0-9a-f]{8,17}$`)
 
 // add logs a call with its outcome.
 func (l *callLog) add(now time.Time, q *request, err error) {
 	call := Call{
 		Time:        now,
 		Region:      q.region,
+		Account:     q.account,
 		Caller:      q.caller,
 		Action:      q.action,
 		Params:      q.values,

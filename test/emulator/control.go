@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strconv"
 	"time"
 )
@@ -50,6 +51,13 @@ func newControl(s *Server) http.Handler {
 	handle("PUT", "stale-reads", s.controlSetStaleReads)
 	handle("PUT", "sick/{region}/{instance}", s.controlSick(true))
 	handle("DELETE", "sick/{region}/{instance}", s.controlSick(false))
+	handle("PUT", "hanging/{region}/{instance}", s.controlHanging(true))
+	handle("DELETE", "hanging/{region}/{instance}", s.controlHanging(false))
+	handle("PUT", "managed/{region}/{id}", s.controlManaged)
+	handle("DELETE", "managed/{region}/{id}", s.controlUnmanaged)
+	handle("PUT", "account/{caller}/{account}", s.controlAccount)
+	handle("DELETE", "account/{caller}", s.controlAccount)
+	handle("PUT", "past", s.controlKeepPast)
 	return mux
 }
 
@@ -159,6 +167,69 @@ func (s *Server) controlDeny(r *http.Request) (any, error) {
 
 func (s *Server) controlAllow(r *http.Request) (any, error) {
 	s.Allow(r.PathValue("action"))
+	return nil, nil
+}
+
+func (s *Server) controlHanging(hanging bool) controlHandler {
+	return func(r *http.Request) (any, error) {
+		id := r.PathValue("instance")
+		if !s.SetHanging(r.PathValue("region"), id, hanging) {
+			return nil, fmt.Errorf("instance %s: %w", id, errUnknown)
+		}
+		return nil, nil
+	}
+}
+
+type managedJSON struct {
+	Principal string `json:"principal"`
+	Hidden    bool   `json:"hiddenByDefault"`
+}
+
+func (s *Server) controlManaged(r *http.Request) (any, error) {
+	var by managedJSON
+	if err := readJSON(r, &by); err != nil {
+		return nil, err
+	}
+	if by.Principal == "" {
+		return nil, errors.New("a managed resource needs a principal")
+	}
+	return nil, s.setManaged(r, by)
+}
+
+func (s *Server) controlUnmanaged(r *http.Request) (any, error) {
+	return nil, s.setManaged(r, managedJSON{})
+}
+
+func (s *Server) setManaged(r *http.Request, by managedJSON) error {
+	id := r.PathValue("id")
+	if !s.SetManaged(r.PathValue("region"), id, by.Principal, by.Hidden) {
+		return fmt.Errorf("resource %s: %w", id, errUnknown)
+	}
+	return nil
+}
+
+// accountNumber is the form of an account's id.
+var accountNumber = regexp.MustCompile(`^([0-9]{12})?$`)
+
+func (s *Server) controlAccount(r *http.Request) (any, error) {
+	account := r.PathValue("account")
+	if !accountNumber.MatchString(account) {
+		return nil, errors.New("an account is a number of 12 digits")
+	}
+	s.SetAccount(r.PathValue("caller"), account)
+	return nil, nil
+}
+
+type keepPastJSON struct {
+	Span textDuration `json:"span"`
+}
+
+func (s *Server) controlKeepPast(r *http.Request) (any, error) {
+	var wanted keepPastJSON
+	if err := readJSON(r, &wanted); err != nil {
+		return nil, err
+	}
+	s.SetKeepPast(time.Duration(wanted.Span))
 	return nil, nil
 }
 

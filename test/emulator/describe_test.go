@@ -27,7 +27,7 @@ func (w *world) find(filters ...types.Filter) []string {
 }
 
 func TestFilters(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	subnetID := w.subnet("10.0.0.0/24")
 	instanceID := *w.run(subnetID, types.InstanceTypeM5Large).InstanceId
 	create := func(description string, tags ...types.Tag) types.NetworkInterface {
@@ -75,7 +75,7 @@ func TestFilters(t *testing.T) {
 }
 
 func TestPagination(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	subnetID := w.subnet("10.0.0.0/24")
 	var want []string
 	for range 12 {
@@ -100,7 +100,7 @@ func TestPagination(t *testing.T) {
 // TestPaginationWhileDeleting asserts that what exists all the time is listed
 // once, whatever goes away between pages.
 func TestPaginationWhileDeleting(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	subnetID := w.subnet("10.0.0.0/24")
 	var ids []string
 	for range 10 {
@@ -133,7 +133,7 @@ func TestNextTokenBelongsToItsListing(t *testing.T) {
 }
 
 func TestManyENIsDemandPagination(t *testing.T) {
-	options := unthrottled()
+	options := inOrder()
 	options.Limits.UnpaginatedENIs = 2
 	w := newWorld(t, options)
 	subnetID := w.subnet("10.0.0.0/24")
@@ -195,7 +195,7 @@ func TestDescribeInstanceTypesByFilter(t *testing.T) {
 }
 
 func TestTags(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	id := w.eni(w.subnet("10.0.0.0/24"))
 	must(w.CreateTags(w.ctx(), &ec2.CreateTagsInput{Resources: []string{id}, Tags: []types.Tag{tag("a", "1"), tag("b", "2"), tag("c", "")}}))
 	must(w.CreateTags(w.ctx(), &ec2.CreateTagsInput{Resources: []string{id}, Tags: []types.Tag{tag("a", "3")}}))

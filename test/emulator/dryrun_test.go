@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"gotest.tools/v3/assert"
 
 	"github.com/eni-operator/eni-operator/test/emulator"
@@ -28,12 +29,15 @@ func validForm(s *stage, action string) url.Values {
 		"CreateNetworkInterface":            {"SubnetId", s.subnet},
 		"CreateSecurityGroup":               {"GroupName", "g", "GroupDescription", "d", "VpcId", vpcID},
 		"CreateSubnet":                      {"VpcId", vpcID, "CidrBlock", "10.0.2.0/24"},
+		"CreateSubnetCidrReservation":       {"SubnetId", s.subnet, "Cidr", "10.0.0.128/26", "ReservationType", "prefix"},
 		"CreateTags":                        {"ResourceId.1", s.loose, "Tag.1.Key", "a", "Tag.1.Value", "b"},
 		"CreateVpc":                         {"CidrBlock", "10.1.0.0/16"},
 		"DeleteNetworkInterface":            {"NetworkInterfaceId", s.loose},
 		"DeleteTags":                        {"ResourceId.1", s.attached},
 		"DescribeNetworkInterfaceAttribute": {"NetworkInterfaceId", s.loose, "Attribute", "description"},
 		"DetachNetworkInterface":            {"AttachmentId", s.attachment},
+		"GetSubnetCidrReservations":         {"SubnetId", s.subnet},
+		"ModifyInstanceAttribute":           {"InstanceId", s.instance, "SourceDestCheck.Value", "false"},
 		"ModifyNetworkInterfaceAttribute":   {"NetworkInterfaceId", s.loose, "Description.Value", "x"},
 		"RunInstances":                      {"ImageId", image, "MinCount", "1", "MaxCount", "1"},
 		"StopInstances":                     {"InstanceId.1", s.instance},
@@ -45,6 +49,8 @@ func validForm(s *stage, action string) url.Values {
 		pairs = []string{"GroupId", *must(s.CreateSecurityGroup(s.ctx(), input)).GroupId}
 	case "DeleteSubnet":
 		pairs = []string{"SubnetId", s.world.subnet("10.2.0.0/16")}
+	case "DeleteSubnetCidrReservation":
+		pairs = []string{"SubnetCidrReservationId", s.reserve(s.subnet, "10.0.0.128/26", types.SubnetCidrReservationTypeExplicit)}
 	case "DeleteVpc":
 		pairs = []string{"VpcId", *must(s.CreateVpc(s.ctx(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.2.0.0/16")})).Vpc.VpcId}
 	case "StartInstances":

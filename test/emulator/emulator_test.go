@@ -65,6 +65,14 @@ func unthrottled() emulator.Options {
 	return emulator.Options{Throttling: emulator.Throttling{Off: true}}
 }
 
+// inOrder are unthrottled options for tests that name what EC2 leaves open: the
+// addresses chosen, the order of rows and tags, the length of pages.
+func inOrder() emulator.Options {
+	options := unthrottled()
+	options.Rising, options.Sorted, options.FullPages = true, true, true
+	return options
+}
+
 // client returns a client of a Region that never retries.
 func (w *world) client(region string) *ec2.Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}

@@ -30,6 +30,7 @@ type eni struct {
 	// hiddenUntil is when a stale read first shows the ENI.
 	hiddenUntil time.Time
 
+	operator   operator
 	attachment *attachment
 	// ghost is an attachment that is gone but that stale reads still show.
 	ghost *attachment
@@ -56,6 +57,18 @@ func (r *region) eni(id string) (*eni, error) {
 		return e, nil
 	}
 	return nil, eniNotFound(id)
+}
+
+// listed tells whether Describe actions show an ENI that is visible.
+func (e *eni) listed(r *region) bool { return e.visible(r) && (r.includeManaged || !e.operator.hidden) }
+
+// listedENI finds an ENI that must exist and be shown by the present request.
+func (r *region) listedENI(id string) (*eni, error) {
+	e, err := r.eni(id)
+	if err == nil && !e.listed(r) {
+		return nil, eniNotFound(id)
+	}
+	return e, err
 }
 
 func (e *eni) visible(r *region) bool { return !r.now.Before(e.hiddenUntil) }

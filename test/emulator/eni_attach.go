@@ -23,6 +23,8 @@ type attachment struct {
 	status              string
 	attachTime          time.Time
 	deleteOnTermination bool
+	// overdue is true of an attachment that hangs and would be complete.
+	overdue bool
 }
 
 const (
@@ -56,7 +58,8 @@ func (r *region) attach(e *eni, i *instance, device, card int) *attachment {
 
 // complete ends attaching, unless detaching began before.
 func (a *attachment) complete() {
-	if a.status == statusAttaching {
+	a.overdue = a.instance.hanging
+	if a.status == statusAttaching && !a.overdue {
 		a.status = statusAttached
 	}
 }
@@ -146,13 +149,16 @@ func (i *instance) checkPlace(e *eni, device, card int) error {
 			return invalidValue("Instance '%s' already has an interface attached at device index '%d'.", i.id, device)
 		}
 	}
-	if card >= len(i.kind.interfaces) {
+	if card >= len(i.kind.cards) {
 		return invalidValue("Network card index '%d' is not valid for %s", card, i.kind.id)
 	}
-	if total := len(i.attachments) + 1; total > i.kind.limits.Interface {
+	if !slices.Contains(i.kind.cards[card].types(), interfaceType) {
+		return invalidCombination("Network card index '%d' of %s does not take interfaces of type '%s'", card, i.kind.id, interfaceType)
+	}
+	if total := len(i.attachments) + 1; total > i.kind.interfaces {
 		return fail("AttachmentLimitExceeded", "Interface count %d exceeds the limit for %s", total, i.kind.id)
 	}
-	if onCard+1 > i.kind.interfaces[card] {
+	if onCard+1 > i.kind.cards[card].Interfaces {
 		return fail("AttachmentLimitExceeded", "Interface count %d exceeds the limit for %s", onCard+1, i.kind.id)
 	}
 	return i.checkSlots(e)

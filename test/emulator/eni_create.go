@@ -130,9 +130,16 @@ func createNetworkInterface(r *region, q *request) (result, error) {
 		return nil, err
 	}
 	q.created = append(q.created, e.id)
-	res := &networkInterfaceResult{ENI: e.xml(r), ClientToken: token}
+	res := &networkInterfaceResult{ENI: e.createdXML(r), ClientToken: token}
 	r.remember(q, token, e.id, *res)
 	return res, nil
+}
+
+// createdXML is an ENI as CreateNetworkInterface answers it.
+func (e *eni) createdXML(r *region) eniXML {
+	view := e.xml(r)
+	view.Operator.Hidden = nil
+	return view
 }
 
 func (r *region) readENISpec(q *request) (eniSpec, error) {

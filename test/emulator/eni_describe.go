@@ -23,7 +23,7 @@ var eniFilters = filterSet[*eni]{
 	"attachment.delete-on-termination": ofAttachment(func(a *attachment) string { return formatBool(a.deleteOnTermination) }),
 	"attachment.device-index":          ofAttachment(func(a *attachment) string { return strconv.Itoa(a.device) }),
 	"attachment.instance-id":           ofAttachment(func(a *attachment) string { return a.instance.id }),
-	"attachment.instance-owner-id":     ofAttachment(func(*attachment) string { return accountID }),
+	"attachment.instance-owner-id":     instanceOwner,
 	"attachment.network-card-index":    ofAttachment(func(a *attachment) string { return strconv.Itoa(a.card) }),
 	"attachment.status":                ofAttachment(func(a *attachment) string { return a.status }),
 	"availability-zone":                one(func(e *eni) string { return e.subnet.zone.name }),
@@ -34,8 +34,9 @@ var eniFilters = filterSet[*eni]{
 	"interface-type":                   constant[*eni](interfaceType),
 	"mac-address":                      one(func(e *eni) string { return e.mac }),
 	"network-interface-id":             idOf[*eni],
-	"operator.managed":                 constant[*eni]("false"),
-	"owner-id":                         constant[*eni](accountID),
+	"operator.managed":                 one(func(e *eni) string { return formatBool(e.operator.managed()) }),
+	"operator.principal":               principalOf(func(e *eni) operator { return e.operator }),
+	"owner-id":                         ownAccount[*eni],
 	"private-dns-name":                 func(r *region, e *eni) []string { return []string{r.dnsName(e.primary())} },
 	"private-ip-address":               addressValues,
 	"requester-managed":                constant[*eni]("false"),
@@ -55,7 +56,6 @@ var eniFilters = filterSet[*eni]{
 	"association.public-ip":           nil,
 	"association.public-dns-name":     nil,
 	"ipv6-addresses.ipv6-address":     nil,
-	"operator.principal":              nil,
 	"requester-id":                    nil,
 }
 
@@ -75,6 +75,13 @@ func ofAttachment(value func(*attachment) string) func(*region, *eni) []string {
 		}
 		return nil
 	}
+}
+
+func instanceOwner(r *region, e *eni) []string {
+	if e.shownAttachment() == nil {
+		return nil
+	}
+	return []string{r.account}
 }
 
 func addressValues(r *region, e *eni) []string {
@@ -116,7 +123,7 @@ type describeNetworkInterfacesResult struct {
 }
 
 func describeNetworkInterfaces(r *region, q *request) (result, error) {
-	q.boolean("IncludeManagedResources", false)
+	r.includeManaged = q.boolean("IncludeManagedResources", false)
 	l := readListing(r, q, "NetworkInterfaceId", "networkInterfaceIds", eniFilters)
 	if err := q.check(); err != nil {
 		return nil, err
@@ -126,8 +133,8 @@ func describeNetworkInterfaces(r *region, q *request) (result, error) {
 			"Use pagination, or one of the filters group-id, mac-address, private-dns-name, private-ip-address, subnet-id and vpc-id.")
 	}
 	matches := l.match
-	l.match = func(e *eni) bool { return e.visible(r) && matches(e) }
-	rows, token, err := l.rows(r.enis, r.eni)
+	l.match = func(e *eni) bool { return e.listed(r) && matches(e) }
+	rows, token, err := l.rows(r, r.enis, r.listedENI)
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +165,7 @@ type eniXML struct {
 	Prefixes         *set[ipv4PrefixXML] `xml:"ipv4PrefixSet"`
 	IPv6Addresses    set[string]         `xml:"ipv6AddressesSet"`
 	InterfaceType    string              `xml:"interfaceType"`
+	Operator         operatorXML         `xml:"operator"`
 }
 
 type addressXML struct {
@@ -189,18 +197,19 @@ func (e *eni) xml(r *region) eniXML {
 		Zone:            e.subnet.zone.name,
 		ZoneID:          e.subnet.zone.id,
 		Description:     e.description,
-		OwnerID:         accountID,
+		OwnerID:         r.account,
 		Status:          e.status(),
 		MAC:             e.mac,
 		PrivateAddress:  e.primary().String(),
 		PrivateDNSName:  r.dnsName(e.primary()),
 		SourceDestCheck: e.sourceDestCheck,
 		Groups:          groupsXML(e.groups),
-		Attachment:      attachmentXML(e.shownAttachment()),
-		Tags:            tagsXML(e.tags),
+		Attachment:      r.attachmentXML(e.shownAttachment()),
+		Tags:            r.tagsXML(e.tags),
 		Addresses:       e.addressesXML(r),
 		Prefixes:        e.prefixesXML(r),
 		InterfaceType:   interfaceType,
+		Operator:        e.operator.xml(),
 	}
 }
 
@@ -220,14 +229,14 @@ func (e *eni) prefixesXML(r *region) *set[ipv4PrefixXML] {
 	return &view
 }
 
-func attachmentXML(a *attachment) *eniAttachmentXML {
+func (r *region) attachmentXML(a *attachment) *eniAttachmentXML {
 	if a == nil {
 		return nil
 	}
 	return &eniAttachmentXML{
 		ID:                  a.id,
 		InstanceID:          a.instance.id,
-		InstanceOwnerID:     accountID,
+		InstanceOwnerID:     r.account,
 		DeviceIndex:         a.device,
 		NetworkCardIndex:    a.card,
 		Status:              a.status,

@@ -132,7 +132,7 @@ func describeNetworkInterfaceAttribute(r *region, q *request) (result, error) {
 	res := &networkInterfaceAttributeResult{ID: e.id}
 	switch attribute {
 	case "attachment":
-		res.Attachment = attachmentXML(e.shownAttachment())
+		res.Attachment = r.attachmentXML(e.shownAttachment())
 	case "description":
 		res.Description = &attributeXML{Value: e.description}
 	case "groupSet":

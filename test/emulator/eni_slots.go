@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package emulator
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 )
@@ -58,7 +59,7 @@ func (s *subnet) takeSlots(q slotRequest) ([]netip.Prefix, error) {
 	chosen, err := s.takeAny(count, q.prefixCount)
 	if err != nil {
 		s.giveBack(named)
-		return nil, err
+		return nil, s.onCreate(err)
 	}
 	if q.primary.IsValid() {
 		return append(named, chosen...), nil
@@ -111,7 +112,7 @@ func (s *subnet) checkRange(p netip.Prefix) error {
 	if p.IsSingleIP() && s.addresses.reserved(p.Addr()) {
 		return invalidValue("Address %s is in subnet's reserved address range", p.Addr())
 	}
-	return nil
+	return s.checkReserved(p)
 }
 
 // slotText writes an address without its length.
@@ -124,9 +125,10 @@ func slotText(p netip.Prefix) string {
 
 // takeAddresses takes any addresses. Where it fails it returns none.
 func (s *subnet) takeAddresses(count int) ([]netip.Prefix, error) {
+	choosable := s.addresses.choosable()
 	switch {
-	case count <= s.addresses.free:
-	case s.addresses.free == 0 || count == 1:
+	case count <= choosable:
+	case choosable == 0 || count == 1 || s.scarcity.CountAboveFree == CodeInsufficientFreeAddresses:
 		return nil, subnetFull()
 	default:
 		return nil, insufficientSlots()
@@ -151,12 +153,25 @@ func (s *subnet) takePrefixes(count int) ([]netip.Prefix, error) {
 		p, ok := s.addresses.takeBlock()
 		if !ok {
 			s.giveBack(slots)
-			return nil, fail("InsufficientCidrBlocks",
-				"The specified subnet does not have enough free cidr blocks to satisfy the request.")
+			return nil, insufficientBlocks()
 		}
 		slots = append(slots, p)
 	}
 	return slots, nil
+}
+
+// onCreate is what CreateNetworkInterface answers where no block was found.
+func (s *subnet) onCreate(err error) error {
+	var known *apiError
+	if errors.As(err, &known) && known.Code == CodeInsufficientCIDRBlocks && s.scarcity.PrefixShortage != CodeInsufficientCIDRBlocks {
+		return insufficientSlots()
+	}
+	return err
+}
+
+func insufficientBlocks() error {
+	return fail(CodeInsufficientCIDRBlocks,
+		"The specified subnet does not have enough free cidr blocks to satisfy the request.")
 }
 
 func insufficientSlots() error {

@@ -31,7 +31,7 @@ func fail(code, format string, args ...any) error {
 }
 
 func invalidValue(format string, args ...any) error {
-	return fail("InvalidParameterValue", format, args...)
+	return fail(CodeInvalidParameterValue, format, args...)
 }
 
 func invalidCombination(format string, args ...any) error {
@@ -64,16 +64,6 @@ func throttled() error {
 	}
 }
 
-func unauthorized(action string) error {
-	return &apiError{
-		Code: "UnauthorizedOperation",
-		Message: fmt.Sprintf("You are not authorized to perform this operation. "+
-			"User: arn:aws:iam::%s:user/emulator is not authorized to perform: ec2:%s "+
-			"because no identity-based policy allows the ec2:%s action", accountID, action, action),
-		Status: http.StatusForbidden,
-	}
-}
-
 func eniNotFound(id string) error {
 	return fail("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", id)
 }
@@ -91,7 +81,7 @@ func instanceNotFound(ids ...string) error {
 }
 
 func subnetFull() error {
-	return fail("InsufficientFreeAddressesInSubnet",
+	return fail(CodeInsufficientFreeAddresses,
 		"The specified subnet does not have enough free addresses to satisfy the request.")
 }
 

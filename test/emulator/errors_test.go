@@ -41,7 +41,7 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	options := unthrottled()
+	options := inOrder()
 	options.Limits = emulator.Limits{ENIsPerZone: 4}
 	s := &stage{world: newWorld(t, options)}
 	vpc := must(s.CreateVpc(s.ctx(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})).Vpc.VpcId

@@ -276,12 +276,44 @@ func (s *Server) SetStaleReads(stale StaleReads) {
 // instance takes Timings.SickDetach, unless it is forced. The Region is that of
 // the instance; false is returned where it knows no such instance.
 func (s *Server) SetSick(regionName, instanceID string, sick bool) bool {
-	r := s.region(regionName)
+	return s.withInstance(regionName, instanceID, func(_ *region, i *instance) { i.sick = sick })
+}
+
+// SetHanging has ENIs that are being attached to an instance stay so, from now on
+// or no more. Attachments that were to be complete before are complete once they
+// hang no more. False is returned where the Region knows no such instance.
+func (s *Server) SetHanging(regionName, instanceID string, hanging bool) bool {
+	return s.withInstance(regionName, instanceID, func(_ *region, i *instance) {
+		i.hanging = hanging
+		if hanging {
+			return
+		}
+		for _, a := range i.attachments {
+			if a.overdue {
+				a.complete()
+			}
+		}
+	})
+}
+
+// withInstance calls change with an instance, under the lock of its Region. It
+// tells whether there is such an instance in any account.
+func (s *Server) withInstance(regionName, id string, change func(*region, *instance)) bool {
+	for _, r := range s.regionsNamed(regionName) {
+		if r.changeInstance(s.clock.Now(), id, change) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *region) changeInstance(now time.Time, id string, change func(*region, *instance)) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i, ok := r.instances.get(instanceID)
+	i, ok := r.instances.get(id)
 	if ok {
-		i.sick = sick
+		r.settle(now)
+		change(r, i)
 	}
 	return ok
 }

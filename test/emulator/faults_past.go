@@ -10,12 +10,38 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
 // copyInterval is the shortest time between two copies of a Region: stale reads
 // are that much less exact, and the copies that much cheaper.
 const copyInterval = 100 * time.Millisecond
+
+// keptPast is how much of the past stale reads may ask for whatever faults there are.
+type keptPast struct {
+	mu   sync.Mutex
+	span time.Duration
+}
+
+func (k *keptPast) get() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.span
+}
+
+// SetKeepPast has the past be kept from now on, for reads of faults with Stale that
+// are added later. Zero keeps it only as long as there is such a fault.
+func (s *Server) SetKeepPast(span time.Duration) {
+	s.past.mu.Lock()
+	s.past.span = span
+	s.past.mu.Unlock()
+	for _, r := range s.allRegions() {
+		r.mu.Lock()
+		r.advance(s.clock.Now(), span)
+		r.mu.Unlock()
+	}
+}
 
 // advance brings the Region to the present, and keeps copies of it on the way if
 // stale reads may ask for what was a lag before.
@@ -67,8 +93,9 @@ func (r *region) lastCopy(moment time.Time) int {
 // else is shared.
 func (r *region) copy() *region {
 	past := &region{
-		name: r.name, zones: r.zones, limits: r.limits, timings: r.timings, ids: r.ids, dice: r.dice, now: r.now, stale: r.stale,
-		vpcs: r.vpcs, subnets: r.subnets, groups: r.groups,
+		name: r.name, account: r.account, orderDice: r.orderDice, sorted: r.sorted, fullPages: r.fullPages,
+		zones: r.zones, limits: r.limits, types: r.types, timings: r.timings, ids: r.ids, dice: r.dice, now: r.now, stale: r.stale,
+		vpcs: r.vpcs, subnets: r.subnets, groups: r.groups, reservations: r.reservations,
 		instances: newTable[*instance](), enis: newTable[*eni](), attachments: make(map[string]*attachment, len(r.attachments)),
 	}
 	for _, i := range r.instances.ordered {
@@ -114,7 +141,7 @@ func (r *region) copied(attachments []*attachment) []*attachment {
 
 // namesYoung tells whether a request names an ENI that is younger than an age.
 func (s *Server) namesYoung(q *request, age time.Duration) bool {
-	r := s.region(q.region)
+	r := s.region(q.account, q.region)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.ContainsFunc(namedResources(q), func(id string) bool {

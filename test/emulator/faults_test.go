@@ -210,10 +210,10 @@ func TestStaleDescribe(t *testing.T) {
 }
 
 func TestDenyAndAllow(t *testing.T) {
-	w := newWorld(t, emulator.Options{})
+	w := newWorld(t, emulator.Options{PlainRefusals: true})
 	const message = "You are not authorized to perform this operation. " +
 		"User: arn:aws:iam::123456789012:user/emulator is not authorized to perform: ec2:CreateTags " +
-		"because no identity-based policy allows the ec2:CreateTags action"
+		"on resource: arn:aws:ec2:us-east-1:123456789012:network-interface/" + noENI + " because no identity-based policy allows the ec2:CreateTags action"
 	w.server.Deny("CreateTags", "DeleteTags")
 	for range 101 { // a denied request does not touch its bucket
 		assertAPIError(t, w.tryTags(noENI), "UnauthorizedOperation", message)
@@ -227,7 +227,7 @@ func TestDenyAndAllow(t *testing.T) {
 // TestPermissions: what one caller may not use, others may; tagging what is created
 // needs a permission of its own, as in IAM.
 func TestPermissions(t *testing.T) {
-	w := newWorld(t, emulator.Options{Permissions: map[string][]string{"AKIAEXAMPLE": {"CreateNetworkInterface"}}})
+	w := newWorld(t, emulator.Options{PlainRefusals: true, Permissions: map[string][]string{"AKIAEXAMPLE": {"CreateNetworkInterface"}}})
 	subnetID := w.subnet("10.0.0.0/24")
 	settings := w.Options()
 	settings.Credentials = credentials.NewStaticCredentialsProvider("AKIAEXAMPLE", "secret", "")
@@ -241,7 +241,7 @@ func TestPermissions(t *testing.T) {
 	}
 	refusal := func(action string) string {
 		return "You are not authorized to perform this operation. User: arn:aws:iam::123456789012:user/emulator is not authorized to perform: ec2:" +
-			action + " because no identity-based policy allows the ec2:" + action + " action"
+			action + " on resource: arn:aws:ec2:us-east-1:123456789012:network-interface/* because no identity-based policy allows the ec2:" + action + " action"
 	}
 	assert.NilError(t, create())
 	assertAPIError(t, create(tagged), "UnauthorizedOperation", refusal("CreateTags"))

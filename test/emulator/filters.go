@@ -90,6 +90,9 @@ func constant[R any](value string) func(*region, R) []string {
 	return func(*region, R) []string { return []string{value} }
 }
 
+// ownAccount is a filter on the account that owns a row.
+func ownAccount[R any](r *region, _ R) []string { return []string{r.account} }
+
 // one is a filter on a single value.
 func one[R any](value func(R) string) func(*region, R) []string {
 	return func(_ *region, row R) []string { return []string{value(row)} }

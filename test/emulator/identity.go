@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// accountID owns everything.
-const accountID = "123456789012"
+// DefaultAccount is the account of callers that Options.Accounts does not name.
+const DefaultAccount = "123456789012"
 
 // identities makes identifiers that are unique in one Server, in all Regions.
 // Both generators are bijections of a counter, so that nothing needs to be

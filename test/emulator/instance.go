@@ -38,8 +38,9 @@ type instance struct {
 	attachments []*attachment
 	// ghosts are attachments that are gone but that stale reads still show.
 	ghosts []*attachment
-	// sick makes detaching slow.
-	sick bool
+	// sick makes detaching slow, and hanging attaching endless.
+	sick, hanging bool
+	operator      operator
 }
 
 // reservation is one call of RunInstances.
@@ -74,14 +75,14 @@ func (r *region) instance(id string) (*instance, error) {
 
 // findInstances finds several instances, all of which must exist. The error
 // names all that do not.
-func (r *region) findInstances(ids []string) ([]*instance, error) {
+func (r *region) findInstances(q *request, ids []string) ([]*instance, error) {
 	var rows []*instance
 	var unknown []string
 	for _, id := range ids {
 		if !wellFormed("i", id) {
 			return nil, malformed("InvalidInstanceID.Malformed", "i", id)
 		}
-		if i, ok := r.instances.get(id); ok {
+		if i, ok := r.instances.get(id); ok && (q.mutating || i.listed(r)) {
 			rows = append(rows, i)
 		} else {
 			unknown = append(unknown, id)
@@ -92,6 +93,9 @@ func (r *region) findInstances(ids []string) ([]*instance, error) {
 	}
 	return rows, nil
 }
+
+// listed tells whether Describe actions show an instance.
+func (i *instance) listed(r *region) bool { return r.includeManaged || !i.operator.hidden }
 
 // groups are the security groups of the primary ENI.
 func (i *instance) groups() []*securityGroup {
@@ -104,7 +108,7 @@ func (i *instance) groups() []*securityGroup {
 // shownAttachments are the attachments that reads show.
 func (i *instance) shownAttachments(r *region) []*attachment {
 	return slices.DeleteFunc(slices.Concat(i.attachments, i.ghosts), func(a *attachment) bool {
-		return !a.eni.visible(r) || a.eni.shownAttachment() != a
+		return !a.eni.listed(r) || a.eni.shownAttachment() != a
 	})
 }
 
@@ -153,7 +157,9 @@ var instanceFilters = withENIFilters(filterSet[*instance]{
 	"launch-index":         one(func(i *instance) string { return strconv.Itoa(i.launchIndex) }),
 	"launch-time":          one(func(i *instance) string { return timestamp(i.launchTime) }),
 	"monitoring-state":     one((*instance).monitoringState),
-	"owner-id":             constant[*instance](accountID),
+	"operator.managed":     one(func(i *instance) string { return formatBool(i.operator.managed()) }),
+	"operator.principal":   principalOf(func(i *instance) operator { return i.operator }),
+	"owner-id":             ownAccount[*instance],
 	"private-dns-name":     func(r *region, i *instance) []string { return []string{i.privateDNSName(r)} },
 	"private-ip-address":   one((*instance).privateAddress),
 	"reason":               one(func(i *instance) string { return i.reason }),
@@ -217,15 +223,17 @@ type describeInstancesResult struct {
 }
 
 func describeInstances(r *region, q *request) (result, error) {
-	q.boolean("IncludeManagedResources", false)
+	r.includeManaged = q.boolean("IncludeManagedResources", false)
 	l := readListing(r, q, "InstanceId", "instancesSet", instanceFilters)
 	if err := q.check(); err != nil {
 		return nil, err
 	}
-	if _, err := r.findInstances(l.ids); err != nil {
+	if _, err := r.findInstances(q, l.ids); err != nil {
 		return nil, err
 	}
-	rows, token, err := l.rows(r.instances, r.instance)
+	matches := l.match
+	l.match = func(i *instance) bool { return i.listed(r) && matches(i) }
+	rows, token, err := l.rows(r, r.instances, r.instance)
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func (r *region) readLaunch(q *request) (launch, error) {
 	l := launch{
 		imageID:      q.required("ImageId"),
 		keyName:      q.text("KeyName"),
-		kind:         readInstanceType(q),
+		kind:         r.readInstanceType(q),
 		least:        q.integer("MinCount", 1, 1),
 		most:         q.integer("MaxCount", 1, 1),
 		ebsOptimized: q.boolean("EbsOptimized", false),
@@ -96,9 +96,9 @@ func (r *region) readLaunch(q *request) (launch, error) {
 	return l, err
 }
 
-func readInstanceType(q *request) *instanceType {
+func (r *region) readInstanceType(q *request) *instanceType {
 	name := cmp.Or(q.text("InstanceType"), defaultInstanceType)
-	kind, ok := instanceTypes.get(name)
+	kind, ok := r.types.get(name)
 	q.rejectUnless(ok, invalidValue("Invalid value '%s' for InstanceType.", name))
 	return kind
 }

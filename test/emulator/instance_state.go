@@ -31,7 +31,7 @@ func (r *region) changeStates(q *request, check func(*instance) error, change fu
 	if err := q.check(); err != nil {
 		return nil, err
 	}
-	rows, err := r.findInstances(ids)
+	rows, err := r.findInstances(q, ids)
 	if err != nil {
 		return nil, err
 	}

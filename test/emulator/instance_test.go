@@ -19,7 +19,7 @@ import (
 )
 
 func TestRunInstancesInTheDefaultVPC(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	out := must(w.RunInstances(w.ctx(), &ec2.RunInstancesInput{
 		ImageId: aws.String(image), InstanceType: types.InstanceTypeM5Large,
 		MinCount: aws.Int32(1), MaxCount: aws.Int32(2),
@@ -43,7 +43,7 @@ func TestRunInstancesInTheDefaultVPC(t *testing.T) {
 }
 
 func TestPrivateDNSNameNamesTheRegion(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	w.Client = w.client("ap-southeast-2")
 	subnetID := w.subnet("10.0.1.0/24")
 	assert.Equal(t, *w.run(subnetID, types.InstanceTypeM5Large).PrivateDnsName, "ip-10-0-1-4.ap-southeast-2.compute.internal")

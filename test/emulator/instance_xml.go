@@ -54,6 +54,7 @@ type instanceXML struct {
 	Interfaces      set[instanceENIXML] `xml:"networkInterfaceSet"`
 	EBSOptimized    bool                `xml:"ebsOptimized"`
 	ENASupport      bool                `xml:"enaSupport"`
+	Operator        operatorXML         `xml:"operator"`
 }
 
 type placementXML struct {
@@ -85,6 +86,7 @@ type instanceENIXML struct {
 	Prefixes        *set[ipv4PrefixXML]      `xml:"ipv4PrefixSet"`
 	IPv6Addresses   set[string]              `xml:"ipv6AddressesSet"`
 	InterfaceType   string                   `xml:"interfaceType"`
+	Operator        operatorXML              `xml:"operator"`
 }
 
 type instanceENIAttachmentXML struct {
@@ -105,7 +107,7 @@ func (r *region) reservationsXML(rows []*instance) set[reservationXML] {
 		if !ok {
 			at = len(view.Items)
 			index[i.reservation] = at
-			view.add(reservationXML{ID: i.reservation.id, OwnerID: accountID})
+			view.add(reservationXML{ID: i.reservation.id, OwnerID: r.account})
 		}
 		view.Items[at].Instances.add(i.xml(r))
 	}
@@ -131,10 +133,11 @@ func (i *instance) xml(r *region) instanceXML {
 		Architecture:    i.kind.architecture(),
 		Virtualization:  virtualization,
 		ClientToken:     i.clientToken,
-		Tags:            tagsXML(i.tags),
+		Tags:            r.tagsXML(i.tags),
 		Hypervisor:      instanceHypervisor,
 		EBSOptimized:    i.ebsOptimized,
 		ENASupport:      i.kind.nitro(),
+		Operator:        i.operator.xml(),
 	}
 	if i.reasonCode != "" {
 		view.StateReason = &stateReasonXML{Code: i.reasonCode, Message: i.reasonCode + ": User initiated shutdown"}
@@ -172,5 +175,6 @@ func (a *attachment) xml(r *region) instanceENIXML {
 		Addresses:     e.Addresses,
 		Prefixes:      e.Prefixes,
 		InterfaceType: e.InterfaceType,
+		Operator:      e.Operator,
 	}
 }

@@ -20,8 +20,9 @@ import (
 type instanceType struct {
 	record
 	limits *vpclimits.VPCLimits
-	// interfaces is the number of ENIs on each network card.
-	interfaces []int
+	cards  []NetworkCard
+	// interfaces is the number of ENIs on all cards together.
+	interfaces int
 }
 
 // instanceTypes lists all types by name. The limits come from the generated
@@ -31,15 +32,40 @@ var instanceTypes = newInstanceTypes()
 func newInstanceTypes() *table[*instanceType] {
 	types := newTable[*instanceType]()
 	for i, name := range slices.Sorted(maps.Keys(vpclimits.Limits)) {
-		t := &instanceType{record: record{id: name, seq: uint64(i) + 1}, limits: vpclimits.Limits[name]}
-		t.interfaces = make([]int, max(1, len(t.limits.NetworkCards)))
-		t.interfaces[0] = t.limits.Interface
+		t := &instanceType{record: record{id: name, seq: uint64(i) + 1}, limits: vpclimits.Limits[name], interfaces: vpclimits.Limits[name].Interface}
+		t.cards = make([]NetworkCard, max(1, len(t.limits.NetworkCards)))
+		t.cards[0].Interfaces = t.limits.Interface
 		for _, card := range t.limits.NetworkCards {
-			t.interfaces[card.NetworkCardIndex] = int(card.MaximumNetworkInterfaces)
+			t.cards[card.NetworkCardIndex].Interfaces = int(card.MaximumNetworkInterfaces)
 		}
 		types.add(t)
 	}
 	return types
+}
+
+// withCards returns all types, some of them with other network cards.
+func withCards(cards map[string][]NetworkCard) *table[*instanceType] {
+	if len(cards) == 0 {
+		return instanceTypes
+	}
+	types := newTable[*instanceType]()
+	for _, t := range instanceTypes.ordered {
+		if replaced, ok := cards[t.id]; ok {
+			t = &instanceType{record: t.record, limits: t.limits, cards: replaced}
+			for _, card := range replaced {
+				t.interfaces += card.Interfaces
+			}
+		}
+		types.add(t)
+	}
+	return types
+}
+
+func (c NetworkCard) types() []string {
+	if len(c.Types) == 0 {
+		return []string{interfaceType}
+	}
+	return c.Types
 }
 
 // maxAddressesPerENI is the largest limit of any type. An ENI that is not
@@ -89,8 +115,8 @@ var instanceTypeFilters = filterSet[*instanceType]{
 	"network-info.ipv4-addresses-per-interface": intOf(func(t *instanceType) int { return t.limits.IPv4PerInterface }),
 	"network-info.ipv6-addresses-per-interface": intOf(func(t *instanceType) int { return t.limits.IPv4PerInterface }),
 	"network-info.ipv6-supported":               constant[*instanceType]("true"),
-	"network-info.maximum-network-cards":        intOf(func(t *instanceType) int { return len(t.interfaces) }),
-	"network-info.maximum-network-interfaces":   intOf(func(t *instanceType) int { return t.limits.Interface }),
+	"network-info.maximum-network-cards":        intOf(func(t *instanceType) int { return len(t.cards) }),
+	"network-info.maximum-network-interfaces":   intOf(func(t *instanceType) int { return t.interfaces }),
 	"processor-info.supported-architecture":     one((*instanceType).architecture),
 }
 
@@ -110,13 +136,13 @@ func describeInstanceTypes(r *region, q *request) (result, error) {
 	q.rejectUnless(len(l.ids) == 0 || l.page.limit == 0,
 		invalidCombination("The parameter InstanceTypes cannot be used with the parameter maxResults"))
 	q.rejectUnless(len(l.ids) <= typePages.most, invalidValue("The maximum number of instance types per request is %d", typePages.most))
-	if err := firstError(q.check(), checkTypesExist(l.ids)); err != nil {
+	if err := firstError(q.check(), r.checkTypesExist(l.ids)); err != nil {
 		return nil, err
 	}
 	if l.page.limit == 0 {
 		l.page.limit = typePages.most
 	}
-	rows, token, err := l.rows(instanceTypes, findInstanceType)
+	rows, token, err := l.rows(r, r.types, r.findInstanceType)
 	if err != nil {
 		return nil, err
 	}
@@ -124,10 +150,10 @@ func describeInstanceTypes(r *region, q *request) (result, error) {
 }
 
 // checkTypesExist names all unknown types in one error.
-func checkTypesExist(names []string) error {
+func (r *region) checkTypesExist(names []string) error {
 	var unknown []string
 	for _, name := range names {
-		if _, ok := instanceTypes.get(name); !ok {
+		if _, ok := r.types.get(name); !ok {
 			unknown = append(unknown, name)
 		}
 	}
@@ -137,9 +163,9 @@ func checkTypesExist(names []string) error {
 	return nil
 }
 
-func findInstanceType(name string) (*instanceType, error) {
-	t, _ := instanceTypes.get(name)
-	return t, checkTypesExist([]string{name})
+func (r *region) findInstanceType(name string) (*instanceType, error) {
+	t, _ := r.types.get(name)
+	return t, r.checkTypesExist([]string{name})
 }
 
 type instanceTypeXML struct {
@@ -163,8 +189,9 @@ type networkInfoXML struct {
 }
 
 type networkCardXML struct {
-	Index             int `xml:"networkCardIndex"`
-	MaximumInterfaces int `xml:"maximumNetworkInterfaces"`
+	Index             int         `xml:"networkCardIndex"`
+	MaximumInterfaces int         `xml:"maximumNetworkInterfaces"`
+	Types             set[string] `xml:"interfaceTypeSet"`
 }
 
 func (t *instanceType) xml() instanceTypeXML {
@@ -174,8 +201,8 @@ func (t *instanceType) xml() instanceTypeXML {
 		BareMetal:         t.limits.IsBareMetal,
 		Hypervisor:        t.hypervisor(),
 		Network: networkInfoXML{
-			MaximumInterfaces: t.limits.Interface,
-			MaximumCards:      len(t.interfaces),
+			MaximumInterfaces: t.interfaces,
+			MaximumCards:      len(t.cards),
 			DefaultCard:       t.limits.DefaultNetworkCardIndex,
 			IPv4PerInterface:  t.limits.IPv4PerInterface,
 			IPv6PerInterface:  t.limits.IPv4PerInterface,
@@ -184,8 +211,12 @@ func (t *instanceType) xml() instanceTypeXML {
 		},
 	}
 	view.Architectures.add(t.architecture())
-	for index, most := range t.interfaces {
-		view.Network.Cards.add(networkCardXML{Index: index, MaximumInterfaces: most})
+	for index, card := range t.cards {
+		view.Network.Cards.add(networkCardXML{
+			Index:             index,
+			MaximumInterfaces: card.Interfaces,
+			Types:             set[string]{Items: card.types()},
+		})
 	}
 	return view
 }

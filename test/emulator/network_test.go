@@ -150,7 +150,7 @@ func TestSubnetRanges(t *testing.T) {
 }
 
 func TestInstanceFilters(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	subnetID := w.subnet("10.0.0.0/24")
 	small, large := w.run(subnetID, types.InstanceTypeT4gSmall), w.run(subnetID, types.InstanceTypeM5Large)
 	id := w.create(&ec2.CreateNetworkInterfaceInput{SubnetId: &subnetID, Ipv4PrefixCount: aws.Int32(1)}).NetworkInterfaceId

@@ -29,13 +29,36 @@ type Options struct {
 	// Limits are the account's quotas. Fields that are zero take the value of
 	// DefaultLimits.
 	Limits Limits
-	// Seed starts the generator of identifiers, jitter and fault
-	// probabilities. Equal seeds and equal requests give equal answers.
+	// Seed starts the generators of identifiers, jitter, fault probabilities, and
+	// of the addresses chosen, the order and the length of answers. Equal seeds and equal requests give equal answers.
 	Seed uint64
 	// Permissions are the actions that callers may use, by their access key id, as
 	// their IAM policies would allow them. Callers that are not named may use all.
 	// Server.SetPermissions changes them.
 	Permissions map[string][]string
+	// Accounts are the accounts of callers, by access key id. Callers that are not
+	// named have DefaultAccount. Server.SetAccount changes them.
+	Accounts map[string]string
+	// Rising has addresses and prefixes be chosen in rising order, starting after the
+	// last one chosen. EC2 scatters them over the subnet, which is the default: it is
+	// for tests that name addresses which they did not ask for.
+	Rising bool
+	// Sorted has Describe actions answer in the order of the ids of the request or,
+	// without ids, of creation, and list tags by their keys. EC2's order is
+	// arbitrary, which is the default.
+	Sorted bool
+	// FullPages has pages hold as many rows as MaxResults asks for, but for the last.
+	// EC2's can be shorter, and half of them are by default: it is for tests that
+	// count calls.
+	FullPages bool
+	// PlainRefusals leaves the text that is another one each time, "Encoded
+	// authorization failure message: ...", out of UnauthorizedOperation.
+	PlainRefusals bool
+	// KeepPast has reads of a Fault with Stale show what was up to this long before,
+	// even before the fault was added. Server.SetKeepPast changes it.
+	KeepPast time.Duration
+	// Cards replace the network cards of instance types, by the type's name.
+	Cards map[string][]NetworkCard
 	// CallLogSize bounds the call log; the oldest calls are dropped first.
 	// Zero means DefaultCallLogSize.
 	CallLogSize int
@@ -155,6 +178,35 @@ const (
 	ReplayRecreate ReplayPolicy = "Recreate"
 )
 
+// The codes that Scarcity decides between.
+const (
+	CodeInvalidParameterValue     = "InvalidParameterValue"
+	CodeInsufficientFreeAddresses = "InsufficientFreeAddressesInSubnet"
+	CodeInsufficientCIDRBlocks    = "InsufficientCidrBlocks"
+)
+
+// Scarcity decides between the codes that EC2 was seen to answer with where a subnet
+// has too little. Fields that are empty take the value of DefaultLimits.
+type Scarcity struct {
+	// PrefixShortage is the code of CreateNetworkInterface by count of prefixes where
+	// the free addresses hold no free block: CodeInvalidParameterValue or
+	// CodeInsufficientCIDRBlocks.
+	PrefixShortage string
+	// CountAboveFree is the code for a count of addresses that is larger than that of
+	// the free ones, of which there are some: CodeInsufficientFreeAddresses or
+	// CodeInvalidParameterValue.
+	CountAboveFree string
+}
+
+// NetworkCard is a network card of an instance type.
+type NetworkCard struct {
+	// Interfaces is the number of ENIs that it takes.
+	Interfaces int
+	// Types are the types of ENIs that it takes: "interface", "efa", "efa-only",
+	// "secondary". None means "interface".
+	Types []string
+}
+
 // Limits are an account's quotas and EC2's retention periods.
 type Limits struct {
 	// ENIsPerZone is the quota of ENIs in one Availability Zone.
@@ -172,6 +224,8 @@ type Limits struct {
 	TokenRetention time.Duration
 	// Replay is what a remembered token answers after its ENI is deleted.
 	Replay ReplayPolicy
+	// Scarcity decides what a subnet answers that has too little.
+	Scarcity Scarcity
 	// TerminatedRetention is how long a terminated instance is described.
 	TerminatedRetention time.Duration
 }
@@ -186,6 +240,7 @@ func DefaultLimits() Limits {
 		TokenRetention:      24 * time.Hour,
 		Replay:              ReplayNotFound,
 		TerminatedRetention: time.Hour,
+		Scarcity:            Scarcity{PrefixShortage: CodeInvalidParameterValue, CountAboveFree: CodeInsufficientFreeAddresses},
 	}
 }
 
@@ -198,6 +253,8 @@ func (l Limits) withDefaults() Limits {
 	l.UnpaginatedENIs = cmp.Or(l.UnpaginatedENIs, d.UnpaginatedENIs)
 	l.TokenRetention = cmp.Or(l.TokenRetention, d.TokenRetention)
 	l.Replay = cmp.Or(l.Replay, d.Replay)
+	l.Scarcity.PrefixShortage = cmp.Or(l.Scarcity.PrefixShortage, d.Scarcity.PrefixShortage)
+	l.Scarcity.CountAboveFree = cmp.Or(l.Scarcity.CountAboveFree, d.Scarcity.CountAboveFree)
 	l.TerminatedRetention = cmp.Or(l.TerminatedRetention, d.TerminatedRetention)
 	return l
 }

@@ -51,7 +51,7 @@ func readPage(q *request, bounds pageBounds) page {
 // listingScope identifies what a request lists: its action, Region and filters.
 func listingScope(q *request) string {
 	hash := fnv.New64a()
-	fmt.Fprintln(hash, q.action, q.region)
+	fmt.Fprintln(hash, q.action, q.account, q.region)
 	for _, key := range q.form.keys {
 		if strings.HasPrefix(key, "Filter.") {
 			fmt.Fprintln(hash, key, q.values.Get(key))
@@ -100,11 +100,11 @@ func readListing[R resource](r *region, q *request, idParameter, idsName string,
 	return l
 }
 
-// rows selects from a table, oldest first. Each id must exist, which find
-// decides. The token is empty where no further row matches.
-func (l listing[R]) rows(t *table[R], find func(id string) (R, error)) (rows []R, token string, err error) {
+// rows selects from a table, in any order of the ids or on one page. Each id must
+// exist, which find decides. The token is empty where no further row matches.
+func (l listing[R]) rows(r *region, t *table[R], find func(id string) (R, error)) (rows []R, token string, err error) {
 	if len(l.ids) == 0 {
-		rows, token = l.scan(t)
+		rows, token = l.scan(r, t)
 		return rows, token, nil
 	}
 	seen := make(map[string]bool, len(l.ids))
@@ -118,18 +118,23 @@ func (l listing[R]) rows(t *table[R], find func(id string) (R, error)) (rows []R
 		}
 		seen[id] = true
 	}
+	shuffle(r, rows)
 	return rows, "", nil
 }
 
-func (l listing[R]) scan(t *table[R]) (rows []R, token string) {
+// scan lists a page. Pages follow each other from the oldest row to the youngest.
+func (l listing[R]) scan(r *region, t *table[R]) (rows []R, token string) {
+	length := r.pageLength(l.page.limit)
 	for _, row := range t.after(l.page.after) {
 		if !l.match(row) {
 			continue
 		}
-		if l.page.limit > 0 && len(rows) == l.page.limit {
-			return rows, l.page.token(rows[len(rows)-1].base().seq)
+		if length > 0 && len(rows) == length {
+			token = l.page.token(rows[length-1].base().seq)
+			break
 		}
 		rows = append(rows, row)
 	}
-	return rows, ""
+	shuffle(r, rows)
+	return rows, token
 }

@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package emulator
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"time"
@@ -17,24 +18,36 @@ import (
 type region struct {
 	mu      sync.Mutex
 	name    string
+	account string
 	zones   []zone
 	limits  Limits
+	types   *table[*instanceType]
 	timings Timings
 	ids     *identities
 	dice    *dice
 
+	// addressDice choose addresses, and orderDice the order and the length of
+	// answers, so that reads have no part in which addresses are chosen. They are
+	// nil where Options ask for order.
+	addressDice, orderDice *rand.Rand
+	// sorted and fullPages are those of Options.
+	sorted, fullPages bool
+
 	// now is the time of the request, or of the transition, being handled.
 	now time.Time
 	// stale is what reads must not show yet, as of the request's start.
-	stale  StaleReads
-	seq    uint64
-	agenda agenda
+	stale StaleReads
+	// includeManaged is true of a request that asks for managed resources too.
+	includeManaged bool
+	seq            uint64
+	agenda         agenda
 
-	vpcs      *table[*vpc]
-	subnets   *table[*subnet]
-	groups    *table[*securityGroup]
-	instances *table[*instance]
-	enis      *table[*eni]
+	vpcs         *table[*vpc]
+	subnets      *table[*subnet]
+	groups       *table[*securityGroup]
+	reservations *table[*reservationOfCIDR]
+	instances    *table[*instance]
+	enis         *table[*eni]
 	// attachments are the ENIs' attachments by id.
 	attachments map[string]*attachment
 	// enisByZone counts against the quota.
@@ -50,23 +63,28 @@ var defaultVPC = netip.MustParsePrefix("172.31.0.0/16")
 
 const defaultSubnetBits = 20
 
-func newRegion(s *Server, name string) *region {
+func newRegion(s *Server, key regionKey) *region {
 	r := &region{
-		name:        name,
-		zones:       zonesOf(name),
-		limits:      s.limits,
-		timings:     s.timings,
-		ids:         s.identities,
-		dice:        s.dice,
-		vpcs:        newTable[*vpc](),
-		subnets:     newTable[*subnet](),
-		groups:      newTable[*securityGroup](),
-		instances:   newTable[*instance](),
-		enis:        newTable[*eni](),
-		attachments: make(map[string]*attachment),
-		enisByZone:  make(map[string]int),
-		tokens:      make(map[tokenKey]*clientToken),
+		name:         key.name,
+		account:      key.account,
+		zones:        zonesOf(key.name),
+		limits:       s.limits,
+		types:        s.types,
+		timings:      s.timings,
+		ids:          s.identities,
+		dice:         s.dice,
+		vpcs:         newTable[*vpc](),
+		subnets:      newTable[*subnet](),
+		groups:       newTable[*securityGroup](),
+		reservations: newTable[*reservationOfCIDR](),
+		instances:    newTable[*instance](),
+		enis:         newTable[*eni](),
+		attachments:  make(map[string]*attachment),
+		enisByZone:   make(map[string]int),
+		tokens:       make(map[tokenKey]*clientToken),
 	}
+	r.addressDice, r.orderDice = s.order.dice(key)
+	r.sorted, r.fullPages = s.order.sorted, s.order.fullPages
 	r.addDefaultNetwork()
 	return r
 }
@@ -74,7 +92,7 @@ func newRegion(s *Server, name string) *region {
 func (r *region) addDefaultNetwork() {
 	v := r.addVPC(defaultVPC, nil)
 	v.isDefault = true
-	network := newAllocator(defaultVPC)
+	network := newAllocator(defaultVPC, nil)
 	for i, z := range r.zones {
 		cidr := network.at(i<<(32-defaultSubnetBits), defaultSubnetBits)
 		r.addSubnet(v, z, cidr, nil).isDefault = true

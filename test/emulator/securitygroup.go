@@ -27,7 +27,7 @@ const defaultGroupName = "default"
 
 func (r *region) addGroup(v *vpc, name, description string, tags map[string]string) *securityGroup {
 	g := &securityGroup{record: r.newRecord("sg", tags), vpc: v, name: name, description: description}
-	g.arn = fmt.Sprintf("arn:aws:ec2:%s:%s:security-group/%s", r.name, accountID, g.id)
+	g.arn = fmt.Sprintf("arn:aws:ec2:%s:%s:security-group/%s", r.name, r.account, g.id)
 	r.groups.add(g)
 	return g
 }
@@ -92,7 +92,7 @@ func createSecurityGroup(r *region, q *request) (result, error) {
 	}
 	g := r.addGroup(v, name, description, tags["security-group"])
 	q.created = append(q.created, g.id)
-	return &createSecurityGroupResult{Return: true, ID: g.id, ARN: g.arn, Tags: tagsXML(g.tags)}, nil
+	return &createSecurityGroupResult{Return: true, ID: g.id, ARN: g.arn, Tags: r.tagsXML(g.tags)}, nil
 }
 
 func (r *region) readVPC(q *request) (*vpc, error) {
@@ -141,7 +141,7 @@ var groupFilters = filterSet[*securityGroup]{
 	"egress.ip-permission.protocol": constant[*securityGroup](anyProtocol),
 	"group-id":                      idOf[*securityGroup],
 	"group-name":                    one(func(g *securityGroup) string { return g.name }),
-	"owner-id":                      constant[*securityGroup](accountID),
+	"owner-id":                      ownAccount[*securityGroup],
 	"tag-key":                       tagKeys[*securityGroup],
 	"tag-value":                     tagValues[*securityGroup],
 	"vpc-id":                        one(func(g *securityGroup) string { return g.vpc.id }),
@@ -163,11 +163,11 @@ func describeSecurityGroups(r *region, q *request) (result, error) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}
-	rows, token, err := l.rows(r.groups, r.group)
+	rows, token, err := l.rows(r, r.groups, r.group)
 	if err != nil {
 		return nil, err
 	}
-	return &describeSecurityGroupsResult{Groups: setOf(rows, (*securityGroup).xml), NextToken: token}, nil
+	return &describeSecurityGroupsResult{Groups: setOf(rows, func(g *securityGroup) securityGroupXML { return g.xml(r) }), NextToken: token}, nil
 }
 
 type securityGroupXML struct {
@@ -192,18 +192,18 @@ type rangeXML struct {
 	CIDR string `xml:"cidrIp"`
 }
 
-func (g *securityGroup) xml() securityGroupXML {
+func (g *securityGroup) xml(r *region) securityGroupXML {
 	var everywhere permissionXML
 	everywhere.Protocol = anyProtocol
 	everywhere.Ranges.add(rangeXML{CIDR: anywhere})
 	view := securityGroupXML{
-		OwnerID:     accountID,
+		OwnerID:     r.account,
 		ID:          g.id,
 		Name:        g.name,
 		Description: g.description,
 		VPCID:       g.vpc.id,
 		ARN:         g.arn,
-		Tags:        tagsXML(g.tags),
+		Tags:        r.tagsXML(g.tags),
 	}
 	view.Egress.add(everywhere)
 	return view

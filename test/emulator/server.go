@@ -9,7 +9,9 @@ package emulator
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,23 +26,28 @@ type Server struct {
 	clock      clock.Clock
 	timings    Timings
 	limits     Limits
+	types      *table[*instanceType]
 	identities *identities
 	dice       *dice
 	throttle   *throttle
 	faults     *faults
 	denials    *denials
 	stale      *staleReads
+	past       *keptPast
+	accounts   *accounts
+	order      order
+	refusals   refusals
 	calls      *callLog
 	control    http.Handler
 
 	mu      sync.Mutex
-	regions map[string]*region
+	regions map[regionKey]*region
 }
 
 var _ http.Handler = (*Server)(nil)
 
-// New returns a Server with no resources but the default VPC, which each Region
-// gets when it is first called.
+// New returns a Server with no resources but the default VPC, which each Region of
+// each account gets when it is first called.
 func New(options Options) *Server {
 	if options.Clock == nil {
 		options.Clock = clock.RealClock{}
@@ -52,13 +59,18 @@ func New(options Options) *Server {
 		clock:      options.Clock,
 		timings:    options.Timings,
 		limits:     options.Limits.withDefaults(),
+		types:      withCards(options.Cards),
 		identities: &identities{seed: options.Seed},
 		dice:       newDice(options.Seed),
 		throttle:   newThrottle(options.Clock, options.Throttling),
 		denials:    &denials{actions: make(map[string]bool), permissions: make(map[string][]string)},
 		stale:      &staleReads{current: options.Stale},
+		past:       &keptPast{span: options.KeepPast},
+		accounts:   newAccounts(options.Accounts),
+		order:      newOrder(options),
+		refusals:   refusals{plain: options.PlainRefusals, ids: &identities{seed: ^options.Seed}},
 		calls:      newCallLog(options.CallLogSize),
-		regions:    make(map[string]*region),
+		regions:    make(map[regionKey]*region),
 	}
 	s.faults = &faults{seed: options.Seed}
 	for caller, permitted := range options.Permissions {
@@ -126,7 +138,7 @@ func (s *Server) admit(ctx context.Context, q *request, fault Fault) (action, er
 	case !ok:
 		return act, invalidAction(q.action)
 	case refused:
-		return act, unauthorized(denied)
+		return act, s.refusals.unauthorized(q, denied)
 	case !s.throttle.admit(q, act):
 		return act, throttled()
 	case !s.wait(ctx, fault.Delay):
@@ -142,7 +154,7 @@ func (s *Server) admit(ctx context.Context, q *request, fault Fault) (action, er
 // Region's lock, so that the log has the order in which effects took place.
 // A read may see the Region as it was a while before.
 func (s *Server) execute(act action, q *request, ago time.Duration) (result, error) {
-	r, lag := s.region(q.region), s.faults.lag() // no fault's lock is taken under a Region's
+	r, lag := s.region(q.account, q.region), max(s.faults.lag(), s.past.get()) // no fault's lock is taken under a Region's
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stale = s.stale.get()
@@ -151,6 +163,7 @@ func (s *Server) execute(act action, q *request, ago time.Duration) (result, err
 	if ago > 0 && !act.mutating {
 		seen = r.before(ago)
 	}
+	seen.includeManaged = false
 	res, err := act.handle(seen, q)
 	if err == nil && q.dryRun {
 		err = dryRunSucceeded()
@@ -159,16 +172,36 @@ func (s *Server) execute(act action, q *request, ago time.Duration) (result, err
 	return res, err
 }
 
-// region returns the state of a Region, which is created on first use.
-func (s *Server) region(name string) *region {
+// region returns the state of a Region of an account, which is created on first use.
+func (s *Server) region(account, name string) *region {
+	key := regionKey{account: account, name: name}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.regions[name]
+	r, ok := s.regions[key]
 	if !ok {
-		r = newRegion(s, name)
-		s.regions[name] = r
+		r = newRegion(s, key)
+		s.regions[key] = r
 	}
 	return r
+}
+
+// regionsNamed returns the states of one Region in all accounts that have called it.
+func (s *Server) regionsNamed(name string) []*region {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []*region
+	for key, r := range s.regions {
+		if key.name == name {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func (s *Server) allRegions() []*region {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.regions))
 }
 
 // wait lets a time pass and tells whether it passed before ctx was done.

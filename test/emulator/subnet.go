@@ -23,6 +23,9 @@ type subnet struct {
 	// owners are the ENIs that hold the used addresses and prefixes.
 	owners map[netip.Prefix]*eni
 	arn    string
+	// scarcity decides between EC2's codes where there is too little.
+	scarcity     Scarcity
+	reservations []*reservationOfCIDR
 }
 
 func (r *region) addSubnet(v *vpc, z zone, cidr netip.Prefix, tags map[string]string) *subnet {
@@ -31,10 +34,11 @@ func (r *region) addSubnet(v *vpc, z zone, cidr netip.Prefix, tags map[string]st
 		vpc:       v,
 		zone:      z,
 		cidr:      cidr,
-		addresses: newAllocator(cidr),
+		addresses: newAllocator(cidr, r.addressDice),
 		owners:    make(map[netip.Prefix]*eni),
+		scarcity:  r.limits.Scarcity,
 	}
-	s.arn = fmt.Sprintf("arn:aws:ec2:%s:%s:subnet/%s", r.name, accountID, s.id)
+	s.arn = fmt.Sprintf("arn:aws:ec2:%s:%s:subnet/%s", r.name, r.account, s.id)
 	r.subnets.add(s)
 	return s
 }
@@ -82,7 +86,7 @@ func createSubnet(r *region, q *request) (result, error) {
 	}
 	s := r.addSubnet(v, z, cidr, tags["subnet"])
 	q.created = append(q.created, s.id)
-	return &subnetResult{Subnet: s.xml()}, nil
+	return &subnetResult{Subnet: s.xml(r)}, nil
 }
 
 // readZone reads the zone by its name or its id. The first zone is meant where
@@ -123,6 +127,9 @@ func deleteSubnet(r *region, q *request) (result, error) {
 	if err := q.proceed(); err != nil {
 		return nil, err
 	}
+	for len(s.reservations) > 0 {
+		r.removeReservation(s.reservations[0])
+	}
 	r.subnets.remove(s)
 	return succeeded()
 }
@@ -140,7 +147,7 @@ var subnetFilters = filterSet[*subnet]{
 	"defaultForAz":               one(func(s *subnet) string { return formatBool(s.isDefault) }),
 	"ipv6-native":                constant[*subnet]("false"),
 	"map-public-ip-on-launch":    constant[*subnet]("false"),
-	"owner-id":                   constant[*subnet](accountID),
+	"owner-id":                   ownAccount[*subnet],
 	"state":                      constant[*subnet]("available"),
 	"subnet-arn":                 one(func(s *subnet) string { return s.arn }),
 	"subnet-id":                  idOf[*subnet],
@@ -165,11 +172,11 @@ func describeSubnets(r *region, q *request) (result, error) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}
-	rows, token, err := l.rows(r.subnets, r.subnet)
+	rows, token, err := l.rows(r, r.subnets, r.subnet)
 	if err != nil {
 		return nil, err
 	}
-	return &describeSubnetsResult{Subnets: setOf(rows, (*subnet).xml), NextToken: token}, nil
+	return &describeSubnetsResult{Subnets: setOf(rows, func(s *subnet) subnetXML { return s.xml(r) }), NextToken: token}, nil
 }
 
 type subnetXML struct {
@@ -190,18 +197,18 @@ type subnetXML struct {
 	Tags               set[tagXML] `xml:"tagSet"`
 }
 
-func (s *subnet) xml() subnetXML {
+func (s *subnet) xml(r *region) subnetXML {
 	return subnetXML{
 		ID:                 s.id,
 		ARN:                s.arn,
 		State:              "available",
-		OwnerID:            accountID,
+		OwnerID:            r.account,
 		VPCID:              s.vpc.id,
 		CIDR:               s.cidr.String(),
 		AvailableAddresses: s.addresses.free,
 		Zone:               s.zone.name,
 		ZoneID:             s.zone.id,
 		DefaultForZone:     s.isDefault,
-		Tags:               tagsXML(s.tags),
+		Tags:               r.tagsXML(s.tags),
 	}
 }

@@ -87,6 +87,8 @@ func (r *region) tagged(id string) (resource, error) {
 		return r.instance(id)
 	case "eni":
 		return r.eni(id)
+	case "scr":
+		return r.reservation(id)
 	}
 	return nil, fail("InvalidID", "The ID '%s' is not valid", id)
 }
@@ -194,7 +196,7 @@ func describeTags(r *region, q *request) (result, error) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}
-	rows, token := l.scan(r.tagTable())
+	rows, token := l.scan(r, r.tagTable())
 	return &describeTagsResult{
 		Tags: setOf(rows, func(t *tagRow) tagRowXML {
 			return tagRowXML{ResourceID: t.resourceID, ResourceType: t.kind, Key: t.key, Value: t.value}
@@ -211,6 +213,7 @@ func (r *region) tagTable() *table[*tagRow] {
 	addTags(tags, "security-group", r.groups)
 	addTags(tags, "instance", r.instances)
 	addTags(tags, "network-interface", r.enis)
+	addTags(tags, reservationTagType, r.reservations)
 	return tags
 }
 

@@ -44,7 +44,7 @@ type bucketUse struct {
 	tokens int
 }
 
-// throttle holds the token buckets of all Regions.
+// throttle holds the token buckets of all accounts and Regions.
 type throttle struct {
 	clock     clock.Clock
 	overrides map[string]Bucket
@@ -55,7 +55,7 @@ type throttle struct {
 }
 
 type limiterKey struct {
-	region, bucket string
+	account, region, bucket string
 }
 
 func newThrottle(c clock.Clock, options Throttling) *throttle {
@@ -80,7 +80,7 @@ func (t *throttle) admit(q *request, act action) bool {
 		if bucket, ok := t.overrides[q.action]; ok && use.name != perInstance {
 			use.bucket = bucket
 		}
-		key := limiterKey{q.region, q.action + use.name}
+		key := limiterKey{q.account, q.region, q.action + use.name}
 		limiter, ok := t.limiters[key]
 		if !ok {
 			limiter = rate.NewLimiter(rate.Limit(use.bucket.PerSecond), use.bucket.Burst)

@@ -95,7 +95,7 @@ func createVPC(r *region, q *request) (result, error) {
 	}
 	v := r.addVPC(cidr, tags["vpc"])
 	q.created = append(q.created, v.id)
-	return &vpcResult{VPC: v.xml("pending")}, nil
+	return &vpcResult{VPC: v.xml(r, "pending")}, nil
 }
 
 func deleteVPC(r *region, q *request) (result, error) {
@@ -135,7 +135,7 @@ var vpcFilters = filterSet[*vpc]{
 	"cidr-block-association.state":          constant[*vpc]("associated"),
 	"dhcp-options-id":                       one(func(v *vpc) string { return v.dhcpOptionsID }),
 	"is-default":                            one(func(v *vpc) string { return formatBool(v.isDefault) }),
-	"owner-id":                              constant[*vpc](accountID),
+	"owner-id":                              ownAccount[*vpc],
 	"state":                                 constant[*vpc]("available"),
 	"tag-key":                               tagKeys[*vpc],
 	"tag-value":                             tagValues[*vpc],
@@ -158,12 +158,12 @@ func describeVPCs(r *region, q *request) (result, error) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}
-	rows, token, err := l.rows(r.vpcs, r.vpc)
+	rows, token, err := l.rows(r, r.vpcs, r.vpc)
 	if err != nil {
 		return nil, err
 	}
 	return &describeVPCsResult{
-		VPCs:      setOf(rows, func(v *vpc) vpcXML { return v.xml("available") }),
+		VPCs:      setOf(rows, func(v *vpc) vpcXML { return v.xml(r, "available") }),
 		NextToken: token,
 	}, nil
 }
@@ -186,15 +186,15 @@ type cidrAssociationXML struct {
 	State string `xml:"cidrBlockState>state"`
 }
 
-func (v *vpc) xml(state string) vpcXML {
+func (v *vpc) xml(r *region, state string) vpcXML {
 	return vpcXML{
 		ID:           v.id,
-		OwnerID:      accountID,
+		OwnerID:      r.account,
 		State:        state,
 		CIDR:         v.cidr.String(),
 		Associations: setOf([]*vpc{v}, (*vpc).associationXML),
 		DHCPOptions:  v.dhcpOptionsID,
-		Tags:         tagsXML(v.tags),
+		Tags:         r.tagsXML(v.tags),
 		Tenancy:      v.tenancy,
 		IsDefault:    v.isDefault,
 	}

@@ -32,6 +32,7 @@ type request struct {
 	action   string
 	region   string
 	caller   string // access key id, empty when unsigned
+	account  string
 	values   url.Values
 	dryRun   bool
 	mutating bool
@@ -62,6 +63,7 @@ func (s *Server) newRequest(r *http.Request) (*request, error) {
 	if q.caller, q.region, err = credentialScope(r); err != nil {
 		return q, err
 	}
+	q.account = s.accounts.of(q.caller)
 	return q, q.form.err
 }
 

@@ -144,7 +144,7 @@ func TestRequestInTheQueryString(t *testing.T) {
 }
 
 func TestRegionsAreSeparate(t *testing.T) {
-	w := newWorld(t, unthrottled())
+	w := newWorld(t, inOrder())
 	id := w.eni(w.subnet("10.0.0.0/24"))
 	elsewhere := w.client("eu-central-1")
 	_, err := elsewhere.DescribeNetworkInterfaces(w.ctx(), &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{id}})

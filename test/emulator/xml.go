@@ -7,7 +7,6 @@ SPDX-License-Identifier: Apache-2.0
 package emulator
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
@@ -34,8 +33,15 @@ type tagXML struct {
 	Value string `xml:"value"`
 }
 
-func tagsXML(tags map[string]string) set[tagXML] {
-	return setOf(slices.Sorted(maps.Keys(tags)), func(key string) tagXML {
+// tagsXML lists tags in any order, as EC2 does.
+func (r *region) tagsXML(tags map[string]string) set[tagXML] {
+	keys := make([]string, 0, len(tags))
+	for key := range tags {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	shuffle(r, keys)
+	return setOf(keys, func(key string) tagXML {
 		return tagXML{Key: key, Value: tags[key]}
 	})
 }
