@@ -73,12 +73,14 @@ func TestAssigningByCountIsAdditive(t *testing.T) {
 func TestAssigningByNameIsIdempotent(t *testing.T) {
 	w := newWorld(t, inOrder())
 	id := w.eni(w.subnet("10.0.0.0/24"))
-	assert.DeepEqual(t, w.assign(id, names("10.0.0.9", "10.0.0.10")), []string{"10.0.0.9", "10.0.0.10"})
-	assert.DeepEqual(t, w.assign(id, names("10.0.0.9", "10.0.0.11", "10.0.0.11")), []string{"10.0.0.11"})
-	assert.DeepEqual(t, w.assign(id, names("10.0.0.9")), []string{})
+	assert.DeepEqual(t, w.assign(id, names("10.0.0.10", "10.0.0.9")), []string{"10.0.0.9", "10.0.0.10"})
+	assert.DeepEqual(t, w.assign(id, names("10.0.0.11", "10.0.0.9", "10.0.0.11")), []string{"10.0.0.9", "10.0.0.11"})
+	assert.DeepEqual(t, w.assign(id, names("10.0.0.9")), []string{"10.0.0.9"})
+	assert.DeepEqual(t, w.assign(id, names("10.0.0.4")), []string{"10.0.0.4"}) // its own primary address
+	assert.DeepEqual(t, slots(w.describe(id)), []string{"10.0.0.4", "10.0.0.10", "10.0.0.9", "10.0.0.11"})
 	prefix := ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.0.64/28"}}
 	assert.DeepEqual(t, w.assign(id, prefix), []string{"10.0.0.64/28"})
-	assert.DeepEqual(t, w.assign(id, prefix), []string{})
+	assert.DeepEqual(t, w.assign(id, prefix), []string{"10.0.0.64/28"})
 }
 
 func TestReassigningMovesASecondaryAddress(t *testing.T) {

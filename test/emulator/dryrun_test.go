@@ -9,6 +9,7 @@ package emulator_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -60,6 +61,42 @@ func validForm(s *stage, action string) url.Values {
 		pairs = []string{"NetworkInterfaceId", s.attached, "PrivateIpAddress.1", s.assign(s.attached, count(1))[0]}
 	}
 	return form(action, pairs...)
+}
+
+// TestDryRunLooksAtNothingButPermission asserts that neither ids nor values matter to
+// a dry run, but that it must be a request which can be read.
+func TestDryRunLooksAtNothingButPermission(t *testing.T) {
+	const success = "Request would have succeeded, but DryRun flag is set."
+	for _, test := range []struct {
+		name    string
+		form    url.Values
+		code    string
+		message string
+	}{
+		{"an unknown id", form("DeleteNetworkInterface", "NetworkInterfaceId", noENI), "DryRunOperation", success},
+		{"a malformed id", form("DeleteNetworkInterface", "NetworkInterfaceId", "x"), "DryRunOperation", success},
+		{"an unknown id of a read", form("DescribeNetworkInterfaces", "NetworkInterfaceId.1", noENI), "DryRunOperation", success},
+		{"a bad address", form("AssignPrivateIpAddresses", "NetworkInterfaceId", noENI, "PrivateIpAddress.1", "x"), "DryRunOperation", success},
+		{"a bad group", form("CreateNetworkInterface", "SubnetId", noSubnet, "SecurityGroupId.1", noGroup), "DryRunOperation", success},
+		{"a long token", form("RunInstances", "ImageId", image, "MinCount", "1", "MaxCount", "1", "ClientToken", strings.Repeat("x", 65)),
+			"DryRunOperation", success},
+		{"no number", form("AssignPrivateIpAddresses", "NetworkInterfaceId", noENI, "Ipv4PrefixCount", "many"), "InvalidParameterValue",
+			"Value (many) for parameter Ipv4PrefixCount is invalid."},
+		{"a parameter too few", form("DeleteNetworkInterface"), "MissingParameter", "The request must contain the parameter NetworkInterfaceId"},
+		{"a parameter too many", form("DescribeVpcs", "Colour", "blue"), "UnknownParameter", "The parameter Colour is not recognized"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, unthrottled())
+			test.form.Set("DryRun", "true")
+			_, got := post(w.server, "", test.form)
+			assert.Equal(t, got.Code, test.code)
+			assert.Equal(t, got.Message, test.message)
+			w.server.Deny(emulator.AnyAction)
+			status, got := post(w.server, "", test.form)
+			assert.Equal(t, got.Code, "UnauthorizedOperation")
+			assert.Equal(t, status, http.StatusForbidden)
+		})
+	}
 }
 
 // TestDryRun asserts for every action that a dry run of a request that would

@@ -98,7 +98,7 @@ func (e *eni) status() string {
 	case e.shownAttachment() != nil:
 		return "in-use"
 	case e.pending:
-		return "pending"
+		return statusPending
 	}
 	return "available"
 }

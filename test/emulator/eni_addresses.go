@@ -9,6 +9,7 @@ package emulator
 import (
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 type assignPrivateIPAddressesResult struct {
@@ -29,7 +30,8 @@ type assignedBlockXML struct {
 
 // assignPrivateIPAddresses adds addresses or prefixes to an ENI. Those asked
 // for by count are always additional; naming what the ENI has already changes
-// nothing.
+// nothing. The answer lists the new ones, or all that were named: also those that the
+// ENI had before, its primary address among them.
 func assignPrivateIPAddresses(r *region, q *request) (result, error) {
 	id := q.required("NetworkInterfaceId")
 	req, move := readAssignment(q), q.boolean("AllowReassignment", false)
@@ -52,7 +54,7 @@ func assignPrivateIPAddresses(r *region, q *request) (result, error) {
 		return nil, err
 	}
 	res := &assignPrivateIPAddressesResult{Return: true, ENIID: e.id}
-	for _, p := range assigned {
+	for _, p := range sortedOnce(slices.Concat(req.named(), assigned)) {
 		if p.IsSingleIP() {
 			res.Addresses.add(assignedXML{Address: p.Addr().String()})
 		} else {
@@ -91,6 +93,12 @@ func readNamedSlots(q *request) (addresses []netip.Addr, prefixes []netip.Prefix
 	return addresses, prefixes
 }
 
+// sortedOnce sorts slots and drops repeated ones.
+func sortedOnce(slots []netip.Prefix) []netip.Prefix {
+	slices.SortFunc(slots, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
+	return slices.Compact(slots)
+}
+
 // missing returns the slots, each once, that the ENI does not have.
 func (e *eni) missing(slots []netip.Prefix) []netip.Prefix {
 	var missing []netip.Prefix
@@ -115,27 +123,31 @@ func (e *eni) checkAssign(req slotRequest, wanted []netip.Prefix, move bool) err
 	if len(e.slots)+len(wanted)+req.count+req.prefixCount > limit {
 		return addressLimitExceeded()
 	}
-	for _, p := range wanted {
-		if err := e.checkWanted(p, move); err != nil {
-			return err
-		}
-	}
-	return nil
+	return e.subnet.checkWanted(wanted, move)
 }
 
-// checkWanted tells whether a slot that the ENI does not have can be assigned
-// to it, which another ENI's can where moving is allowed.
-func (e *eni) checkWanted(p netip.Prefix, move bool) error {
-	if err := e.subnet.checkRange(p); err != nil {
-		return err
+// checkWanted tells whether slots can be assigned to an ENI that does not have them:
+// free ones, and others' secondary ones where moving is allowed. The error names all
+// that are taken.
+func (s *subnet) checkWanted(wanted []netip.Prefix, move bool) error {
+	var taken []string
+	for _, p := range wanted {
+		if err := s.checkRange(p); err != nil {
+			return err
+		}
+		if s.addresses.isFree(p) {
+			continue
+		}
+		owner := s.owners[p]
+		if move && owner != nil && owner.slots[0].Prefix == p {
+			return invalidValue("secondary-addresses")
+		}
+		if !move || owner == nil {
+			taken = append(taken, slotText(p))
+		}
 	}
-	if e.subnet.addresses.isFree(p) {
-		return nil
-	}
-	owner := e.subnet.owners[p]
-	movable := owner != nil && owner.slots[0].Prefix != p
-	if !move || !movable {
-		return invalidValue("[%s] assigned, but move is not allowed.", slotText(p))
+	if len(taken) > 0 {
+		return invalidValue("[%s] assigned, but move is not allowed.", strings.Join(taken, ", "))
 	}
 	return nil
 }

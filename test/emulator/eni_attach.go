@@ -28,6 +28,7 @@ type attachment struct {
 }
 
 const (
+	statusPending   = "pending"
 	statusAttaching = "attaching"
 	statusAttached  = "attached"
 	statusDetaching = "detaching"
@@ -127,7 +128,7 @@ func (i *instance) checkAttach(e *eni, device, card int) error {
 	if e.attachment != nil {
 		return eniInUse(e.id)
 	}
-	if i.state != stateRunning && i.state != stateStopped {
+	if i.ending || (i.state != stateRunning && i.state != stateStopped) {
 		return fail("IncorrectState", "Instance '%s' is not 'running' or 'stopped'.", i.id)
 	}
 	if e.subnet.zone != i.subnet.zone {

@@ -6,7 +6,13 @@ SPDX-License-Identifier: Apache-2.0
 
 package emulator
 
-import "net/netip"
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // eniSpec is what a new ENI is to be.
 type eniSpec struct {
@@ -109,17 +115,16 @@ func (r *region) newENI(spec eniSpec) (*eni, error) {
 
 type networkInterfaceResult struct {
 	reply
-	ENI         eniXML `xml:"networkInterface"`
-	ClientToken string `xml:"clientToken,omitempty"`
+	ENI eniXML `xml:"networkInterface"`
 }
 
 func createNetworkInterface(r *region, q *request) (result, error) {
-	token := readClientToken(q)
+	token := readENIToken(q)
 	spec, err := r.readENISpec(q)
 	if err := firstError(q.check(), err); err != nil {
 		return nil, err
 	}
-	if res, known, err := r.replayENI(q, token); known {
+	if res, known, err := r.replayENI(q, token, spec); known {
 		return res, err
 	}
 	if err := q.proceed(); err != nil {
@@ -130,8 +135,8 @@ func createNetworkInterface(r *region, q *request) (result, error) {
 		return nil, err
 	}
 	q.created = append(q.created, e.id)
-	res := &networkInterfaceResult{ENI: e.createdXML(r), ClientToken: token}
-	r.remember(q, token, e.id, *res)
+	res := &networkInterfaceResult{ENI: e.createdXML(r)}
+	r.remember(q, token, clientToken{id: e.id, arguments: spec.arguments(), answer: *res})
 	return res, nil
 }
 
@@ -142,11 +147,22 @@ func (e *eni) createdXML(r *region) eniXML {
 	return view
 }
 
+// eniDescription is what descriptions of ENIs may consist of.
+var eniDescription = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
+
+// readENIDescription reads the description of an ENI.
+func readENIDescription(p params, name string) string {
+	text := p.text(name)
+	p.rejectUnless(eniDescription.MatchString(text), invalidValue("Invalid interface description. "+
+		"Valid descriptions are strings less than 256 characters from the following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*"))
+	return text
+}
+
 func (r *region) readENISpec(q *request) (eniSpec, error) {
 	kind := q.text("InterfaceType")
 	q.rejectUnless(kind == "" || kind == interfaceType, unsupported("The interface type '%s' is not supported", kind))
 	spec := eniSpec{
-		description: q.text("Description"),
+		description: readENIDescription(q.params, "Description"),
 		slots:       readSlots(q.params),
 		tags:        r.readTagSpecifications(q, "network-interface")["network-interface"],
 	}
@@ -158,19 +174,29 @@ func (r *region) readENISpec(q *request) (eniSpec, error) {
 	if spec.subnet, err = r.subnet(subnetID); err != nil {
 		return spec, err
 	}
-	spec.groups, err = r.groupsFor(spec.subnet, groupIDs)
-	return spec, err
+	spec.groups, err = r.groupsFor(spec.subnet, groupIDs, foreignToCreate)
+	if err != nil {
+		return spec, err
+	}
+	// Named addresses are looked at before the token: repeating the request finds
+	// them in use by the ENI that it created.
+	return spec, spec.subnet.checkNamed(spec.slots.named())
 }
 
 // replayENI answers from a remembered client token. Known is false where the
 // call is to be executed.
-func (r *region) replayENI(q *request, token string) (res result, known bool, err error) {
-	past, err := r.recall(q, token)
-	if past == nil || err != nil {
-		return nil, err != nil, err
+func (r *region) replayENI(q *request, token string, spec eniSpec) (res result, known bool, err error) {
+	past := r.recall(q, token)
+	switch {
+	case past == nil:
+		return nil, false, nil
+	case past.token != token:
+		return nil, true, tokenMismatch("Idempotency token %s is not valid for resource interface-%s", token, past.id)
+	case past.arguments != spec.arguments():
+		return nil, true, tokenMismatch("Wrong arguments for token: %s", token)
 	}
 	if e, exists := r.enis.get(past.id); exists {
-		return &networkInterfaceResult{ENI: e.xml(r), ClientToken: token}, true, nil
+		return e.replayedXML(r, spec.tags), true, nil
 	}
 	switch r.limits.Replay {
 	case ReplayEcho:
@@ -178,7 +204,32 @@ func (r *region) replayENI(q *request, token string) (res result, known bool, er
 		return &echo, true, nil
 	case ReplayRecreate:
 		return nil, false, nil
-	default:
+	case ReplayNotFound:
 		return nil, true, eniNotFound(past.id)
+	default:
+		return nil, true, tokenMismatch("The request with token: %s is stale", token)
 	}
+}
+
+// replayedXML is an ENI as a repeated request is answered: as it is now but pending,
+// and with the tags of the request, whatever its own are.
+func (e *eni) replayedXML(r *region, tags map[string]string) *networkInterfaceResult {
+	view := e.createdXML(r)
+	view.Status = statusPending
+	view.Tags = r.tagsXML(tags)
+	return &networkInterfaceResult{ENI: view}
+}
+
+// arguments are what a repeated request must have in common with the first: all but
+// the tags and the order of groups.
+func (s eniSpec) arguments() string {
+	groups := make([]string, 0, len(s.groups))
+	for _, g := range s.groups {
+		groups = append(groups, g.id)
+	}
+	slices.Sort(groups)
+	parts := slices.Concat(groups, slotTexts(s.slots.named()), []string{
+		s.subnet.id, strconv.Itoa(s.slots.count), strconv.Itoa(s.slots.prefixCount), s.slots.primary.String(), s.description,
+	})
+	return strings.Join(parts, "\n")
 }

@@ -49,8 +49,8 @@ func (r *region) readENIChanges(q *request) []eniChange {
 	if ids := q.list("SecurityGroupId"); len(ids) > 0 {
 		changes = append(changes, r.changeGroups(ids))
 	}
-	if value, given := q.lookup("Description.Value"); given {
-		changes = append(changes, changeDescription(value))
+	if _, given := q.lookup("Description.Value"); given {
+		changes = append(changes, changeDescription(readENIDescription(q.params, "Description.Value")))
 	}
 	if _, given := q.lookup("SourceDestCheck.Value"); given {
 		changes = append(changes, changeSourceDestCheck(q.boolean("SourceDestCheck.Value", true)))
@@ -71,7 +71,7 @@ func (r *region) changeGroups(ids []string) eniChange {
 	return eniChange{
 		attribute: "groupSet",
 		check: func(e *eni) (err error) {
-			groups, err = r.groupsFor(e.subnet, ids)
+			groups, err = r.groupsFor(e.subnet, ids, foreignToModify)
 			return err
 		},
 		apply: func(e *eni) { e.join(groups) },

@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package emulator
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -18,6 +19,8 @@ type apiError struct {
 	Message string
 	// Status is the HTTP status code.
 	Status int
+	// unreadable tells that the request could not be parsed.
+	unreadable bool
 }
 
 func (e *apiError) Error() string {
@@ -39,7 +42,35 @@ func invalidCombination(format string, args ...any) error {
 }
 
 func missingParameter(name string) error {
-	return fail("MissingParameter", "The request must contain the parameter %s", name)
+	return &apiError{
+		Code: "MissingParameter", Message: "The request must contain the parameter " + name,
+		Status: http.StatusBadRequest, unreadable: true,
+	}
+}
+
+// unreadable is the error for a parameter that is not of its kind, such as a number.
+func unreadable(format string, args ...any) error {
+	return &apiError{
+		Code: CodeInvalidParameterValue, Message: fmt.Sprintf(format, args...), Status: http.StatusBadRequest, unreadable: true,
+	}
+}
+
+func unknownParameter(name string) error {
+	return &apiError{
+		Code: "UnknownParameter", Message: fmt.Sprintf("The parameter %s is not recognized", name),
+		Status: http.StatusBadRequest, unreadable: true,
+	}
+}
+
+// dryRunOutcome is the answer of a dry run that passed the check of permissions,
+// which is all that EC2 looks at, once the request could be parsed: err is what the
+// request would have met.
+func dryRunOutcome(err error) error {
+	var known *apiError
+	if errors.As(err, &known) && known.unreadable {
+		return err
+	}
+	return dryRunSucceeded()
 }
 
 func invalidAction(name string) error {

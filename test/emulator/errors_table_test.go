@@ -25,6 +25,9 @@ type errorTest struct {
 	prepares bool
 }
 
+const invalidDescription = "Invalid interface description. " +
+	"Valid descriptions are strings less than 256 characters from the following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*"
+
 var errorTests = []errorTest{
 	{
 		name: "describing an unknown ENI",
@@ -235,8 +238,69 @@ var errorTests = []errorTest{
 		call: func(s *stage) error {
 			return s.tryAssign(ec2.AssignPrivateIpAddressesInput{PrivateIpAddresses: []string{s.looseIP}, AllowReassignment: aws.Bool(true)})
 		},
-		code:      "InvalidParameterValue",
-		messageOf: func(s *stage) string { return "[" + s.looseIP + "] assigned, but move is not allowed." },
+		code:    "InvalidParameterValue",
+		message: "secondary-addresses",
+	},
+	{
+		name: "assigning several addresses of other ENIs",
+		call: func(s *stage) error {
+			return s.tryAssign(ec2.AssignPrivateIpAddressesInput{PrivateIpAddresses: []string{s.looseIP, "10.0.0.200", s.primaryIP}})
+		},
+		code: "InvalidParameterValue",
+		messageOf: func(s *stage) string {
+			return "[" + s.looseIP + ", " + s.primaryIP + "] assigned, but move is not allowed."
+		},
+	},
+	{
+		name: "creating with a description that EC2 does not take",
+		call: func(s *stage) error {
+			return s.tryCreate(ec2.CreateNetworkInterfaceInput{Description: aws.String("the node's")})
+		},
+		code: "InvalidParameterValue", message: invalidDescription,
+	},
+	{
+		name: "creating with a description that is too long",
+		call: func(s *stage) error {
+			return s.tryCreate(ec2.CreateNetworkInterfaceInput{Description: aws.String(strings.Repeat("x", 256))})
+		},
+		code: "InvalidParameterValue", message: invalidDescription,
+	},
+	{
+		name: "modifying to a description that EC2 does not take",
+		call: func(s *stage) error {
+			return s.tryModify(ec2.ModifyNetworkInterfaceAttributeInput{Description: &types.AttributeValue{Value: aws.String("100 %")}})
+		},
+		code: "InvalidParameterValue", message: invalidDescription,
+	},
+	{
+		name: "creating with a group of another VPC",
+		call: func(s *stage) error {
+			return s.tryCreate(ec2.CreateNetworkInterfaceInput{Groups: []string{s.foreignGroup}})
+		},
+		code: "InvalidParameterValue",
+		messageOf: func(s *stage) string {
+			return "Security group " + s.foreignGroup + " and subnet " + s.subnet + " belong to different networks."
+		},
+	},
+	{
+		name: "modifying to a group of another VPC",
+		call: func(s *stage) error {
+			return s.tryModify(ec2.ModifyNetworkInterfaceAttributeInput{Groups: []string{s.foreignGroup}})
+		},
+		code: "InvalidGroup.NotFound", message: "You have specified two resources that belong to different networks.",
+	},
+	{
+		name: "running with a group of another VPC",
+		call: func(s *stage) error {
+			_, err := s.RunInstances(s.ctx(), &ec2.RunInstancesInput{
+				ImageId: aws.String(image), MinCount: aws.Int32(1), MaxCount: aws.Int32(1), SubnetId: &s.subnet, SecurityGroupIds: []string{s.foreignGroup},
+			})
+			return err
+		},
+		code: "InvalidParameter",
+		messageOf: func(s *stage) string {
+			return "Security group " + s.foreignGroup + " and subnet " + s.subnet + " belong to different networks."
+		},
 	},
 	{
 		name:    "assigning nothing",
@@ -399,8 +463,8 @@ var errorTests = []errorTest{
 			_, err := s.DeleteNetworkInterface(s.ctx(), &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: &s.attached, DryRun: aws.Bool(true)})
 			return err
 		},
-		code:      "InvalidParameterValue",
-		messageOf: func(s *stage) string { return "Network interface '" + s.attached + "' is currently in use." },
+		code:    "DryRunOperation",
+		message: "Request would have succeeded, but DryRun flag is set.",
 	},
 	{
 		name: "an action that is not emulated",

@@ -37,6 +37,7 @@ type stage struct {
 	attached, attachment    string
 	loose, looseInOtherZone string
 	attachedIP, looseIP     string
+	primaryIP, foreignGroup string
 }
 
 func newStage(t *testing.T) *stage {
@@ -53,6 +54,9 @@ func newStage(t *testing.T) *stage {
 	})).Subnet.SubnetId
 	instance := s.run(s.subnet, types.InstanceTypeT3Medium)
 	s.instance = *instance.InstanceId
+	s.primaryIP = *instance.PrivateIpAddress
+	other := must(s.CreateVpc(s.ctx(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})).Vpc.VpcId
+	s.foreignGroup = s.group(*other, "foreign")
 	s.primaryAttachment = *instance.NetworkInterfaces[0].Attachment.AttachmentId
 	attached := s.create(&ec2.CreateNetworkInterfaceInput{SubnetId: &s.subnet})
 	s.attached, s.attachedIP = *attached.NetworkInterfaceId, *attached.PrivateIpAddress

@@ -31,7 +31,10 @@ type instance struct {
 	state   instanceState
 	// changes counts state changes, so that a planned one is not applied after
 	// another overtook it.
-	changes    int
+	changes int
+	// ending is true from the moment at which a terminating instance has lost its
+	// network: it shows no subnet, groups or address, and its ENIs as stubs.
+	ending     bool
 	reason     string
 	reasonCode string
 	// attachments are ordered by network card and device index.
@@ -99,7 +102,7 @@ func (i *instance) listed(r *region) bool { return r.includeManaged || !i.operat
 
 // groups are the security groups of the primary ENI.
 func (i *instance) groups() []*securityGroup {
-	if len(i.attachments) == 0 {
+	if len(i.attachments) == 0 || i.ending {
 		return nil
 	}
 	return i.attachments[0].eni.groups
@@ -113,7 +116,7 @@ func (i *instance) shownAttachments(r *region) []*attachment {
 }
 
 func (i *instance) primarySourceDestCheck() bool {
-	return len(i.attachments) > 0 && i.attachments[0].eni.sourceDestCheck
+	return len(i.attachments) > 0 && !i.ending && i.attachments[0].eni.sourceDestCheck
 }
 
 func (i *instance) privateAddress() string {
@@ -166,12 +169,12 @@ var instanceFilters = withENIFilters(filterSet[*instance]{
 	"reservation-id":       one(func(i *instance) string { return i.reservation.id }),
 	"source-dest-check":    one(func(i *instance) string { return formatBool(i.primarySourceDestCheck()) }),
 	"state-reason-code":    one(func(i *instance) string { return i.reasonCode }),
-	"subnet-id":            one(func(i *instance) string { return i.subnet.id }),
+	"subnet-id":            ofNetwork(func(s *subnet) string { return s.id }),
 	"tag-key":              tagKeys[*instance],
 	"tag-value":            tagValues[*instance],
 	"tenancy":              constant[*instance](defaultTenancy),
 	"virtualization-type":  constant[*instance](virtualization),
-	"vpc-id":               one(func(i *instance) string { return i.subnet.vpc.id }),
+	"vpc-id":               ofNetwork(func(s *subnet) string { return s.vpc.id }),
 
 	"dns-name":                 nil,
 	"host-id":                  nil,
@@ -184,6 +187,16 @@ var instanceFilters = withENIFilters(filterSet[*instance]{
 	"requester-id":             nil,
 	"spot-instance-request-id": nil,
 })
+
+// ofNetwork is a filter on the subnet of an instance that has not lost it.
+func ofNetwork(value func(*subnet) string) func(*region, *instance) []string {
+	return func(_ *region, i *instance) []string {
+		if i.ending {
+			return nil
+		}
+		return []string{value(i.subnet)}
+	}
+}
 
 func ofGroups(value func(*securityGroup) string) func(*region, *instance) []string {
 	return func(_ *region, i *instance) []string {

@@ -73,7 +73,7 @@ func readInterfaceRequest(p params) interfaceRequest {
 	return interfaceRequest{
 		eniID:               eniID,
 		subnetID:            p.text("SubnetId"),
-		description:         p.text("Description"),
+		description:         readENIDescription(p, "Description"),
 		groupIDs:            p.list("SecurityGroupId"),
 		slots:               readSlots(p),
 		device:              p.integer("DeviceIndex", 0, 0),
@@ -116,7 +116,7 @@ func (r *region) launchInterface(n interfaceRequest, zoneName string) (nic launc
 	if nic.spec.subnet, err = r.launchSubnet(n.subnetID, zoneName); err != nil {
 		return nic, err
 	}
-	nic.spec.groups, err = r.groupsFor(nic.spec.subnet, n.groupIDs)
+	nic.spec.groups, err = r.groupsFor(nic.spec.subnet, n.groupIDs, foreignToRun)
 	return nic, err
 }
 

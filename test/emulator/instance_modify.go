@@ -75,7 +75,7 @@ func (r *region) changeType(q *request, name string) instanceChange {
 	q.rejectUnless(known, invalidValue("Invalid value '%s' for InstanceType.", name))
 	return instanceChange{
 		check: func(i *instance) error {
-			if i.state != stateStopped {
+			if i.ending || i.state != stateStopped {
 				return fail("IncorrectInstanceState", "The instance '%s' is not in the 'stopped' state.", i.id)
 			}
 			return i.checkFits(kind)

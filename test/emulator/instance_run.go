@@ -33,12 +33,8 @@ func runInstances(r *region, q *request) (result, error) {
 	if err != nil {
 		return nil, err
 	}
-	past, err := r.recall(q, l.clientToken)
-	if err != nil {
-		return nil, err
-	}
-	if past != nil {
-		return r.runResult(past.answer.([]*instance)), nil
+	if past := r.recall(q, l.clientToken); past != nil {
+		return r.replayRun(q, past)
 	}
 	if err := q.proceed(); err != nil {
 		return nil, err
@@ -50,7 +46,19 @@ func runInstances(r *region, q *request) (result, error) {
 	for _, i := range rows {
 		q.created = append(q.created, i.id)
 	}
-	r.remember(q, l.clientToken, rows[0].reservation.id, rows)
+	r.remember(q, l.clientToken, clientToken{id: rows[0].reservation.id, arguments: canonical(q.values), answer: rows})
+	return r.runResult(rows), nil
+}
+
+// replayRun answers a launch that was made before.
+func (r *region) replayRun(q *request, past *clientToken) (result, error) {
+	if past.arguments != canonical(q.values) {
+		return nil, tokenMismatch("Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
+	}
+	rows := past.answer.([]*instance)
+	if slices.ContainsFunc(rows, func(i *instance) bool { return i.state == stateTerminated }) {
+		return nil, fail("IdempotentInstanceTerminated", "The instance of client token %s is terminated.", past.token)
+	}
 	return r.runResult(rows), nil
 }
 

@@ -24,8 +24,9 @@ type instanceStateChangesResult struct {
 }
 
 // changeStates runs one of the actions on instances that change their state.
-// The check passes or fails each instance before any is changed.
-func (r *region) changeStates(q *request, check func(*instance) error, change func(*instance)) (result, error) {
+// The check passes or fails each instance before any is changed; change returns the
+// state that is answered.
+func (r *region) changeStates(q *request, check func(*instance) error, change func(*instance) instanceState) (result, error) {
 	ids := q.list("InstanceId")
 	q.rejectUnless(len(ids) > 0, missingParameter("InstanceId"))
 	if err := q.check(); err != nil {
@@ -46,8 +47,8 @@ func (r *region) changeStates(q *request, check func(*instance) error, change fu
 	res := &instanceStateChangesResult{}
 	for _, i := range rows {
 		previous := i.state
-		change(i)
-		res.Instances.add(instanceStateChangeXML{ID: i.id, Current: i.state.xml(), Previous: previous.xml()})
+		current := change(i)
+		res.Instances.add(instanceStateChangeXML{ID: i.id, Current: current.xml(), Previous: previous.xml()})
 	}
 	return res, nil
 }
@@ -84,10 +85,11 @@ func (r *region) start(i *instance) {
 func startInstances(r *region, q *request) (result, error) {
 	return r.changeStates(q, func(i *instance) error {
 		return i.requireState("started", stateStopped, stateRunning, statePending)
-	}, func(i *instance) {
+	}, func(i *instance) instanceState {
 		if i.state == stateStopped {
 			r.start(i)
 		}
+		return i.state
 	})
 }
 
@@ -97,10 +99,11 @@ func stopInstances(r *region, q *request) (result, error) {
 	q.boolean("SkipOsShutdown", false)
 	return r.changeStates(q, func(i *instance) error {
 		return i.requireState("stopped", stateRunning, stateStopping, stateStopped)
-	}, func(i *instance) {
+	}, func(i *instance) instanceState {
 		if i.state == stateRunning {
 			r.stop(i)
 		}
+		return i.state
 	})
 }
 
@@ -111,7 +114,7 @@ func (r *region) stop(i *instance) {
 }
 
 func (i *instance) requireState(participle string, states ...instanceState) error {
-	if slices.Contains(states, i.state) {
+	if slices.Contains(states, i.state) && !i.ending {
 		return nil
 	}
 	return fail("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be %s.", i.id, participle)
@@ -127,22 +130,62 @@ func terminateInstances(r *region, q *request) (result, error) {
 	q.boolean("Force", false)
 	q.boolean("SkipOsShutdown", false)
 	anyState := func(*instance) error { return nil }
-	return r.changeStates(q, anyState, func(i *instance) {
-		if i.state != stateTerminated && i.state != stateShuttingDown {
+	return r.changeStates(q, anyState, func(i *instance) instanceState {
+		switch {
+		case i.state == stateStopped:
+			if !i.ending {
+				r.terminateStopped(i)
+			}
+			return stateTerminated
+		case i.state != stateTerminated && i.state != stateShuttingDown:
 			r.terminate(i)
 		}
+		return i.state
 	})
 }
 
+// terminate ends an instance that is not stopped. For two thirds of the time it shows
+// all that it had, then its ENIs are detaching.
 func (r *region) terminate(i *instance) {
 	i.enter(stateShuttingDown)
 	i.userInitiated(r)
-	r.enterAfter(r.span(r.timings.TerminateInstance), i, func() {
-		i.enter(stateTerminated)
-		i.address = netip.Addr{}
-		r.releaseENIs(i)
-		r.after(r.limits.TerminatedRetention, func() { r.instances.remove(i) })
+	span := r.span(r.timings.TerminateInstance)
+	r.after(span*2/3, func() {
+		i.loseNetwork()
+		for _, a := range i.attachments {
+			a.status = statusDetaching
+		}
 	})
+	r.enterAfter(span, i, func() {
+		r.releaseENIs(i)
+		r.end(i)
+	})
+}
+
+// terminateStopped ends a stopped instance. EC2 answers that it is terminated, and
+// shows it as stopped, without its network, for half of the time that it takes.
+func (r *region) terminateStopped(i *instance) {
+	i.loseNetwork()
+	i.userInitiated(r)
+	span := r.span(r.timings.TerminateStopped)
+	r.enterAfter(span/2, i, func() {
+		i.enter(stateShuttingDown)
+		r.releaseENIs(i)
+		r.enterAfter(span-span/2, i, func() { r.end(i) })
+	})
+}
+
+// loseNetwork takes from an instance what EC2 shows of its network.
+func (i *instance) loseNetwork() {
+	i.ending = true
+	i.address = netip.Addr{}
+}
+
+// end makes an instance terminated, and forgets it in the end.
+func (r *region) end(i *instance) {
+	i.enter(stateTerminated)
+	i.loseNetwork()
+	r.after(r.limits.TerminatedRetention, func() { r.instances.remove(i) })
 }
 
 // releaseENIs deletes the ENIs of a terminated instance that go with it, and

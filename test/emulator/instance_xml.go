@@ -28,33 +28,33 @@ type stateXML struct {
 func (s instanceState) xml() stateXML { return stateXML{Code: s.code, Name: s.name} }
 
 type instanceXML struct {
-	ID              string              `xml:"instanceId"`
-	ImageID         string              `xml:"imageId"`
-	State           stateXML            `xml:"instanceState"`
-	PrivateDNSName  string              `xml:"privateDnsName"`
-	DNSName         string              `xml:"dnsName"`
-	Reason          string              `xml:"reason"`
-	KeyName         string              `xml:"keyName,omitempty"`
-	LaunchIndex     int                 `xml:"amiLaunchIndex"`
-	Type            string              `xml:"instanceType"`
-	LaunchTime      string              `xml:"launchTime"`
-	Placement       placementXML        `xml:"placement"`
-	Monitoring      string              `xml:"monitoring>state"`
-	SubnetID        string              `xml:"subnetId,omitempty"`
-	VPCID           string              `xml:"vpcId,omitempty"`
-	PrivateAddress  string              `xml:"privateIpAddress,omitempty"`
-	SourceDestCheck bool                `xml:"sourceDestCheck"`
-	Groups          set[groupXML]       `xml:"groupSet"`
-	StateReason     *stateReasonXML     `xml:"stateReason"`
-	Architecture    string              `xml:"architecture"`
-	Virtualization  string              `xml:"virtualizationType"`
-	ClientToken     string              `xml:"clientToken"`
-	Tags            set[tagXML]         `xml:"tagSet"`
-	Hypervisor      string              `xml:"hypervisor"`
-	Interfaces      set[instanceENIXML] `xml:"networkInterfaceSet"`
-	EBSOptimized    bool                `xml:"ebsOptimized"`
-	ENASupport      bool                `xml:"enaSupport"`
-	Operator        operatorXML         `xml:"operator"`
+	ID              string          `xml:"instanceId"`
+	ImageID         string          `xml:"imageId"`
+	State           stateXML        `xml:"instanceState"`
+	PrivateDNSName  string          `xml:"privateDnsName"`
+	DNSName         string          `xml:"dnsName"`
+	Reason          string          `xml:"reason"`
+	KeyName         string          `xml:"keyName,omitempty"`
+	LaunchIndex     int             `xml:"amiLaunchIndex"`
+	Type            string          `xml:"instanceType"`
+	LaunchTime      string          `xml:"launchTime"`
+	Placement       placementXML    `xml:"placement"`
+	Monitoring      string          `xml:"monitoring>state"`
+	SubnetID        string          `xml:"subnetId,omitempty"`
+	VPCID           string          `xml:"vpcId,omitempty"`
+	PrivateAddress  string          `xml:"privateIpAddress,omitempty"`
+	SourceDestCheck bool            `xml:"sourceDestCheck"`
+	Groups          set[groupXML]   `xml:"groupSet"`
+	StateReason     *stateReasonXML `xml:"stateReason"`
+	Architecture    string          `xml:"architecture"`
+	Virtualization  string          `xml:"virtualizationType"`
+	ClientToken     string          `xml:"clientToken"`
+	Tags            set[tagXML]     `xml:"tagSet"`
+	Hypervisor      string          `xml:"hypervisor"`
+	Interfaces      set[any]        `xml:"networkInterfaceSet"` // of instanceENIXML, or stubs
+	EBSOptimized    bool            `xml:"ebsOptimized"`
+	ENASupport      bool            `xml:"enaSupport"`
+	Operator        operatorXML     `xml:"operator"`
 }
 
 type placementXML struct {
@@ -87,6 +87,14 @@ type instanceENIXML struct {
 	IPv6Addresses   set[string]              `xml:"ipv6AddressesSet"`
 	InterfaceType   string                   `xml:"interfaceType"`
 	Operator        operatorXML              `xml:"operator"`
+}
+
+// instanceENIStubXML is what is left of an ENI while its instance terminates.
+type instanceENIStubXML struct {
+	ID         string                   `xml:"networkInterfaceId"`
+	OwnerID    string                   `xml:"ownerId"`
+	Status     string                   `xml:"status"`
+	Attachment instanceENIAttachmentXML `xml:"attachment"`
 }
 
 type instanceENIAttachmentXML struct {
@@ -142,11 +150,23 @@ func (i *instance) xml(r *region) instanceXML {
 	if i.reasonCode != "" {
 		view.StateReason = &stateReasonXML{Code: i.reasonCode, Message: i.reasonCode + ": User initiated shutdown"}
 	}
-	if i.state != stateTerminated {
+	if !i.ending {
 		view.SubnetID, view.VPCID = i.subnet.id, i.subnet.vpc.id
-		view.Interfaces = setOf(i.shownAttachments(r), func(a *attachment) instanceENIXML { return a.xml(r) })
+	}
+	if i.state != stateTerminated {
+		view.Interfaces = setOf(i.shownAttachments(r), func(a *attachment) any { return a.ofInstance(r) })
 	}
 	return view
+}
+
+// ofInstance shows an attached ENI from the instance's side, and only a stub of it
+// where the instance has lost its network.
+func (a *attachment) ofInstance(r *region) any {
+	view := a.xml(r)
+	if !a.instance.ending {
+		return view
+	}
+	return instanceENIStubXML{ID: view.ID, OwnerID: view.OwnerID, Status: view.Status, Attachment: view.Attachment}
 }
 
 // xml shows an attached ENI from the instance's side.

@@ -65,18 +65,6 @@ func TestModifyingAnENI(t *testing.T) {
 	assert.Assert(t, attribute("attachment").Attachment == nil)
 }
 
-func TestSecurityGroupsBelongToOneVPC(t *testing.T) {
-	w := newWorld(t, unthrottled())
-	subnetID := w.subnet("10.0.0.0/24")
-	id := w.eni(subnetID)
-	foreign := w.group(*w.describe(w.eni(w.subnet("10.1.0.0/24"))).VpcId, "foreign")
-	message := "Security group " + foreign + " and subnet " + subnetID + " belong to different networks."
-	_, err := w.CreateNetworkInterface(w.ctx(), &ec2.CreateNetworkInterfaceInput{SubnetId: &subnetID, Groups: []string{foreign}})
-	assertAPIError(t, err, "InvalidParameter", message)
-	_, err = w.ModifyNetworkInterfaceAttribute(w.ctx(), &ec2.ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: &id, Groups: []string{foreign}})
-	assertAPIError(t, err, "InvalidParameter", message)
-}
-
 func TestNetworksAreTakenDownFromInsideOut(t *testing.T) {
 	w := newWorld(t, unthrottled())
 	subnetID := w.subnet("10.0.0.0/24")

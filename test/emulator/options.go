@@ -91,6 +91,9 @@ type Timings struct {
 	StopInstance Span
 	// TerminateInstance is the time that an instance stays shutting-down.
 	TerminateInstance Span
+	// TerminateStopped replaces TerminateInstance for an instance that is stopped: for
+	// the first half it stays so, without its network.
+	TerminateStopped Span
 	// Latency is the time from a request's execution to its answer.
 	Latency Latency
 }
@@ -119,7 +122,8 @@ func DefaultTimings() Timings {
 		SickDetach:        Span{3 * time.Minute, 5 * time.Minute},
 		StartInstance:     Span{5 * time.Second, 15 * time.Second},
 		StopInstance:      Span{10 * time.Second, 30 * time.Second},
-		TerminateInstance: Span{10 * time.Second, 30 * time.Second},
+		TerminateInstance: Span{20 * time.Second, 30 * time.Second},
+		TerminateStopped:  Span{8 * time.Second, 11 * time.Second},
 		Latency: Latency{
 			Reads:  Span{50 * time.Millisecond, 150 * time.Millisecond},
 			Writes: Span{100 * time.Millisecond, 300 * time.Millisecond},
@@ -166,10 +170,12 @@ type StaleReads struct {
 }
 
 // ReplayPolicy says what a client token answers once the ENI that it created is
-// deleted. EC2 documents nothing.
+// deleted.
 type ReplayPolicy string
 
 const (
+	// ReplayStale answers IdempotentParameterMismatch, as EC2 was seen to do.
+	ReplayStale ReplayPolicy = "Stale"
 	// ReplayNotFound answers InvalidNetworkInterfaceID.NotFound.
 	ReplayNotFound ReplayPolicy = "NotFound"
 	// ReplayEcho answers with the ENI as it was created, though it is gone.
@@ -238,7 +244,7 @@ func DefaultLimits() Limits {
 		TagsPerResource:     50,
 		UnpaginatedENIs:     1000,
 		TokenRetention:      24 * time.Hour,
-		Replay:              ReplayNotFound,
+		Replay:              ReplayStale,
 		TerminatedRetention: time.Hour,
 		Scarcity:            Scarcity{PrefixShortage: CodeInvalidParameterValue, CountAboveFree: CodeInsufficientFreeAddresses},
 	}

@@ -51,7 +51,7 @@ func (p params) check() error {
 	}
 	for _, key := range p.form.keys {
 		if !p.form.read[key] {
-			return fail("UnknownParameter", "The parameter %s is not recognized", key)
+			return unknownParameter(key)
 		}
 	}
 	return nil
@@ -105,7 +105,7 @@ func (p params) boolean(name string, fallback bool) bool {
 	}
 	parsed, err := strconv.ParseBool(value)
 	if err != nil {
-		p.reject(invalidValue("Value (%s) for parameter %s is invalid. Invalid boolean value", value, p.prefix+name))
+		p.reject(unreadable("Value (%s) for parameter %s is invalid. Invalid boolean value", value, p.prefix+name))
 	}
 	return parsed
 }
@@ -119,7 +119,7 @@ func (p params) integer(name string, least, fallback int) int {
 	}
 	parsed, err := strconv.ParseInt(value, 10, 32) // EC2's integers have 32 bits
 	if err != nil || int(parsed) < least {
-		p.reject(invalidValue("Value (%s) for parameter %s is invalid.", value, p.prefix+name))
+		p.reject(unreadable("Value (%s) for parameter %s is invalid.", value, p.prefix+name))
 		return fallback
 	}
 	return int(parsed)

@@ -45,7 +45,8 @@ func (r *region) group(id string) (*securityGroup, error) {
 
 // groupsFor finds the security groups that an ENI in a subnet is to have: those
 // named, which must belong to its VPC, or the VPC's default group.
-func (r *region) groupsFor(s *subnet, ids []string) ([]*securityGroup, error) {
+// Foreign is the caller's error for a group of another VPC.
+func (r *region) groupsFor(s *subnet, ids []string, foreign func(*securityGroup, *subnet) error) ([]*securityGroup, error) {
 	if len(ids) == 0 {
 		return []*securityGroup{s.vpc.defaultGroup}, nil
 	}
@@ -60,11 +61,26 @@ func (r *region) groupsFor(s *subnet, ids []string) ([]*securityGroup, error) {
 			return nil, err
 		}
 		if g.vpc != s.vpc {
-			return nil, fail("InvalidParameter", "Security group %s and subnet %s belong to different networks.", g.id, s.id)
+			return nil, foreign(g, s)
 		}
 		groups = append(groups, g)
 	}
 	return groups, nil
+}
+
+// EC2 has another error for each action that meets a group of another VPC.
+const differentNetworks = "Security group %s and subnet %s belong to different networks."
+
+func foreignToCreate(g *securityGroup, s *subnet) error {
+	return invalidValue(differentNetworks, g.id, s.id)
+}
+
+func foreignToRun(g *securityGroup, s *subnet) error {
+	return fail("InvalidParameter", differentNetworks, g.id, s.id)
+}
+
+func foreignToModify(*securityGroup, *subnet) error {
+	return fail("InvalidGroup.NotFound", "You have specified two resources that belong to different networks.")
 }
 
 type createSecurityGroupResult struct {

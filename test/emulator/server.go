@@ -165,8 +165,8 @@ func (s *Server) execute(act action, q *request, ago time.Duration) (result, err
 	}
 	seen.includeManaged = false
 	res, err := act.handle(seen, q)
-	if err == nil && q.dryRun {
-		err = dryRunSucceeded()
+	if q.dryRun {
+		err = dryRunOutcome(err)
 	}
 	s.calls.add(r.now, q, err)
 	return res, err

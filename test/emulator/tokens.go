@@ -8,10 +8,12 @@ package emulator
 
 import (
 	"maps"
+	"net/http"
 	"net/url"
+	"strings"
 )
 
-// maxClientToken is the largest length of a client token.
+// maxClientToken is the largest length of a client token of RunInstances.
 const maxClientToken = 64
 
 // tokenKey identifies a client token. Each action has tokens of its own.
@@ -21,10 +23,12 @@ type tokenKey struct {
 
 // clientToken is what a Region remembers of a call with a client token.
 type clientToken struct {
+	// token is the token as it was given, but for blanks around it.
+	token string
 	// id is what the call created.
 	id string
-	// parameters are all parameters of the call, in canonical form.
-	parameters string
+	// arguments are what a repeated call must have in common with this one.
+	arguments string
 	// answer is what the action needs to answer again.
 	answer any
 }
@@ -36,33 +40,45 @@ func readClientToken(q *request) string {
 	return token
 }
 
-// recall finds the call that used a token before. It is an error if that call
-// had other parameters.
-func (r *region) recall(q *request, token string) (*clientToken, error) {
-	past, ok := r.tokens[tokenKey{q.action, token}]
-	if token == "" || !ok {
-		return nil, nil
+// readENIToken reads the token of CreateNetworkInterface. EC2 trims it, takes one of
+// any length, and fails on one that is blank.
+func readENIToken(q *request) string {
+	text, given := q.lookup("ClientToken")
+	token := strings.TrimSpace(text)
+	q.rejectUnless(!given || token != "", &apiError{
+		Code: "InternalError", Message: "An internal error has occurred", Status: http.StatusInternalServerError,
+	})
+	return token
+}
+
+// keyOf is where a token is remembered, whatever the case of its letters.
+func keyOf(q *request, token string) tokenKey { return tokenKey{q.action, strings.ToLower(token)} }
+
+// recall finds the call that used a token before, or returns nil.
+func (r *region) recall(q *request, token string) *clientToken {
+	if token == "" {
+		return nil
 	}
-	if past.parameters != canonical(q.values) {
-		return nil, fail("IdempotentParameterMismatch",
-			"Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
-	}
-	return past, nil
+	return r.tokens[keyOf(q, token)]
 }
 
 // remember keeps a call for the time of token retention.
-func (r *region) remember(q *request, token, id string, answer any) {
+func (r *region) remember(q *request, token string, call clientToken) {
 	if token == "" {
 		return
 	}
-	key := tokenKey{q.action, token}
-	call := &clientToken{id: id, parameters: canonical(q.values), answer: answer}
-	r.tokens[key] = call
+	key := keyOf(q, token)
+	call.token = token
+	r.tokens[key] = &call
 	r.after(r.limits.TokenRetention, func() {
-		if r.tokens[key] == call {
+		if r.tokens[key] == &call {
 			delete(r.tokens, key)
 		}
 	})
+}
+
+func tokenMismatch(format string, args ...any) error {
+	return fail("IdempotentParameterMismatch", format, args...)
 }
 
 // canonical writes parameters in sorted order.

@@ -74,14 +74,14 @@ func parseFlags(args []string) (address string, options emulator.Options, err er
 	flags.IntVar(&options.CallLogSize, "call-log-size", emulator.DefaultCallLogSize, "number of calls to keep")
 	flags.IntVar(&limits.ENIsPerZone, "enis-per-zone", limits.ENIsPerZone, "quota of network interfaces per Availability Zone")
 	flags.IntVar(&limits.GroupsPerENI, "groups-per-eni", limits.GroupsPerENI, "quota of security groups per network interface")
-	replay := flags.String("token-replay", string(limits.Replay), "what a client token answers once its ENI is deleted: NotFound, Echo or Recreate")
+	replay := flags.String("token-replay", string(limits.Replay), "what a client token answers once its ENI is deleted: Stale, NotFound, Echo or Recreate")
 	if err := flags.Parse(args); err != nil {
 		return "", options, err
 	}
 	switch limits.Replay = emulator.ReplayPolicy(*replay); limits.Replay {
-	case emulator.ReplayNotFound, emulator.ReplayEcho, emulator.ReplayRecreate:
+	case emulator.ReplayStale, emulator.ReplayNotFound, emulator.ReplayEcho, emulator.ReplayRecreate:
 	default:
-		return "", options, fmt.Errorf("--token-replay %q is none of NotFound, Echo, Recreate", *replay)
+		return "", options, fmt.Errorf("--token-replay %q is none of Stale, NotFound, Echo, Recreate", *replay)
 	}
 	options.Limits = limits
 	options.Throttling.Off = !*throttling

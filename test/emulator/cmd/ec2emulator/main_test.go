@@ -57,5 +57,5 @@ func TestParseFlags(t *testing.T) {
 	assert.Equal(t, options.Limits.Replay, emulator.ReplayEcho)
 
 	_, _, err = parseFlags([]string{"--token-replay=Maybe"})
-	assert.Error(t, err, `--token-replay "Maybe" is none of NotFound, Echo, Recreate`)
+	assert.Error(t, err, `--token-replay "Maybe" is none of Stale, NotFound, Echo, Recreate`)
 }
