@@ -67,10 +67,16 @@ var actions = map[string]action{
 	"DetachNetworkInterface":          write(detachNetworkInterface, otherWrites),
 	"ModifyInstanceAttribute":         write(modifyInstanceAttribute, otherWrites),
 	"ModifyNetworkInterfaceAttribute": write(modifyNetworkInterfaceAttribute, networkWrites),
-	"StartInstances":                  write(startInstances, otherWrites),
-	"StopInstances":                   write(stopInstances, otherWrites),
 	"UnassignPrivateIpAddresses":      write(unassignPrivateIPAddresses, networkWrites),
 
+	"StartInstances": {
+		handle: startInstances, mutating: true, bucket: starts,
+		instances: instanceCount, instanceBucket: started,
+	},
+	"StopInstances": {
+		handle: stopInstances, mutating: true, bucket: otherWrites,
+		instances: instanceCount, instanceBucket: stopped,
+	},
 	"RunInstances": {
 		handle: runInstances, mutating: true, bucket: launches,
 		instances: launchCount, instanceBucket: launched,

@@ -243,9 +243,11 @@ func TestSubnetExhaustion(t *testing.T) {
 }
 
 func (w *world) tryCreateIn(subnetID string, secondary int32) error {
-	_, err := w.CreateNetworkInterface(w.ctx(), &ec2.CreateNetworkInterfaceInput{
-		SubnetId: &subnetID, SecondaryPrivateIpAddressCount: &secondary,
-	})
+	input := &ec2.CreateNetworkInterfaceInput{SubnetId: &subnetID}
+	if secondary > 0 {
+		input.SecondaryPrivateIpAddressCount = &secondary
+	}
+	_, err := w.CreateNetworkInterface(w.ctx(), input)
 	return err
 }
 

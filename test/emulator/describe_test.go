@@ -129,7 +129,7 @@ func TestNextTokenBelongsToItsListing(t *testing.T) {
 	_, err := w.DescribeNetworkInterfaces(w.ctx(), &ec2.DescribeNetworkInterfacesInput{
 		MaxResults: aws.Int32(5), NextToken: first.NextToken, Filters: []types.Filter{by("status", "in-use")},
 	})
-	assertAPIError(t, err, "InvalidNextToken", "The specified NextToken is not valid.")
+	assertAPIError(t, err, "InvalidParameterValue", "Value ( "+*first.NextToken+" ) for parameter NextToken is invalid. The token is invalid.")
 }
 
 func TestManyENIsDemandPagination(t *testing.T) {

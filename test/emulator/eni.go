@@ -21,6 +21,7 @@ type eni struct {
 	description     string
 	groups          []*securityGroup
 	mac             string
+	requester       string
 	sourceDestCheck bool
 	createdAt       time.Time
 	// slots are the addresses, the primary one first, and the prefixes.
@@ -135,6 +136,15 @@ func (e *eni) join(groups []*securityGroup) {
 // dnsName is the private DNS name of an address.
 func (r *region) dnsName(addr netip.Addr) string {
 	return "ip-" + strings.ReplaceAll(addr.String(), ".", "-") + "." + r.domain()
+}
+
+// dnsName is the private DNS name of one of an ENI's addresses. VPCs other than the
+// default one have DNS hostnames switched off.
+func (e *eni) dnsName(r *region, addr netip.Addr) string {
+	if !e.subnet.vpc.isDefault {
+		return ""
+	}
+	return r.dnsName(addr)
 }
 
 // removeENI deletes an ENI that is not attached.

@@ -68,15 +68,16 @@ func assignPrivateIPAddresses(r *region, q *request) (result, error) {
 func readAssignment(q *request) slotRequest {
 	var req slotRequest
 	req.addresses, req.prefixes = readNamedSlots(q)
-	req.count = q.integer("SecondaryPrivateIpAddressCount", 1, 0)
-	req.prefixCount = q.integer("Ipv4PrefixCount", 1, 0)
+	req.count = readCount(q.params, "SecondaryPrivateIpAddressCount")
+	req.prefixCount = readCount(q.params, "Ipv4PrefixCount")
 	ways := 0
 	for _, n := range []int{len(req.addresses), req.count, len(req.prefixes), req.prefixCount} {
 		if n > 0 {
 			ways++
 		}
 	}
-	q.rejectUnless(ways > 0, missingParameter("PrivateIpAddress, SecondaryPrivateIpAddressCount, Ipv4Prefix or Ipv4PrefixCount"))
+	q.rejectUnless(ways > 0, fail("InvalidParameter",
+		"One of privateIpAddressSet or secondaryPrivateIpAddressCount, ipv4PrefixSet or ipv4PrefixCount must be specified"))
 	q.rejectUnless(ways < 2, invalidCombination("Only one of PrivateIpAddress, SecondaryPrivateIpAddressCount, "+
 		"Ipv4Prefix and Ipv4PrefixCount may be specified"))
 	return req

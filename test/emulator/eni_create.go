@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package emulator
 
 import (
+	"math"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -21,29 +22,30 @@ type eniSpec struct {
 	description string
 	tags        map[string]string
 	slots       slotRequest
+	// requester is the principal that asks for the ENI.
+	requester string
 }
 
 // readSlots reads the addresses and prefixes of a new ENI: addresses by name,
 // or one or none by name and a count of more; and prefixes by name or count.
 func readSlots(p params) slotRequest {
 	req := slotRequest{
-		count:       p.integer("SecondaryPrivateIpAddressCount", 0, 0),
-		prefixCount: p.integer("Ipv4PrefixCount", 0, 0),
+		count:       readCount(p, "SecondaryPrivateIpAddressCount"),
+		prefixCount: readCount(p, "Ipv4PrefixCount"),
 		prefixes:    readENIPrefixes(p),
 	}
 	primaryName := p.text("PrivateIpAddress")
 	for _, item := range p.structs("PrivateIpAddresses") {
 		addr := readAddress(item, item.required("PrivateIpAddress"))
 		if item.boolean("Primary", false) {
-			p.rejectUnless(!req.primary.IsValid(), invalidValue("Only one primary private IP address can be specified."))
+			p.rejectUnless(!req.primary.IsValid(), twoPrimaries())
 			req.primary = addr
 		} else {
 			req.addresses = append(req.addresses, addr)
 		}
 	}
 	if primaryName != "" {
-		p.rejectUnless(!req.primary.IsValid(), invalidCombination(
-			"The parameters PrivateIpAddress and PrivateIpAddresses.Primary may not be specified together"))
+		p.rejectUnless(!req.primary.IsValid(), twoPrimaries())
 		req.primary = readAddress(p, primaryName)
 	}
 	p.rejectUnless(len(req.addresses) == 0 || req.count == 0, invalidCombination(
@@ -53,6 +55,19 @@ func readSlots(p params) slotRequest {
 	p.rejectUnless(len(req.prefixes)+req.prefixCount == 0 || len(req.addresses)+req.count == 0, invalidCombination(
 		"Secondary private IP addresses and IPv4 prefixes may not be specified together"))
 	return req
+}
+
+func twoPrimaries() error {
+	return invalidValue("Only one primary private IP address can be specified.")
+}
+
+// readCount reads a count of addresses or prefixes, which must be positive where it is
+// given.
+func readCount(p params, name string) int {
+	count := p.integer(name, math.MinInt32, 0)
+	_, given := p.lookup(name)
+	p.rejectUnless(!given || count > 0, invalidValue("Value must be a positive number."))
+	return max(0, count)
 }
 
 func readENIPrefixes(p params) []netip.Prefix {
@@ -97,6 +112,7 @@ func (r *region) newENI(spec eniSpec) (*eni, error) {
 		record:          r.newRecord("eni", spec.tags),
 		subnet:          spec.subnet,
 		description:     spec.description,
+		requester:       spec.requester,
 		mac:             r.ids.mac(),
 		sourceDestCheck: true,
 		createdAt:       r.now,
@@ -165,6 +181,7 @@ func (r *region) readENISpec(q *request) (eniSpec, error) {
 		description: readENIDescription(q.params, "Description"),
 		slots:       readSlots(q.params),
 		tags:        r.readTagSpecifications(q, "network-interface")["network-interface"],
+		requester:   principalID(q.caller),
 	}
 	subnetID, groupIDs := q.required("SubnetId"), q.list("SecurityGroupId")
 	if err := q.check(); err != nil {

@@ -37,8 +37,9 @@ var eniFilters = filterSet[*eni]{
 	"operator.managed":                 one(func(e *eni) string { return formatBool(e.operator.managed()) }),
 	"operator.principal":               principalOf(func(e *eni) operator { return e.operator }),
 	"owner-id":                         ownAccount[*eni],
-	"private-dns-name":                 func(r *region, e *eni) []string { return []string{r.dnsName(e.primary())} },
+	"private-dns-name":                 func(r *region, e *eni) []string { return []string{e.dnsName(r, e.primary())} },
 	"private-ip-address":               addressValues,
+	"requester-id":                     one(func(e *eni) string { return e.requester }),
 	"requester-managed":                constant[*eni]("false"),
 	"source-dest-check":                one(func(e *eni) string { return formatBool(e.sourceDestCheck) }),
 	"status":                           one((*eni).status),
@@ -56,12 +57,11 @@ var eniFilters = filterSet[*eni]{
 	"association.public-ip":           nil,
 	"association.public-dns-name":     nil,
 	"ipv6-addresses.ipv6-address":     nil,
-	"requester-id":                    nil,
 }
 
 // narrowing are the filters with which EC2 answers an unpaginated call however
 // many ENIs there are.
-var narrowing = []string{"group-id", "mac-address", "private-dns-name", "private-ip-address", "subnet-id", "vpc-id"}
+var narrowing = []string{"attachment.instance-id", "group-id", "mac-address", "private-dns-name", "private-ip-address", "subnet-id", "vpc-id"}
 
 // narrows tells whether a request has one of the narrowing filters.
 func (q *request) narrows() bool {
@@ -124,7 +124,7 @@ type describeNetworkInterfacesResult struct {
 
 func describeNetworkInterfaces(r *region, q *request) (result, error) {
 	r.includeManaged = q.boolean("IncludeManagedResources", false)
-	l := readListing(r, q, "NetworkInterfaceId", "networkInterfaceIds", eniFilters)
+	l := readListing(r, q, "NetworkInterfaceId", "NetworkInterfaceIds", eniFilters)
 	if err := q.check(); err != nil {
 		return nil, err
 	}
@@ -152,11 +152,12 @@ type eniXML struct {
 	ZoneID           string              `xml:"availabilityZoneId"`
 	Description      string              `xml:"description"`
 	OwnerID          string              `xml:"ownerId"`
+	RequesterID      string              `xml:"requesterId"`
 	RequesterManaged bool                `xml:"requesterManaged"`
 	Status           string              `xml:"status"`
 	MAC              string              `xml:"macAddress"`
 	PrivateAddress   string              `xml:"privateIpAddress"`
-	PrivateDNSName   string              `xml:"privateDnsName"`
+	PrivateDNSName   string              `xml:"privateDnsName,omitempty"`
 	SourceDestCheck  bool                `xml:"sourceDestCheck"`
 	Groups           set[groupXML]       `xml:"groupSet"`
 	Attachment       *eniAttachmentXML   `xml:"attachment"`
@@ -169,9 +170,9 @@ type eniXML struct {
 }
 
 type addressXML struct {
-	Address string `xml:"privateIpAddress"`
-	DNSName string `xml:"privateDnsName"`
-	Primary bool   `xml:"primary"`
+	Address string  `xml:"privateIpAddress"`
+	DNSName *string `xml:"privateDnsName"`
+	Primary bool    `xml:"primary"`
 }
 
 type ipv4PrefixXML struct {
@@ -198,10 +199,11 @@ func (e *eni) xml(r *region) eniXML {
 		ZoneID:          e.subnet.zone.id,
 		Description:     e.description,
 		OwnerID:         r.account,
+		RequesterID:     e.requester,
 		Status:          e.status(),
 		MAC:             e.mac,
 		PrivateAddress:  e.primary().String(),
-		PrivateDNSName:  r.dnsName(e.primary()),
+		PrivateDNSName:  e.dnsName(r, e.primary()),
 		SourceDestCheck: e.sourceDestCheck,
 		Groups:          groupsXML(e.groups),
 		Attachment:      r.attachmentXML(e.shownAttachment()),
@@ -215,7 +217,11 @@ func (e *eni) xml(r *region) eniXML {
 
 func (e *eni) addressesXML(r *region) set[addressXML] {
 	return setOf(e.shown(r, addressBits), func(p netip.Prefix) addressXML {
-		return addressXML{Address: slotText(p), DNSName: r.dnsName(p.Addr()), Primary: p == e.slots[0].Prefix}
+		view := addressXML{Address: slotText(p), Primary: p == e.slots[0].Prefix}
+		if name := e.dnsName(r, p.Addr()); name != "" || !view.Primary {
+			view.DNSName = &name
+		}
+		return view
 	})
 }
 

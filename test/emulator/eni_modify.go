@@ -25,6 +25,9 @@ func modifyNetworkInterfaceAttribute(r *region, q *request) (result, error) {
 	for _, change := range changes {
 		names = append(names, change.attribute)
 	}
+	if err := q.check(); err != nil { // such as for an attribute that is not modelled
+		return nil, err
+	}
 	q.rejectUnless(len(changes) > 0, invalidCombination("No attributes specified."))
 	q.rejectUnless(len(changes) < 2, invalidCombination("Fields for multiple attribute types specified: %s", strings.Join(names, ", ")))
 	if err := q.check(); err != nil {
@@ -49,11 +52,11 @@ func (r *region) readENIChanges(q *request) []eniChange {
 	if ids := q.list("SecurityGroupId"); len(ids) > 0 {
 		changes = append(changes, r.changeGroups(ids))
 	}
-	if _, given := q.lookup("Description.Value"); given {
-		changes = append(changes, changeDescription(readENIDescription(q.params, "Description.Value")))
-	}
 	if _, given := q.lookup("SourceDestCheck.Value"); given {
 		changes = append(changes, changeSourceDestCheck(q.boolean("SourceDestCheck.Value", true)))
+	}
+	if _, given := q.lookup("Description.Value"); given {
+		changes = append(changes, changeDescription(readENIDescription(q.params, "Description.Value")))
 	}
 	if p, given := q.sub("Attachment"); given {
 		changes = append(changes, changeDeleteOnTermination(p.required("AttachmentId"), readRequiredBoolean(p, "DeleteOnTermination")))

@@ -107,10 +107,10 @@ func (s *subnet) checkNamed(slots []netip.Prefix) error {
 // assigned.
 func (s *subnet) checkRange(p netip.Prefix) error {
 	if !s.addresses.contains(p) {
-		return invalidValue("Address %s does not fall within the subnet's address range", slotText(p))
+		return invalidValue("Address does not fall within the subnet's address range")
 	}
 	if p.IsSingleIP() && s.addresses.reserved(p.Addr()) {
-		return invalidValue("Address %s is in subnet's reserved address range", p.Addr())
+		return invalidValue("Address is in subnet's reserved address range")
 	}
 	return s.checkReserved(p)
 }

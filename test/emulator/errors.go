@@ -100,7 +100,10 @@ func eniNotFound(id string) error {
 }
 
 func attachmentNotFound(id string) error {
-	return fail("InvalidAttachmentID.NotFound", "The attachment '%s' does not exist", id)
+	if !wellFormed("eni-attach", id) {
+		return malformed("InvalidNetworkInterfaceAttachmentId.Malformed", "eni-attach", id)
+	}
+	return fail("InvalidAttachmentID.NotFound", "The interface attachment '%s' does not exist.", id)
 }
 
 func instanceNotFound(ids ...string) error {

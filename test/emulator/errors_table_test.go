@@ -108,7 +108,7 @@ var errorTests = []errorTest{
 		name:    "detaching an unknown attachment",
 		call:    func(s *stage) error { return s.tryDetach(noAttachment) },
 		code:    "InvalidAttachmentID.NotFound",
-		message: "The attachment '" + noAttachment + "' does not exist",
+		message: "The interface attachment '" + noAttachment + "' does not exist.",
 	},
 	{
 		name:    "detaching the primary ENI",
@@ -151,7 +151,7 @@ var errorTests = []errorTest{
 			return s.tryCreate(ec2.CreateNetworkInterfaceInput{PrivateIpAddress: aws.String("10.0.9.9")})
 		},
 		code:    "InvalidParameterValue",
-		message: "Address 10.0.9.9 does not fall within the subnet's address range",
+		message: "Address does not fall within the subnet's address range",
 	},
 	{
 		name: "creating with a reserved address",
@@ -159,7 +159,7 @@ var errorTests = []errorTest{
 			return s.tryCreate(ec2.CreateNetworkInterfaceInput{PrivateIpAddress: aws.String("10.0.0.1")})
 		},
 		code:    "InvalidParameterValue",
-		message: "Address 10.0.0.1 is in subnet's reserved address range",
+		message: "Address is in subnet's reserved address range",
 	},
 	{
 		name: "creating with an address in use",
@@ -223,7 +223,7 @@ var errorTests = []errorTest{
 			return s.tryAssign(ec2.AssignPrivateIpAddressesInput{PrivateIpAddresses: []string{"10.0.1.9"}})
 		},
 		code:    "InvalidParameterValue",
-		message: "Address 10.0.1.9 does not fall within the subnet's address range",
+		message: "Address does not fall within the subnet's address range",
 	},
 	{
 		name: "assigning an address of another ENI",
@@ -305,8 +305,8 @@ var errorTests = []errorTest{
 	{
 		name:    "assigning nothing",
 		call:    func(s *stage) error { return s.tryAssign(ec2.AssignPrivateIpAddressesInput{}) },
-		code:    "MissingParameter",
-		message: "The request must contain the parameter PrivateIpAddress, SecondaryPrivateIpAddressCount, Ipv4Prefix or Ipv4PrefixCount",
+		code:    "InvalidParameter",
+		message: "One of privateIpAddressSet or secondaryPrivateIpAddressCount, ipv4PrefixSet or ipv4PrefixCount must be specified",
 	},
 	{
 		name: "assigning addresses and prefixes",
@@ -347,7 +347,7 @@ var errorTests = []errorTest{
 			})
 		},
 		code:    "InvalidParameterCombination",
-		message: "Fields for multiple attribute types specified: description, sourceDestCheck",
+		message: "Fields for multiple attribute types specified: sourceDestCheck, description",
 	},
 	{
 		name: "modifying the attachment of another ENI",
@@ -358,7 +358,7 @@ var errorTests = []errorTest{
 			})
 		},
 		code:      "InvalidAttachmentID.NotFound",
-		messageOf: func(s *stage) string { return "The attachment '" + s.attachment + "' does not exist" },
+		messageOf: func(s *stage) string { return "The interface attachment '" + s.attachment + "' does not exist." },
 	},
 	{
 		name: "tagging an unknown ENI",
@@ -404,7 +404,7 @@ var errorTests = []errorTest{
 		call: func(s *stage) error {
 			return s.tryDescribe(ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{s.loose}, MaxResults: aws.Int32(5)})
 		},
-		code: "InvalidParameterCombination", message: "The parameter networkInterfaceIds cannot be used with the parameter maxResults",
+		code: "InvalidParameterCombination", message: "The parameter NetworkInterfaceIds cannot be used with the parameter MaxResults",
 	},
 	{
 		name: "describing in pages that are too small",
@@ -425,7 +425,7 @@ var errorTests = []errorTest{
 		call: func(s *stage) error {
 			return s.tryDescribe(ec2.DescribeNetworkInterfacesInput{NextToken: aws.String("x")})
 		},
-		code: "InvalidNextToken", message: "The specified NextToken is not valid.",
+		code: "InvalidParameterValue", message: "Value ( x ) for parameter NextToken is invalid. The token is invalid.",
 	},
 	{
 		name: "describing an unknown instance type",
@@ -465,6 +465,80 @@ var errorTests = []errorTest{
 		},
 		code:    "DryRunOperation",
 		message: "Request would have succeeded, but DryRun flag is set.",
+	},
+	{
+		name:    "detaching a malformed attachment id",
+		call:    func(s *stage) error { return s.tryDetach("x") },
+		code:    "InvalidNetworkInterfaceAttachmentId.Malformed",
+		message: `Invalid id: "x" (expecting "eni-attach-...")`,
+	},
+	{
+		name: "assigning a count of none",
+		call: func(s *stage) error {
+			return s.tryAssign(ec2.AssignPrivateIpAddressesInput{SecondaryPrivateIpAddressCount: aws.Int32(0)})
+		},
+		code: "InvalidParameterValue", message: "Value must be a positive number.",
+	},
+	{
+		name: "creating with a negative count",
+		call: func(s *stage) error {
+			return s.tryCreate(ec2.CreateNetworkInterfaceInput{SecondaryPrivateIpAddressCount: aws.Int32(-1)})
+		},
+		code: "InvalidParameterValue", message: "Value must be a positive number.",
+	},
+	{
+		name: "creating with two primary addresses",
+		call: func(s *stage) error {
+			return s.tryCreate(ec2.CreateNetworkInterfaceInput{
+				PrivateIpAddress:   aws.String("10.0.0.200"),
+				PrivateIpAddresses: []types.PrivateIpAddressSpecification{{PrivateIpAddress: aws.String("10.0.0.201"), Primary: aws.Bool(true)}},
+			})
+		},
+		code: "InvalidParameterValue", message: "Only one primary private IP address can be specified.",
+	},
+	{
+		name: "creating with an empty list of tags",
+		call: func(s *stage) error { return s.tryCreate(ec2.CreateNetworkInterfaceInput{TagSpecifications: tagged()}) },
+		code: "InvalidParameter", message: "Tag specification must have at least one tag",
+	},
+	{
+		name: "modifying an attribute that is not emulated",
+		call: func(s *stage) error {
+			return s.tryModify(ec2.ModifyNetworkInterfaceAttributeInput{AssociatePublicIpAddress: aws.Bool(true)})
+		},
+		code: "UnknownParameter", message: "The parameter AssociatePublicIpAddress is not recognized",
+	},
+	{
+		name: "running with an ENI that exists and goes with the instance",
+		call: func(s *stage) error {
+			return s.tryRunWith(types.InstanceNetworkInterfaceSpecification{
+				DeviceIndex: aws.Int32(0), NetworkInterfaceId: &s.loose, DeleteOnTermination: aws.Bool(true),
+			})
+		},
+		code:    "InvalidParameterCombination",
+		message: "A network interface may not specify both a network interface ID and delete on termination as true",
+	},
+	{
+		name: "running with tags for ENIs of which none is new",
+		call: func(s *stage) error {
+			return s.tryRunWith(types.InstanceNetworkInterfaceSpecification{DeviceIndex: aws.Int32(0), NetworkInterfaceId: &s.loose})
+		},
+		code:    "InvalidParameterValue",
+		message: "You cannot specify tags for network interfaces if there are no network interfaces being created by the request",
+	},
+	{
+		name: "stopping a terminated instance",
+		call: func(s *stage) error {
+			must(s.TerminateInstances(s.ctx(), &ec2.TerminateInstancesInput{InstanceIds: []string{s.instance}}))
+			s.describeInstance(s.instance)
+			_, err := s.StopInstances(s.ctx(), &ec2.StopInstancesInput{InstanceIds: []string{s.instance}})
+			return err
+		},
+		code: "IncorrectInstanceState",
+		messageOf: func(s *stage) string {
+			return "This instance '" + s.instance + "' is not in a state from which it can be stopped."
+		},
+		prepares: true,
 	},
 	{
 		name: "an action that is not emulated",

@@ -120,6 +120,14 @@ func (s *stage) tryDescribe(input ec2.DescribeNetworkInterfacesInput) error {
 	return err
 }
 
+func (s *stage) tryRunWith(nic types.InstanceNetworkInterfaceSpecification) error {
+	_, err := s.RunInstances(s.ctx(), &ec2.RunInstancesInput{
+		ImageId: aws.String(image), MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
+		NetworkInterfaces: []types.InstanceNetworkInterfaceSpecification{nic}, TagSpecifications: tagged(tag("a", "b")),
+	})
+	return err
+}
+
 func (s *stage) tryTag(id string, tags ...types.Tag) error {
 	_, err := s.CreateTags(s.ctx(), &ec2.CreateTagsInput{Resources: []string{id}, Tags: tags})
 	return err

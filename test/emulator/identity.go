@@ -9,6 +9,7 @@ package emulator
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,9 @@ func (g *identities) mac() string {
 	n := (g.counter.Add(1)*odd + g.seed) & bits40
 	return fmt.Sprintf("02:%02x:%02x:%02x:%02x:%02x", n>>32, n>>24&0xff, n>>16&0xff, n>>8&0xff, n&0xff)
 }
+
+// principalID is the identifier of the user that an access key belongs to.
+func principalID(caller string) string { return "AIDA" + strings.TrimPrefix(caller, "AKIA") }
 
 // requestID returns an identifier in the form of a version 4 UUID.
 func (g *identities) requestID() string {

@@ -237,7 +237,7 @@ type describeInstancesResult struct {
 
 func describeInstances(r *region, q *request) (result, error) {
 	r.includeManaged = q.boolean("IncludeManagedResources", false)
-	l := readListing(r, q, "InstanceId", "instancesSet", instanceFilters)
+	l := readListing(r, q, "InstanceId", "InstancesSet", instanceFilters)
 	if err := q.check(); err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ func (l launchInterface) subnet() *subnet {
 type interfaceRequest struct {
 	eniID, subnetID, description string
 	groupIDs                     []string
+	requester                    string
 	slots                        slotRequest
 	device, card                 int
 	deleteOnTermination          bool
@@ -43,6 +44,7 @@ func readInterfaceRequests(q *request) []interfaceRequest {
 	plain := interfaceRequest{
 		subnetID:            q.text("SubnetId"),
 		groupIDs:            q.list("SecurityGroupId"),
+		requester:           principalID(q.caller),
 		deleteOnTermination: true,
 	}
 	address := q.text("PrivateIpAddress")
@@ -51,7 +53,9 @@ func readInterfaceRequests(q *request) []interfaceRequest {
 	}
 	var requests []interfaceRequest
 	for _, item := range q.structs("NetworkInterface") {
-		requests = append(requests, readInterfaceRequest(item))
+		request := readInterfaceRequest(item)
+		request.requester = plain.requester
+		requests = append(requests, request)
 	}
 	if len(requests) == 0 {
 		return []interfaceRequest{plain}
@@ -70,6 +74,8 @@ func readInterfaceRequest(p params) interfaceRequest {
 	p.rejectUnless(kind == "" || kind == interfaceType, unsupported("The interface type '%s' is not supported", kind))
 	p.rejectUnless(!p.boolean("AssociatePublicIpAddress", false), unsupported("Public IP addresses are not supported"))
 	eniID := p.text("NetworkInterfaceId")
+	p.rejectUnless(eniID == "" || !p.boolean("DeleteOnTermination", false), invalidCombination(
+		"A network interface may not specify both a network interface ID and delete on termination as true"))
 	return interfaceRequest{
 		eniID:               eniID,
 		subnetID:            p.text("SubnetId"),
@@ -112,7 +118,7 @@ func (r *region) launchInterface(n interfaceRequest, zoneName string) (nic launc
 		nic.existing, err = r.eni(n.eniID)
 		return nic, err
 	}
-	nic.spec = eniSpec{description: n.description, slots: n.slots}
+	nic.spec = eniSpec{description: n.description, slots: n.slots, requester: n.requester}
 	if nic.spec.subnet, err = r.launchSubnet(n.subnetID, zoneName); err != nil {
 		return nic, err
 	}

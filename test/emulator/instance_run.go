@@ -76,7 +76,7 @@ func (r *region) runResult(rows []*instance) *runInstancesResult {
 func (r *region) readLaunch(q *request) (launch, error) {
 	q.required("MinCount")
 	q.required("MaxCount")
-	q.text("UserData")
+	q.ignore(launchOptions...)
 	l := launch{
 		imageID:      q.required("ImageId"),
 		keyName:      q.text("KeyName"),
@@ -96,12 +96,22 @@ func (r *region) readLaunch(q *request) (launch, error) {
 	requests := readInterfaceRequests(q)
 	q.rejectUnless(l.most == 1 || !slices.ContainsFunc(requests, interfaceRequest.isNamed), invalidCombination(
 		"Network interfaces and private IP addresses may not be specified when launching more than one instance"))
+	isNew := func(n interfaceRequest) bool { return n.eniID == "" }
+	q.rejectUnless(tags["network-interface"] == nil || slices.ContainsFunc(requests, isNew), invalidValue(
+		"You cannot specify tags for network interfaces if there are no network interfaces being created by the request"))
 	if err := q.check(); err != nil {
 		return l, err
 	}
 	var err error
 	l.interfaces, err = r.launchInterfaces(requests, zoneName, tags["network-interface"])
 	return l, err
+}
+
+// launchOptions are the parameters of RunInstances that have no part in the network.
+var launchOptions = []string{
+	"BlockDeviceMapping", "CpuOptions", "CreditSpecification", "DisableApiStop", "DisableApiTermination", "EnclaveOptions",
+	"HibernationOptions", "IamInstanceProfile", "InstanceInitiatedShutdownBehavior", "MaintenanceOptions", "MetadataOptions",
+	"PrivateDnsNameOptions", "UserData",
 }
 
 func (r *region) readInstanceType(q *request) *instanceType {

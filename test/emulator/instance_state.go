@@ -117,6 +117,9 @@ func (i *instance) requireState(participle string, states ...instanceState) erro
 	if slices.Contains(states, i.state) && !i.ending {
 		return nil
 	}
+	if i.state == stateTerminated {
+		return fail("IncorrectInstanceState", "This instance '%s' is not in a state from which it can be %s.", i.id, participle)
+	}
 	return fail("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be %s.", i.id, participle)
 }
 

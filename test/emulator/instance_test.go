@@ -78,11 +78,13 @@ func TestRunInstancesThatCannotBePlacedChangesNothing(t *testing.T) {
 	w := newWorld(t, unthrottled())
 	subnetID := w.subnet("10.0.0.0/28") // 11 addresses
 	run := func(least, most, secondary int32) error {
+		nic := types.InstanceNetworkInterfaceSpecification{DeviceIndex: aws.Int32(0), SubnetId: &subnetID}
+		if secondary > 0 {
+			nic.SecondaryPrivateIpAddressCount = &secondary
+		}
 		_, err := w.RunInstances(w.ctx(), &ec2.RunInstancesInput{
 			ImageId: aws.String(image), InstanceType: types.InstanceTypeM5Large, MinCount: &least, MaxCount: &most,
-			NetworkInterfaces: []types.InstanceNetworkInterfaceSpecification{
-				{DeviceIndex: aws.Int32(0), SubnetId: &subnetID, SecondaryPrivateIpAddressCount: &secondary},
-			},
+			NetworkInterfaces: []types.InstanceNetworkInterfaceSpecification{nic},
 		})
 		return err
 	}

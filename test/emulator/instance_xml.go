@@ -11,6 +11,17 @@ const (
 	instanceHypervisor = "xen" // EC2 shows this for Nitro as well
 	defaultTenancy     = "default"
 	virtualization     = "hvm"
+	instanceRest       = "<productCodes/><rootDeviceType>ebs</rootDeviceType><rootDeviceName>/dev/xvda</rootDeviceName><blockDeviceMapping/>" +
+		"<metadataOptions><state>applied</state><httpTokens>required</httpTokens><httpPutResponseHopLimit>2</httpPutResponseHopLimit>" +
+		"<httpEndpoint>enabled</httpEndpoint><httpProtocolIpv6>disabled</httpProtocolIpv6>" +
+		"<instanceMetadataTags>disabled</instanceMetadataTags></metadataOptions>" +
+		"<platformDetails>Linux/UNIX</platformDetails><usageOperation>RunInstances</usageOperation>" +
+		"<privateDnsNameOptions><hostnameType>ip-name</hostnameType>" +
+		"<enableResourceNameDnsARecord>false</enableResourceNameDnsARecord>" +
+		"<enableResourceNameDnsAAAARecord>false</enableResourceNameDnsAAAARecord></privateDnsNameOptions>" +
+		"<maintenanceOptions><autoRecovery>default</autoRecovery><rebootMigration>default</rebootMigration></maintenanceOptions>" +
+		"<networkPerformanceOptions><bandwidthWeighting>default</bandwidthWeighting></networkPerformanceOptions>" +
+		"<currentInstanceBootMode>uefi</currentInstanceBootMode>"
 )
 
 type reservationXML struct {
@@ -43,7 +54,7 @@ type instanceXML struct {
 	SubnetID        string          `xml:"subnetId,omitempty"`
 	VPCID           string          `xml:"vpcId,omitempty"`
 	PrivateAddress  string          `xml:"privateIpAddress,omitempty"`
-	SourceDestCheck bool            `xml:"sourceDestCheck"`
+	SourceDestCheck *bool           `xml:"sourceDestCheck"`
 	Groups          set[groupXML]   `xml:"groupSet"`
 	StateReason     *stateReasonXML `xml:"stateReason"`
 	Architecture    string          `xml:"architecture"`
@@ -55,11 +66,14 @@ type instanceXML struct {
 	EBSOptimized    bool            `xml:"ebsOptimized"`
 	ENASupport      bool            `xml:"enaSupport"`
 	Operator        operatorXML     `xml:"operator"`
+	// Rest is what is the same for all.
+	Rest string `xml:",innerxml"`
 }
 
 type placementXML struct {
 	Zone    string `xml:"availabilityZone"`
 	ZoneID  string `xml:"availabilityZoneId"`
+	Group   string `xml:"groupName"`
 	Tenancy string `xml:"tenancy"`
 }
 
@@ -78,7 +92,7 @@ type instanceENIXML struct {
 	Status          string                   `xml:"status"`
 	MAC             string                   `xml:"macAddress"`
 	PrivateAddress  string                   `xml:"privateIpAddress"`
-	PrivateDNSName  string                   `xml:"privateDnsName"`
+	PrivateDNSName  string                   `xml:"privateDnsName,omitempty"`
 	SourceDestCheck bool                     `xml:"sourceDestCheck"`
 	Groups          set[groupXML]            `xml:"groupSet"`
 	Attachment      instanceENIAttachmentXML `xml:"attachment"`
@@ -124,33 +138,35 @@ func (r *region) reservationsXML(rows []*instance) set[reservationXML] {
 
 func (i *instance) xml(r *region) instanceXML {
 	view := instanceXML{
-		ID:              i.id,
-		ImageID:         i.imageID,
-		State:           i.state.xml(),
-		PrivateDNSName:  i.privateDNSName(r),
-		Reason:          i.reason,
-		KeyName:         i.keyName,
-		LaunchIndex:     i.launchIndex,
-		Type:            i.kind.id,
-		LaunchTime:      timestamp(i.launchTime),
-		Placement:       placementXML{Zone: i.subnet.zone.name, ZoneID: i.subnet.zone.id, Tenancy: defaultTenancy},
-		Monitoring:      i.monitoringState(),
-		PrivateAddress:  i.privateAddress(),
-		SourceDestCheck: i.primarySourceDestCheck(),
-		Groups:          groupsXML(i.groups()),
-		Architecture:    i.kind.architecture(),
-		Virtualization:  virtualization,
-		ClientToken:     i.clientToken,
-		Tags:            r.tagsXML(i.tags),
-		Hypervisor:      instanceHypervisor,
-		EBSOptimized:    i.ebsOptimized,
-		ENASupport:      i.kind.nitro(),
-		Operator:        i.operator.xml(),
+		ID:             i.id,
+		ImageID:        i.imageID,
+		State:          i.state.xml(),
+		PrivateDNSName: i.privateDNSName(r),
+		Reason:         i.reason,
+		KeyName:        i.keyName,
+		LaunchIndex:    i.launchIndex,
+		Type:           i.kind.id,
+		LaunchTime:     timestamp(i.launchTime),
+		Placement:      placementXML{Zone: i.subnet.zone.name, ZoneID: i.subnet.zone.id, Tenancy: defaultTenancy},
+		Monitoring:     i.monitoringState(),
+		PrivateAddress: i.privateAddress(),
+		Groups:         groupsXML(i.groups()),
+		Architecture:   i.kind.architecture(),
+		Virtualization: virtualization,
+		ClientToken:    i.clientToken,
+		Tags:           r.tagsXML(i.tags),
+		Hypervisor:     instanceHypervisor,
+		EBSOptimized:   i.ebsOptimized,
+		ENASupport:     i.kind.nitro(),
+		Operator:       i.operator.xml(),
+		Rest:           instanceRest,
 	}
 	if i.reasonCode != "" {
 		view.StateReason = &stateReasonXML{Code: i.reasonCode, Message: i.reasonCode + ": User initiated shutdown"}
 	}
 	if !i.ending {
+		check := i.primarySourceDestCheck()
+		view.SourceDestCheck = &check
 		view.SubnetID, view.VPCID = i.subnet.id, i.subnet.vpc.id
 	}
 	if i.state != stateTerminated {

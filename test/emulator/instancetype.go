@@ -97,9 +97,10 @@ func (t *instanceType) architecture() string {
 // hypervisor is empty for bare metal.
 func (t *instanceType) hypervisor() string { return t.limits.Hypervisor }
 
-func supported(ok bool) string {
-	if ok {
-		return "supported"
+// enaSupport is whether the type needs an Elastic Network Adapter.
+func (t *instanceType) enaSupport() string {
+	if t.nitro() {
+		return "required"
 	}
 	return "unsupported"
 }
@@ -134,7 +135,7 @@ func describeInstanceTypes(r *region, q *request) (result, error) {
 		page:  readPage(q, typePages),
 	}
 	q.rejectUnless(len(l.ids) == 0 || l.page.limit == 0,
-		invalidCombination("The parameter InstanceTypes cannot be used with the parameter maxResults"))
+		invalidCombination("The parameter InstanceTypes cannot be used with the parameter MaxResults"))
 	q.rejectUnless(len(l.ids) <= typePages.most, invalidValue("The maximum number of instance types per request is %d", typePages.most))
 	if err := firstError(q.check(), r.checkTypesExist(l.ids)); err != nil {
 		return nil, err
@@ -207,7 +208,7 @@ func (t *instanceType) xml() instanceTypeXML {
 			IPv4PerInterface:  t.limits.IPv4PerInterface,
 			IPv6PerInterface:  t.limits.IPv4PerInterface,
 			IPv6Supported:     true,
-			ENASupport:        supported(t.nitro()),
+			ENASupport:        t.enaSupport(),
 		},
 	}
 	view.Architectures.add(t.architecture())

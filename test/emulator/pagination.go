@@ -74,7 +74,7 @@ func (pg page) position(q *request, token string) uint64 {
 		_, err = fmt.Sscanf(string(raw), "%s %d", &scope, &last)
 	}
 	if err != nil || scope != pg.scope {
-		q.reject(fail("InvalidNextToken", "The specified NextToken is not valid."))
+		q.reject(invalidValue("Value ( %s ) for parameter NextToken is invalid. The token is invalid.", token))
 	}
 	return last
 }
@@ -96,7 +96,7 @@ func readListing[R resource](r *region, q *request, idParameter, idsName string,
 		page:  readPage(q, usualPages),
 	}
 	q.rejectUnless(len(l.ids) == 0 || l.page.limit == 0,
-		invalidCombination("The parameter %s cannot be used with the parameter maxResults", idsName))
+		invalidCombination("The parameter %s cannot be used with the parameter MaxResults", idsName))
 	return l
 }
 

@@ -137,6 +137,16 @@ func (p params) list(name string) []string {
 	}
 }
 
+// ignore accepts parameters, or structures, that have no effect here.
+func (p params) ignore(names ...string) {
+	for _, key := range p.form.keys {
+		name, _, _ := strings.Cut(strings.TrimPrefix(key, p.prefix), ".")
+		if slices.Contains(names, name) {
+			p.form.read[key] = true
+		}
+	}
+}
+
 // structs reads a list of structures: for each N with a parameter name.N.*, the
 // params of that structure.
 func (p params) structs(name string) []params {

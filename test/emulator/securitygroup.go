@@ -12,7 +12,8 @@ import (
 )
 
 // securityGroup is a security group. Its rules are not modelled: every group
-// shows the rules of a new one, which let everything out and nothing in.
+// shows the rules of a new one, which let everything out and nothing in, but for what
+// comes from the default group itself.
 type securityGroup struct {
 	record
 	vpc         *vpc
@@ -175,7 +176,7 @@ type describeSecurityGroupsResult struct {
 }
 
 func describeSecurityGroups(r *region, q *request) (result, error) {
-	l := readListing(r, q, "GroupId", "groupIds", groupFilters)
+	l := readListing(r, q, "GroupId", "GroupIds", groupFilters)
 	if err := q.check(); err != nil {
 		return nil, err
 	}
@@ -199,9 +200,16 @@ type securityGroupXML struct {
 }
 
 type permissionXML struct {
-	Protocol string        `xml:"ipProtocol"`
-	Groups   set[string]   `xml:"groups"`
-	Ranges   set[rangeXML] `xml:"ipRanges"`
+	Protocol string            `xml:"ipProtocol"`
+	Groups   set[groupPairXML] `xml:"groups"`
+	Ranges   set[rangeXML]     `xml:"ipRanges"`
+	IPv6     set[string]       `xml:"ipv6Ranges"`
+	Prefixes set[string]       `xml:"prefixListIds"`
+}
+
+type groupPairXML struct {
+	UserID string `xml:"userId"`
+	ID     string `xml:"groupId"`
 }
 
 type rangeXML struct {
@@ -222,5 +230,11 @@ func (g *securityGroup) xml(r *region) securityGroupXML {
 		Tags:        r.tagsXML(g.tags),
 	}
 	view.Egress.add(everywhere)
+	if g == g.vpc.defaultGroup {
+		var fromItself permissionXML
+		fromItself.Protocol = anyProtocol
+		fromItself.Groups.add(groupPairXML{UserID: r.account, ID: g.id})
+		view.Ingress.add(fromItself)
+	}
 	return view
 }

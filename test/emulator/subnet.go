@@ -168,7 +168,7 @@ type describeSubnetsResult struct {
 }
 
 func describeSubnets(r *region, q *request) (result, error) {
-	l := readListing(r, q, "SubnetId", "subnetIds", subnetFilters)
+	l := readListing(r, q, "SubnetId", "SubnetIds", subnetFilters)
 	if err := q.check(); err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func describeSubnets(r *region, q *request) (result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &describeSubnetsResult{Subnets: setOf(rows, func(s *subnet) subnetXML { return s.xml(r) }), NextToken: token}, nil
+	return &describeSubnetsResult{Subnets: setOf(rows, func(s *subnet) subnetXML { return s.describedXML(r) }), NextToken: token}, nil
 }
 
 type subnetXML struct {
@@ -195,6 +195,24 @@ type subnetXML struct {
 	IPv6Native         bool        `xml:"ipv6Native"`
 	IPv6Blocks         set[string] `xml:"ipv6CidrBlockAssociationSet"`
 	Tags               set[tagXML] `xml:"tagSet"`
+	// Rest is what is the same for all.
+	Rest string `xml:",innerxml"`
+}
+
+// subnetRest is what every subnet shows, and subnetState what Describe actions add.
+const (
+	subnetRest = "<mapCustomerOwnedIpOnLaunch>false</mapCustomerOwnedIpOnLaunch><enableDns64>false</enableDns64>" +
+		"<privateDnsNameOptionsOnLaunch><hostnameType>ip-name</hostnameType>" +
+		"<enableResourceNameDnsARecord>false</enableResourceNameDnsARecord>" +
+		"<enableResourceNameDnsAAAARecord>false</enableResourceNameDnsAAAARecord></privateDnsNameOptionsOnLaunch>"
+	publicAccess = "<blockPublicAccessStates><internetGatewayBlockMode>off</internetGatewayBlockMode></blockPublicAccessStates>"
+)
+
+// describedXML is a subnet as DescribeSubnets answers it.
+func (s *subnet) describedXML(r *region) subnetXML {
+	view := s.xml(r)
+	view.Rest += publicAccess
+	return view
 }
 
 func (s *subnet) xml(r *region) subnetXML {
@@ -210,5 +228,6 @@ func (s *subnet) xml(r *region) subnetXML {
 		ZoneID:             s.zone.id,
 		DefaultForZone:     s.isDefault,
 		Tags:               r.tagsXML(s.tags),
+		Rest:               subnetRest,
 	}
 }

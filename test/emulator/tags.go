@@ -61,6 +61,7 @@ func (r *region) readTagSpecifications(q *request, types ...string) map[string]m
 			q.reject(invalidValue("Duplicate resource type '%s' in tag specifications", kind))
 		}
 		byType[kind] = readTags(item, "Tag")
+		q.rejectUnless(len(byType[kind]) > 0, fail("InvalidParameter", "Tag specification must have at least one tag"))
 		q.reject(r.checkTagCount(byType[kind]))
 	}
 	return byType

@@ -24,10 +24,13 @@ var (
 	reads         = Bucket{Burst: 100, PerSecond: 20}
 	// plainReads is for some reads with neither a filter nor pagination.
 	plainReads   = Bucket{Burst: 50, PerSecond: 10}
+	starts       = Bucket{Burst: 5, PerSecond: 2}
 	launches     = Bucket{Burst: 5, PerSecond: 2}
 	terminations = Bucket{Burst: 100, PerSecond: 5}
 	launched     = Bucket{Burst: 1000, PerSecond: 2}
 	terminated   = Bucket{Burst: 1000, PerSecond: 20}
+	started      = Bucket{Burst: 1000, PerSecond: 2}
+	stopped      = Bucket{Burst: 1000, PerSecond: 20}
 )
 
 // The names that tell an action's further buckets from its first.

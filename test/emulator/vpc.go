@@ -95,7 +95,9 @@ func createVPC(r *region, q *request) (result, error) {
 	}
 	v := r.addVPC(cidr, tags["vpc"])
 	q.created = append(q.created, v.id)
-	return &vpcResult{VPC: v.xml(r, "pending")}, nil
+	view := v.xml(r, "pending")
+	view.Rest = "<ipv6CidrBlockAssociationSet/>"
+	return &vpcResult{VPC: view}, nil
 }
 
 func deleteVPC(r *region, q *request) (result, error) {
@@ -154,7 +156,7 @@ type describeVPCsResult struct {
 }
 
 func describeVPCs(r *region, q *request) (result, error) {
-	l := readListing(r, q, "VpcId", "vpcIds", vpcFilters)
+	l := readListing(r, q, "VpcId", "VpcIds", vpcFilters)
 	if err := q.check(); err != nil {
 		return nil, err
 	}
@@ -163,7 +165,7 @@ func describeVPCs(r *region, q *request) (result, error) {
 		return nil, err
 	}
 	return &describeVPCsResult{
-		VPCs:      setOf(rows, func(v *vpc) vpcXML { return v.xml(r, "available") }),
+		VPCs:      setOf(rows, func(v *vpc) vpcXML { return v.describedXML(r) }),
 		NextToken: token,
 	}, nil
 }
@@ -178,12 +180,21 @@ type vpcXML struct {
 	Tags         set[tagXML]             `xml:"tagSet"`
 	Tenancy      string                  `xml:"instanceTenancy"`
 	IsDefault    bool                    `xml:"isDefault"`
+	// Rest differs between Create and Describe.
+	Rest string `xml:",innerxml"`
 }
 
 type cidrAssociationXML struct {
 	ID    string `xml:"associationId"`
 	CIDR  string `xml:"cidrBlock"`
 	State string `xml:"cidrBlockState>state"`
+}
+
+// describedXML is a VPC as DescribeVpcs answers it.
+func (v *vpc) describedXML(r *region) vpcXML {
+	view := v.xml(r, "available")
+	view.Rest = publicAccess
+	return view
 }
 
 func (v *vpc) xml(r *region, state string) vpcXML {
