@@ -18,7 +18,7 @@ import (
 
 // TestChoiceIsVacant: EC2 takes every address that is chosen, until there is none.
 func TestChoiceIsVacant(t *testing.T) {
-	w := newWorld(t, emulator.Options{})
+	w := newWorld(t, emulator.Options{Rising: true})
 	small := first(t, w.ec2("CreateSubnet", "VpcId", w.vpc, "AvailabilityZone", region+"a", "CidrBlock", "10.0.1.0/26"), "subnetId")
 	w.ec2("CreateNetworkInterface", "SubnetId", small, "SecondaryPrivateIpAddressCount", "8") // somebody else's
 	w.ec2("CreateNetworkInterface", "SubnetId", small, "Ipv4PrefixCount", "1")
