@@ -189,11 +189,13 @@ func TestSubnetsRotate(t *testing.T) {
 		take int // addresses that others have in the first subnet, of 250
 		code string
 	}{
-		{"too few addresses", 245, "InvalidParameterValue"},
-		{"no address", 250, "InsufficientFreeAddressesInSubnet"},
+		{"too few addresses", 245, emulator.CodeInvalidParameterValue},
+		{"too few addresses, the other code", 245, emulator.CodeInsufficientFreeAddresses},
+		{"no address", 250, emulator.CodeInsufficientFreeAddresses},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, newEndpoint(t), emulator.Options{})
+			scarcity := emulator.Scarcity{CountAboveFree: test.code}
+			w := newWorld(t, newEndpoint(t), emulator.Options{Limits: emulator.Limits{Scarcity: scarcity}})
 			_, _, err := w.reconciler.inventory.Subnet(t.Context(), w.subnets[0]) // What others take then, it does not know.
 			assert.NilError(t, err)
 			w.fill(w.subnets[0], test.take)
