@@ -29,13 +29,13 @@ type page struct {
 	limit int
 	// after is the position of the last row of the page before.
 	after uint64
-	// scope binds a token to the listing that it continues.
-	scope string
+	// request is what a token is bound to.
+	request *request
 }
 
 // readPage reads MaxResults and NextToken.
 func readPage(q *request, bounds pageBounds) page {
-	pg := page{scope: listingScope(q), limit: q.integer("MaxResults", 0, 0)}
+	pg := page{request: q, limit: q.integer("MaxResults", 0, 0)}
 	if _, given := q.lookup("MaxResults"); given {
 		q.rejectUnless(pg.limit >= bounds.least, invalidValue(
 			"Value ( %d ) for parameter maxResults is invalid. Expecting a value greater than %d.", pg.limit, bounds.least))
@@ -62,7 +62,7 @@ func listingScope(q *request) string {
 
 // token names the place after a row.
 func (pg page) token(last uint64) string {
-	return base64.URLEncoding.EncodeToString(fmt.Appendf(nil, "%s %d", pg.scope, last))
+	return base64.URLEncoding.EncodeToString(fmt.Appendf(nil, "%s %d", listingScope(pg.request), last))
 }
 
 // position reads a token.
@@ -73,7 +73,7 @@ func (pg page) position(q *request, token string) uint64 {
 	if err == nil {
 		_, err = fmt.Sscanf(string(raw), "%s %d", &scope, &last)
 	}
-	if err != nil || scope != pg.scope {
+	if err != nil || scope != listingScope(q) {
 		q.reject(invalidValue("Value ( %s ) for parameter NextToken is invalid. The token is invalid.", token))
 	}
 	return last

@@ -75,6 +75,16 @@ func parseFlags(args []string) (address string, options emulator.Options, err er
 	flags.IntVar(&limits.ENIsPerZone, "enis-per-zone", limits.ENIsPerZone, "quota of network interfaces per Availability Zone")
 	flags.IntVar(&limits.GroupsPerENI, "groups-per-eni", limits.GroupsPerENI, "quota of security groups per network interface")
 	replay := flags.String("token-replay", string(limits.Replay), "what a client token answers once its ENI is deleted: Stale, NotFound, Echo or Recreate")
+	flags.BoolVar(&options.Rising, "rising", false, "choose addresses and prefixes in rising order, not scattered over the subnet")
+	flags.BoolVar(&options.Sorted, "sorted", false, "list rows and tags in order, not in any")
+	flags.BoolVar(&options.FullPages, "full-pages", false, "fill all pages but the last")
+	flags.BoolVar(&options.PlainRefusals, "plain-refusals", false, "leave out of UnauthorizedOperation what differs from call to call")
+	flags.DurationVar(&options.KeepPast, "keep-past", 0, "how much of the past to keep for stale reads that are asked for later")
+	flags.StringToStringVar(&options.Accounts, "account", nil, "accounts of callers, as KEY=ACCOUNT")
+	flags.StringVar(&limits.Scarcity.PrefixShortage, "prefix-shortage", limits.Scarcity.PrefixShortage,
+		"code for a create that finds no free block: InvalidParameterValue or InsufficientCidrBlocks")
+	flags.StringVar(&limits.Scarcity.CountAboveFree, "count-above-free", limits.Scarcity.CountAboveFree,
+		"code for a count above what is free: InsufficientFreeAddressesInSubnet or InvalidParameterValue")
 	if err := flags.Parse(args); err != nil {
 		return "", options, err
 	}
@@ -83,10 +93,27 @@ func parseFlags(args []string) (address string, options emulator.Options, err er
 	default:
 		return "", options, fmt.Errorf("--token-replay %q is none of Stale, NotFound, Echo, Recreate", *replay)
 	}
+	if err := checkScarcity(limits.Scarcity); err != nil {
+		return "", options, err
+	}
 	options.Limits = limits
 	options.Throttling.Off = !*throttling
 	if !*instant {
 		options.Timings = emulator.DefaultTimings()
 	}
 	return address, options, nil
+}
+
+func checkScarcity(s emulator.Scarcity) error {
+	switch s.PrefixShortage {
+	case emulator.CodeInvalidParameterValue, emulator.CodeInsufficientCIDRBlocks:
+	default:
+		return fmt.Errorf("--prefix-shortage %q is none of InvalidParameterValue, InsufficientCidrBlocks", s.PrefixShortage)
+	}
+	switch s.CountAboveFree {
+	case emulator.CodeInsufficientFreeAddresses, emulator.CodeInvalidParameterValue:
+	default:
+		return fmt.Errorf("--count-above-free %q is none of InsufficientFreeAddressesInSubnet, InvalidParameterValue", s.CountAboveFree)
+	}
+	return nil
 }

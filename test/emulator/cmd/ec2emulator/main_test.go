@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"gotest.tools/v3/assert"
@@ -55,6 +56,22 @@ func TestParseFlags(t *testing.T) {
 	assert.DeepEqual(t, options.Timings, emulator.Timings{})
 	assert.Equal(t, options.Seed, uint64(7))
 	assert.Equal(t, options.Limits.Replay, emulator.ReplayEcho)
+
+	_, options, err = parseFlags([]string{
+		"--rising", "--sorted", "--full-pages", "--plain-refusals", "--keep-past=30s", "--account=AKID=210987654321",
+		"--prefix-shortage=InsufficientCidrBlocks", "--count-above-free=InvalidParameterValue",
+	})
+	assert.NilError(t, err)
+	assert.Assert(t, options.Rising && options.Sorted && options.FullPages && options.PlainRefusals)
+	assert.Equal(t, options.KeepPast, 30*time.Second)
+	assert.DeepEqual(t, options.Accounts, map[string]string{"AKID": "210987654321"})
+	assert.Equal(t, options.Limits.Scarcity, emulator.Scarcity{
+		PrefixShortage: emulator.CodeInsufficientCIDRBlocks, CountAboveFree: emulator.CodeInvalidParameterValue,
+	})
+	_, _, err = parseFlags([]string{"--prefix-shortage=x"})
+	assert.Error(t, err, `--prefix-shortage "x" is none of InvalidParameterValue, InsufficientCidrBlocks`)
+	_, _, err = parseFlags([]string{"--count-above-free=x"})
+	assert.Error(t, err, `--count-above-free "x" is none of InsufficientFreeAddressesInSubnet, InvalidParameterValue`)
 
 	_, _, err = parseFlags([]string{"--token-replay=Maybe"})
 	assert.Error(t, err, `--token-replay "Maybe" is none of Stale, NotFound, Echo, Recreate`)
