@@ -61,7 +61,7 @@ func newWorld(t *testing.T) *world {
 	plane, err := controlplane.Start(t.Context(), controlplane.Options{WithoutControllerManager: true})
 	assert.NilError(t, err)
 	t.Cleanup(func() { assert.NilError(t, plane.Stop()) })
-	w := &world{t: t, server: emulator.New(emulator.Options{Throttling: emulator.Throttling{Off: true}})}
+	w := &world{t: t, server: emulator.New(emulator.Options{Sorted: true, Throttling: emulator.Throttling{Off: true}})}
 	endpoint := httptest.NewServer(w.server)
 	t.Cleanup(endpoint.Close)
 	w.ec2 = sdk.New(endpoint.URL, region, testKey, func(o *awsec2.Options) { o.Retryer = aws.NopRetryer{} })
