@@ -10,7 +10,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 )
 
@@ -133,9 +133,17 @@ func (e *eni) join(groups []*securityGroup) {
 	e.groups = groups
 }
 
-// dnsName is the private DNS name of an address.
+// dnsName is the private DNS name of an address. Answers have so many of them that
+// it is written without waste.
 func (r *region) dnsName(addr netip.Addr) string {
-	return "ip-" + strings.ReplaceAll(addr.String(), ".", "-") + "." + r.domain()
+	name := make([]byte, 0, len("ip-255-255-255-255."))
+	name = append(name, "ip"...)
+	for _, part := range addr.As4() {
+		name = append(name, '-')
+		name = strconv.AppendUint(name, uint64(part), 10)
+	}
+	name = append(name, '.')
+	return string(name) + r.domain()
 }
 
 // dnsName is the private DNS name of one of an ENI's addresses. VPCs other than the
