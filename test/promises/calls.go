@@ -1,0 +1,211 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package promises
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/emulator"
+)
+
+// Call is an EC2 call of one of the operator's replicas.
+type Call struct {
+	Client string // the replica's name as a client of Kubernetes
+	Params url.Values
+	// Sent is when it left the replica.
+	Sent time.Time
+}
+
+// Action is the API action.
+func (c Call) Action() string { return c.Params.Get("Action") }
+
+// Mutating reports whether it can change something.
+func (c Call) Mutating() bool { return !strings.HasPrefix(c.Action(), "Describe") }
+
+// listed are the values of Name.1, Name.2 and so on.
+func (c Call) listed(name string) []string {
+	var values []string
+	for i := 1; c.Params.Has(fmt.Sprintf("%s.%d", name, i)); i++ {
+		values = append(values, c.Params.Get(fmt.Sprintf("%s.%d", name, i)))
+	}
+	return values
+}
+
+// Leads reports whether a replica holds the leader lease.
+func (r *Referee) Leads(client string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.leader == client
+}
+
+// Sending judges a call that leaves a replica.
+func (r *Referee) Sending(c Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.countCall(c)
+	if c.Mutating() && r.leader != c.Client {
+		r.foul(OneLeader, c.Client, "%s sends %s while %q leads", c.Client, c.Action(), r.leader)
+	}
+}
+
+// Arriving judges a call that EC2 is about to execute.
+func (r *Referee) Arriving(c Call) {
+	if !c.Mutating() {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refresh()
+	if r.resting {
+		r.writes = append(r.writes, c.Action()+" "+shortly(r.targets(c)))
+	}
+	for _, id := range r.targets(c) {
+		if eni := r.world.ENI(id); eni != nil {
+			r.judgeTarget(c, eni)
+		}
+	}
+}
+
+// targets are the ENIs that a call changes.
+func (r *Referee) targets(c Call) []string {
+	if id := c.Params.Get("NetworkInterfaceId"); id != "" {
+		return []string{id}
+	}
+	if attachment := c.Params.Get("AttachmentId"); attachment != "" {
+		for i := range r.world.Cloud.ENIs {
+			if r.world.Cloud.ENIs[i].AttachmentID == attachment {
+				return []string{r.world.Cloud.ENIs[i].ID}
+			}
+		}
+	}
+	return c.listed("ResourceId")
+}
+
+func (r *Referee) judgeTarget(c Call, eni *emulator.ENIState) {
+	uid, tagged := eni.Tags[TagClusterUID]
+	_, ours := r.made[eni.ID]
+	switch {
+	case eni.InstanceID != "" && eni.DeviceIndex == 0 && !ours:
+		r.judgePrimary(c, eni)
+	case !ours:
+		r.foul(OthersKept, eni.ID+c.Action(), "%s on %s, which others made (tags %v)", c.Action(), eni.ID, eni.Tags)
+	case tagged && uid != r.settings.ClusterUID:
+		r.foul(OthersKept, eni.ID+c.Action(), "%s on %s, which belongs to cluster %q by its tags", c.Action(), eni.ID, uid)
+	default:
+		r.judgeTaking(c, eni)
+	}
+}
+
+// judgePrimary allows nothing on a primary ENI but what concerns our own addresses.
+func (r *Referee) judgePrimary(c Call, eni *emulator.ENIState) {
+	switch c.Action() {
+	case "AssignPrivateIpAddresses":
+	case "UnassignPrivateIpAddresses":
+		for _, address := range slices.Concat(c.listed("PrivateIpAddress"), c.listed("Ipv4Prefix")) {
+			if !r.assigned[eni.ID+"|"+address] {
+				r.foul(OthersKept, eni.ID+address, "%s of %s, which the operator did not assign, is taken from the primary ENI %s", c.Action(), address, eni.ID)
+			}
+		}
+		r.judgeTaking(c, eni)
+	default:
+		r.foul(OthersKept, eni.ID+c.Action(), "%s on the primary ENI %s", c.Action(), eni.ID)
+	}
+}
+
+// judgeTaking looks whether a call takes from a claim what it holds.
+func (r *Referee) judgeTaking(c Call, eni *emulator.ENIState) {
+	var taken func(address string) bool
+	switch c.Action() {
+	case "DetachNetworkInterface", "DeleteNetworkInterface":
+		taken = func(string) bool { return true }
+	case "UnassignPrivateIpAddresses":
+		addresses, prefixes := c.listed("PrivateIpAddress"), c.listed("Ipv4Prefix")
+		taken = func(address string) bool { return slices.Contains(addresses, address) || inPrefixes(prefixes, address) }
+	default:
+		return
+	}
+	for uid, held := range r.given {
+		claim := r.world.Claims[uid]
+		if claim == nil || held.eni != eni.ID || !taken(held.address) || claim.Status.Phase != v1alpha1.ClaimBound {
+			continue
+		}
+		switch {
+		case !claim.DeletionTimestamp.IsZero(), addressLost(claim), !Carries(eni, held.address):
+		case !r.world.Living(held.instance), r.nodeGone(held.instance, claim.Spec.NodeName):
+		case eni.InstanceID != "" && eni.InstanceID != held.instance:
+		default:
+			r.foul(HeldKept, string(uid), "%s takes %s (%s) from claim %s, which is bound on the living instance %s",
+				c.Action(), held.address, eni.ID, nameOf(claim), held.instance)
+		}
+	}
+}
+
+// Done takes in what a call did; failed is EC2's error code.
+func (r *Referee) Done(c Call, failed string) {
+	if !c.Mutating() || failed != "" {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.addressesOf(c.Params.Get("NetworkInterfaceId"))
+	r.refresh()
+	switch c.Action() {
+	case "CreateNetworkInterface":
+		r.judgeCreated()
+	case "AssignPrivateIpAddresses":
+		for _, address := range r.addressesOf(c.Params.Get("NetworkInterfaceId")) {
+			if !slices.Contains(before, address) {
+				r.assigned[c.Params.Get("NetworkInterfaceId")+"|"+address] = true
+			}
+		}
+	}
+}
+
+func (r *Referee) addressesOf(id string) []string {
+	eni := r.world.ENI(id)
+	if eni == nil {
+		return nil
+	}
+	return slices.Concat(eni.Addresses, eni.Prefixes)
+}
+
+// judgeCreated notes whose the ENIs are that the operator has made.
+func (r *Referee) judgeCreated() {
+	of := map[string]string{}
+	for i := range r.world.Cloud.ENIs {
+		eni := &r.world.Cloud.ENIs[i]
+		uid := eni.Tags[TagUID]
+		if eni.Tags[TagClusterUID] == r.settings.ClusterUID && r.made[eni.ID] == "" && !r.seen["foreign "+eni.ID] {
+			r.made[eni.ID] = uid
+		}
+		if other := of[uid]; uid != "" && other != "" && r.made[eni.ID] == uid && r.made[other] == uid {
+			r.foul(OneENI, uid, "resource %s has two ENIs: %s and %s", r.resourceName(uid), other, eni.ID)
+		}
+		of[uid] = eni.ID
+	}
+}
+
+func (r *Referee) resourceName(uid string) string {
+	for _, eni := range r.world.ENIs {
+		if string(eni.UID) == uid {
+			return eni.Name
+		}
+	}
+	return uid
+}
+
+// Foreign notes an ENI that others made, whatever its tags say.
+func (r *Referee) Foreign(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen["foreign "+id] = true
+}

@@ -1,0 +1,262 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package promises
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/emulator"
+)
+
+// Settings are what a Referee must know.
+type Settings struct {
+	ClusterUID string
+	// Operator reports whether a client of Kubernetes is one of the operator's replicas.
+	Operator func(client string) bool
+	// Look returns what EC2 really has.
+	Look func() emulator.State
+	// LeaderLease is the name of the operator's own lease.
+	LeaderLease string
+	// NodeGoneGrace and AuditInterval are the operator's flags.
+	NodeGoneGrace, AuditInterval time.Duration
+}
+
+// Write is a change of Kubernetes as the API server stored it.
+type Write struct {
+	Client, Resource, Name string
+	Before, After          []byte // JSON; nil where there was or is none
+	Status                 bool
+}
+
+// given is what the operator told a claim that it holds.
+type given struct {
+	address, eni, instance string
+	exclusive              bool
+}
+
+// lapsed is what a claim held when others took its status away.
+type lapsed struct {
+	given
+	claim string
+}
+
+// Referee watches over the promises.
+type Referee struct {
+	settings Settings
+
+	mu    sync.Mutex
+	world World
+	given map[types.UID]given
+	// lapsed is by address.
+	lapsed map[string]lapsed
+	// forged are the objects whose status others wrote after the operator.
+	forged map[types.UID]bool
+	leader string
+	// nodeless is since when no Node names an instance.
+	nodeless map[string]time.Time
+	// made are the ENIs that the operator created, with their resource's UID.
+	made map[string]string
+	// assigned are the addresses that the operator assigned, by ENI and address.
+	assigned map[string]bool
+	// absent is when EC2 last lacked an address of an ENI; moved when an ENI was last not
+	// attached where it was.
+	absent map[string]time.Time
+
+	stale      map[types.UID]time.Duration
+	rates      map[string]int
+	writes     []string
+	resting    bool
+	violations []Violation
+	seen       map[string]bool
+}
+
+// NewReferee returns a Referee of a cluster that has nothing yet.
+func NewReferee(settings Settings) *Referee {
+	r := &Referee{
+		settings: settings, given: map[types.UID]given{}, lapsed: map[string]lapsed{}, forged: map[types.UID]bool{},
+		nodeless: map[string]time.Time{}, made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{},
+		stale: map[types.UID]time.Duration{}, rates: map[string]int{}, seen: map[string]bool{},
+	}
+	r.world = World{
+		ClusterUID: settings.ClusterUID, Claims: map[types.UID]*v1alpha1.ENIClaim{}, Pools: map[types.UID]*v1alpha1.ENIPool{},
+		ENIs: map[types.UID]*v1alpha1.ElasticNetworkInterface{}, Policies: map[types.UID]*v1alpha1.ENIPolicy{},
+		Nodes: map[types.UID]*corev1.Node{}, Namespaces: map[types.UID]*corev1.Namespace{},
+	}
+	return r
+}
+
+// Violations are all that were seen so far.
+func (r *Referee) Violations() []Violation {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]Violation(nil), r.violations...)
+}
+
+// foul notes a violation, once for each key.
+func (r *Referee) foul(promise, key, format string, arguments ...any) {
+	if r.seen[promise+key] {
+		return
+	}
+	r.seen[promise+key] = true
+	r.violations = append(r.violations, Violation{At: time.Now(), Promise: promise, What: fmt.Sprintf(format, arguments...)})
+}
+
+// Foul notes a violation that a test found by itself.
+func (r *Referee) Foul(promise, what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.foul(promise, what, "%s", what)
+}
+
+// refresh takes over what EC2 has now.
+func (r *Referee) refresh() {
+	r.world.Cloud, r.world.Now = r.settings.Look(), time.Now()
+	for uid, g := range r.given {
+		if claim := r.world.Claims[uid]; claim != nil && !Carries(r.world.ENI(g.eni), g.address) {
+			r.absent[g.eni+"|"+g.address] = r.world.Now
+		}
+	}
+	for address, l := range r.lapsed {
+		if !Carries(r.world.ENI(l.eni), address) {
+			delete(r.lapsed, address) // It went back to the subnet.
+		}
+	}
+}
+
+// Look has the referee look at EC2, after others changed something there.
+func (r *Referee) Look() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refresh()
+}
+
+// See takes in a change of Kubernetes.
+func (r *Referee) See(w Write) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	operator := r.settings.Operator(w.Client)
+	if operator {
+		r.count(w)
+	}
+	switch w.Resource {
+	case "eniclaims":
+		before, after := decode[v1alpha1.ENIClaim](w.Before), decode[v1alpha1.ENIClaim](w.After)
+		keep(r.world.Claims, before, after)
+		r.seeClaim(before, after, operator)
+	case "enipools":
+		keep(r.world.Pools, decode[v1alpha1.ENIPool](w.Before), decode[v1alpha1.ENIPool](w.After))
+	case "enipolicies":
+		keep(r.world.Policies, decode[v1alpha1.ENIPolicy](w.Before), decode[v1alpha1.ENIPolicy](w.After))
+	case "elasticnetworkinterfaces":
+		before, after := decode[v1alpha1.ElasticNetworkInterface](w.Before), decode[v1alpha1.ElasticNetworkInterface](w.After)
+		keep(r.world.ENIs, before, after)
+		r.seeENI(before, after, operator)
+	case "nodes":
+		keep(r.world.Nodes, decode[corev1.Node](w.Before), decode[corev1.Node](w.After))
+		r.seeNodes(decode[corev1.Node](w.Before))
+	case "namespaces":
+		keep(r.world.Namespaces, decode[corev1.Namespace](w.Before), decode[corev1.Namespace](w.After))
+	case "leases":
+		if w.Name == r.settings.LeaderLease {
+			r.seeLease(decode[coordinationv1.Lease](w.After), w.Client)
+		}
+	}
+}
+
+// object is any kind by pointer.
+type object[T any] interface {
+	*T
+	GetUID() types.UID
+}
+
+func decode[T any](raw []byte) *T {
+	if raw == nil {
+		return nil
+	}
+	into := new(T)
+	if err := json.Unmarshal(raw, into); err != nil {
+		panic(fmt.Sprintf("the API server stored what cannot be read: %v", err))
+	}
+	return into
+}
+
+func keep[T any, P object[T]](all map[types.UID]*T, before, after *T) {
+	switch {
+	case after != nil:
+		all[P(after).GetUID()] = after
+	case before != nil:
+		delete(all, P(before).GetUID())
+	}
+}
+
+func (r *Referee) seeLease(lease *coordinationv1.Lease, client string) {
+	r.leader = ""
+	if lease != nil && lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity != "" {
+		r.leader = client
+	}
+}
+
+// seeNodes finds out which instances have no Node any more.
+func (r *Referee) seeNodes(before *corev1.Node) {
+	named := map[string]bool{}
+	for _, node := range r.world.Nodes {
+		named[InstanceOf(node)] = true
+	}
+	for id := range r.nodeless {
+		if named[id] {
+			delete(r.nodeless, id)
+		}
+	}
+	if before == nil {
+		return
+	}
+	if id := InstanceOf(before); id != "" && !named[id] && r.nodeless[id].IsZero() {
+		r.nodeless[id] = time.Now()
+	}
+}
+
+// nodeGone reports whether nobody stands for an instance, and has not for the grace.
+// A Node of its name that names no instance yet may be its own.
+func (r *Referee) nodeGone(instance, node string) bool {
+	since, gone := r.nodeless[instance]
+	if !gone {
+		return false
+	}
+	for _, other := range r.world.Nodes {
+		if other.Name == node && other.Spec.ProviderID == "" {
+			return false
+		}
+	}
+	return time.Since(since) >= r.settings.NodeGoneGrace-time.Second
+}
+
+func within(prefix, address string) bool {
+	network, err := netip.ParsePrefix(prefix)
+	ip, err2 := netip.ParseAddr(address)
+	return err == nil && err2 == nil && network.Contains(ip)
+}
+
+func shortly(names []string) string {
+	const most = 6
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
+// ClusterUID is who the cluster is.
+func (r *Referee) ClusterUID() string { return r.settings.ClusterUID }

@@ -1,0 +1,199 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package promises
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+func conditionTrue(conditions []metav1.Condition, name string) bool {
+	return meta.IsStatusConditionTrue(conditions, name)
+}
+
+func texts[S ~string](values []S) []string {
+	found := make([]string, 0, len(values))
+	for _, value := range values {
+		found = append(found, string(value))
+	}
+	slices.Sort(found)
+	return found
+}
+
+func sorted(values []string) []string {
+	values = slices.Clone(values)
+	slices.Sort(values)
+	if values == nil {
+		return []string{}
+	}
+	return values
+}
+
+// selects reports whether a selector matches labels; nil selects everything.
+func selects(selector *metav1.LabelSelector, of map[string]string) bool {
+	if selector == nil {
+		return true
+	}
+	parsed, err := metav1.LabelSelectorAsSelector(selector)
+	return err == nil && parsed.Matches(labels.Set(of))
+}
+
+// governing is the policy that a Node's pool follows: the highest priority, then the
+// oldest, then the first by name.
+func (r *Referee) governing(of map[string]string) *v1alpha1.ENIPolicy {
+	var best *v1alpha1.ENIPolicy
+	for _, policy := range r.world.Policies {
+		if !policy.DeletionTimestamp.IsZero() || !selects(&policy.Spec.NodeSelector, of) {
+			continue
+		}
+		if best == nil || outranks(policy, best) {
+			best = policy
+		}
+	}
+	return best
+}
+
+func outranks(a, b *v1alpha1.ENIPolicy) bool {
+	if a.Spec.Priority != b.Spec.Priority {
+		return a.Spec.Priority > b.Spec.Priority
+	}
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.Name < b.Name
+}
+
+func (r *Referee) poolOf(node string) *v1alpha1.ENIPool {
+	for _, pool := range r.world.Pools {
+		if pool.Name == node {
+			return pool
+		}
+	}
+	return nil
+}
+
+func (r *Referee) nodeNamed(name string) *corev1.Node {
+	for _, node := range r.world.Nodes {
+		if node.Name == name {
+			return node
+		}
+	}
+	return nil
+}
+
+// unready is what is wrong with the pool of a living node.
+func (r *Referee) unready(name, instance string, of map[string]string) string {
+	policy := r.governing(of)
+	if policy == nil || instance == "" || !r.world.Living(instance) {
+		return ""
+	}
+	pool := r.poolOf(name)
+	if pool == nil {
+		return fmt.Sprintf("%s: node %s has no pool, though policy %s selects it", EverythingEnd, name, policy.Name)
+	}
+	if pool.Spec.InstanceID != instance {
+		return fmt.Sprintf("%s: the pool of node %s is of instance %s, and the node is %s", EverythingEnd, name, pool.Spec.InstanceID, instance)
+	}
+	if !conditionTrue(pool.Status.Conditions, "Ready") {
+		ready := meta.FindStatusCondition(pool.Status.Conditions, "Ready")
+		if ready == nil {
+			return fmt.Sprintf("%s: the pool of node %s says nothing", EverythingEnd, name)
+		}
+		return fmt.Sprintf("%s: the pool of node %s is not ready: %s: %s", EverythingEnd, name, ready.Reason, ready.Message)
+	}
+	if shared := pool.Status.Shared; shared != nil && policy.Spec.Shared != nil && shared.Capacity < policy.Spec.Shared.MinimumIPs && r.fits(instance, policy) {
+		return fmt.Sprintf("%s: the pool of node %s is ready with %d addresses, and its minimum is %d", EverythingEnd, name, shared.Capacity, policy.Spec.Shared.MinimumIPs)
+	}
+	return ""
+}
+
+// fits reports whether an instance type can hold the minima of a policy at all.
+func (r *Referee) fits(instance string, policy *v1alpha1.ENIPolicy) bool {
+	found := r.world.Instance(instance)
+	if found == nil || policy.Spec.Shared == nil {
+		return false
+	}
+	slots := found.MostENIs - 1
+	if policy.Spec.Exclusive != nil {
+		slots -= int(policy.Spec.Exclusive.Minimum)
+	}
+	return slots*(found.AddressesPerENI-1) >= int(policy.Spec.Shared.MinimumIPs)
+}
+
+// unserved is what is wrong with a claim.
+func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
+	node := r.nodeNamed(claim.Spec.NodeName)
+	if !claim.DeletionTimestamp.IsZero() || node == nil || !r.world.Living(InstanceOf(node)) {
+		return ""
+	}
+	switch claim.Status.Phase {
+	case v1alpha1.ClaimBound:
+		return r.badlyServed(claim)
+	case v1alpha1.ClaimLost, v1alpha1.ClaimExpired:
+		return ""
+	}
+	policy, pool := r.governing(node.Labels), r.poolOf(node.Name)
+	if policy == nil || pool == nil || !r.offered(claim, policy) {
+		return ""
+	}
+	ready := meta.FindStatusCondition(claim.Status.Conditions, "Ready")
+	if ready == nil {
+		return fmt.Sprintf("%s: claim %s is not told why it waits", EverythingEnd, nameOf(claim))
+	}
+	free := pool.Status.Shared != nil && pool.Status.Shared.Free > 0
+	if claim.Spec.Mode == v1alpha1.ModeExclusive {
+		free = pool.Status.Exclusive != nil && pool.Status.Exclusive.Free > 0
+	}
+	switch {
+	case claim.Spec.Address != nil:
+		return ""
+	case free:
+		return fmt.Sprintf("%s: claim %s waits (%s), and its pool has something free", EverythingEnd, nameOf(claim), ready.Reason)
+	case ready.Reason == "PoolAtMaximum", ready.Reason == "InstanceFull":
+		return ""
+	}
+	return fmt.Sprintf("%s: claim %s waits: %s: %s", EverythingEnd, nameOf(claim), ready.Reason, ready.Message)
+}
+
+// badlyServed is what is wrong with a bound claim.
+func (r *Referee) badlyServed(claim *v1alpha1.ENIClaim) string {
+	eni := r.world.ENI(claim.Status.NetworkInterfaceID)
+	there := Carries(eni, claim.Status.Address) && eni.InstanceID != ""
+	switch {
+	case isReady(claim) && !there:
+		return fmt.Sprintf("%s: claim %s is Bound and Ready with %s of %s, which EC2 does not have there",
+			TruthTold, nameOf(claim), claim.Status.Address, claim.Status.NetworkInterfaceID)
+	case !isReady(claim) && there:
+		ready := meta.FindStatusCondition(claim.Status.Conditions, "Ready")
+		reason := ""
+		if ready != nil {
+			reason = ready.Reason + ": " + ready.Message
+		}
+		return fmt.Sprintf("%s: claim %s has %s, and is not Ready: %s", TruthTold, nameOf(claim), claim.Status.Address, reason)
+	}
+	return ""
+}
+
+// offered reports whether a policy serves a claim.
+func (r *Referee) offered(claim *v1alpha1.ENIClaim, policy *v1alpha1.ENIPolicy) bool {
+	for _, namespace := range r.world.Namespaces {
+		if namespace.Name == claim.Namespace && !selects(policy.Spec.ClaimNamespaceSelector, namespace.Labels) {
+			return false
+		}
+	}
+	if claim.Spec.Mode == v1alpha1.ModeExclusive {
+		return policy.Spec.Exclusive != nil
+	}
+	return policy.Spec.Shared != nil
+}

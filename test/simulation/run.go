@@ -1,0 +1,263 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+// Package simulation plays whole histories of a cluster: two replicas of the unmodified
+// operator, an API server in memory and the EC2 emulator, in one process and on virtual
+// time, so that hours pass in a second. README.md says how to use it.
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eni-operator/eni-operator/test/promises"
+	"github.com/eni-operator/eni-operator/test/simulation/apiserver"
+)
+
+// outcome is how a story went.
+type outcome struct {
+	Violations []promises.Violation
+	Lines      []string
+	// Played are the adversaries that did something.
+	Played map[string]bool
+	// Virtual is how long the story was in the end.
+	Virtual time.Duration
+	start   time.Time
+}
+
+// play plays a story. It ends early once a promise of this name is broken; "" plays
+// to the end, and "*" ends at the first.
+func play(t *testing.T, s story, until string) (result outcome) {
+	folder, err := os.MkdirTemp("", "simulation")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	defer func() {
+		// Goroutines of client-go may stay behind when a manager ends; the story is over.
+		if cause := recover(); cause != nil && !strings.Contains(fmt.Sprint(cause), "blocked goroutines remain") {
+			panic(cause)
+		}
+	}()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		p := &player{story: s, until: until, played: map[string]bool{}}
+		p.world, err = newWorld(ctx, s.Seed, folder)
+		if err != nil {
+			t.Errorf("seed %d: %v", s.Seed, err)
+			return
+		}
+		p.run(ctx)
+		result = outcome{
+			Violations: p.world.referee.Violations(), Lines: p.world.lines, Played: p.played, Virtual: time.Since(p.world.start), start: p.world.start,
+		}
+		cancel()
+	})
+	return result
+}
+
+// player plays one story.
+type player struct {
+	*world
+	story  story
+	until  string
+	played map[string]bool
+}
+
+func (p *player) run(ctx context.Context) {
+	for _, r := range p.replicas {
+		r.trouble = apiserver.Trouble{Latency: usualLatency, AnyLag: 50 * time.Millisecond}
+		go r.run()
+	}
+	defer func() {
+		for _, r := range p.replicas {
+			r.stop()
+		}
+	}()
+	background, end := context.WithCancel(ctx)
+	defer end()
+	go p.api.Run(background)
+	go p.tick(background)
+	for _, next := range p.story.Steps {
+		if !p.sleepUntil(next.At) {
+			return
+		}
+		p.inTurn(func() { p.step(next) })
+	}
+	if p.sleepUntil(p.story.Length) {
+		p.settle()
+	}
+}
+
+// step plays one step of the story.
+func (p *player) step(next step) {
+	rng := rand.New(rand.NewPCG(next.Seed, 6)) //nolint:gosec // repeatable, not secret
+	if what := adversaryNamed(next.Adversary).play(p.world, rng); what != "" {
+		p.played[next.Adversary] = true
+		p.tell("%s", what)
+	}
+}
+
+// sleepUntil lets time pass; false means that the story ends early.
+func (p *player) sleepUntil(when time.Duration) bool {
+	for time.Since(p.start) < when {
+		time.Sleep(min(time.Minute, when-time.Since(p.start)))
+		if p.broken() {
+			return false
+		}
+	}
+	return true
+}
+
+// broken reports whether a violation that was waited for is there.
+func (p *player) broken() bool {
+	if p.until == "" {
+		return false
+	}
+	return slices.ContainsFunc(p.referee.Violations(), func(v promises.Violation) bool { return p.until == "*" || v.Promise == p.until })
+}
+
+// tick has the referee look every minute, and holders renew.
+func (p *player) tick(ctx context.Context) {
+	for minute := 1; ; minute++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Minute):
+		}
+		p.referee.Minute(p.calm())
+		for _, refused := range p.api.Refusals() {
+			if strings.Contains(refused, "replica-") {
+				p.referee.Foul(promises.WritesAccept, refused)
+			}
+		}
+		if minute%3 == 0 {
+			p.renew()
+		}
+	}
+}
+
+// How long everything may take to settle, and how long nothing happens then.
+const (
+	settleMost = 90 * time.Minute
+	restTime   = 15 * time.Minute
+)
+
+// settle ends all adversaries, and waits until everything is as it should be.
+func (p *player) settle() {
+	p.inTurn(p.repair)
+	p.tell("the adversaries end")
+	end := time.Now().Add(settleMost)
+	var left []string
+	for time.Now().Before(end) {
+		time.Sleep(5 * time.Minute)
+		if left = p.referee.Unsettled(); len(left) == 0 || p.broken() {
+			break
+		}
+	}
+	for _, problem := range left {
+		promise, what, _ := strings.Cut(problem, ": ")
+		p.referee.Foul(promise, what)
+	}
+	if len(left) > 0 || p.broken() {
+		return
+	}
+	time.Sleep(10 * time.Minute)
+	p.referee.Rest()
+	time.Sleep(restTime)
+	p.referee.Rested()
+	for _, problem := range p.referee.Unsettled() {
+		promise, what, _ := strings.Cut(problem, ": ")
+		p.referee.Foul(promise, what)
+	}
+}
+
+// repair undoes what the adversaries left behind, as the cluster's owners would.
+func (p *player) repair() {
+	p.cloud.ClearFaults()
+	for _, r := range p.replicas {
+		r.mu.Lock()
+		wrong := r.astray != nil
+		r.astray, r.misled, r.crashIn = nil, nil, 0
+		r.mu.Unlock()
+		r.disturb(func(t *apiserver.Trouble) { *t = apiserver.Trouble{Latency: usualLatency, AnyLag: 50 * time.Millisecond} })
+		if current := r.current(); wrong && current != nil {
+			current.cancel()
+		}
+	}
+	p.mu.Lock()
+	clear(p.locked)
+	p.mu.Unlock()
+	p.restoreNamespaces()
+	p.repairPolicies()
+	p.repairCloud()
+	p.repairNodes()
+	for _, object := range p.subjects() {
+		if object.GetAnnotations() != nil {
+			p.annotate(object, "networking.eni-operator.dev/paused", nil)
+		}
+	}
+	p.disturbed(0)
+}
+
+func (p *player) repairPolicies() {
+	p.restorePolicies()
+	for _, wanted := range p.policies {
+		stored := wanted.DeepCopy()
+		if err := p.Get(p.ctx, client.ObjectKeyFromObject(wanted), stored); err != nil {
+			continue
+		}
+		stored.Spec = *wanted.Spec.DeepCopy()
+		p.ignore(p.Update(p.ctx, stored))
+	}
+}
+
+// repairCloud takes away ENIs of others, starts stopped instances and puts the subnets
+// back into the selection.
+func (p *player) repairCloud() {
+	for _, name := range podSubnets {
+		p.cloud.must("CreateTags", "ResourceId.1", p.cloud.subnets[name], "Tag.1.Key", "role", "Tag.1.Value", "pods")
+	}
+	for _, eni := range p.cloud.Look(region).ENIs {
+		if eni.Tags[promises.TagClusterUID] == p.referee.ClusterUID() || (eni.InstanceID != "" && eni.DeviceIndex == 0) {
+			continue
+		}
+		if eni.AttachmentID != "" {
+			_, _ = p.cloud.call("DetachNetworkInterface", "AttachmentId", eni.AttachmentID, "Force", "true")
+			time.Sleep(8 * time.Second)
+		}
+		_, _ = p.cloud.call("DeleteNetworkInterface", "NetworkInterfaceId", eni.ID)
+	}
+	for _, m := range p.nodes {
+		p.startInstance(m)
+		p.cloud.SetSick(region, m.instance, false)
+	}
+	p.referee.Look()
+}
+
+// repairNodes makes the Nodes what they should be.
+func (p *player) repairNodes() {
+	for _, name := range p.nodeNames() {
+		found := node(name)
+		err := p.Get(p.ctx, client.ObjectKeyFromObject(found), found)
+		if err == nil && promises.InstanceOf(found) != p.nodes[name].instance {
+			p.deleteNode(name)
+		}
+		p.addMissing(name)
+		p.label(name, "pool", "general")
+		p.label(name, "tier", nil)
+	}
+}

@@ -1,0 +1,96 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package simulation
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// step is one thing that happens in a story. What it does depends on what there is
+// then, and on its own seed alone: a step can be left out without changing the draws
+// of the others.
+type step struct {
+	At        time.Duration
+	Adversary string
+	Seed      uint64
+}
+
+// story is a history of a cluster.
+type story struct {
+	Seed  uint64
+	Steps []step
+	// Length is when the adversaries end.
+	Length time.Duration
+}
+
+// adversary is something that happens to a cluster. It returns what it did, for
+// people, or nothing where there was nothing to do.
+type adversary struct {
+	theme, name string
+	// weight is how often it is played, in proportion to the others.
+	weight int
+	play   func(w *world, rng *rand.Rand) string
+}
+
+// adversaries are all that there are.
+func adversaries() []adversary {
+	return slices.Concat(claimants(), consoles(), hosts(), clocks(), failovers(), networks(), clouds(), subnets(), admissions(), statuses(), policies())
+}
+
+func adversaryNamed(name string) adversary {
+	for _, a := range adversaries() {
+		if a.name == name {
+			return a
+		}
+	}
+	panic("no adversary " + name)
+}
+
+// tell makes up a story.
+func tell(seed uint64) story {
+	rng := rand.New(rand.NewPCG(seed, 5)) //nolint:gosec // repeatable, not secret
+	all := adversaries()
+	// Each story is about a few themes, so that what they do can meet.
+	var cast []adversary
+	total := 0
+	themes := map[string]bool{"claims": true}
+	names := []string{"console", "nodes", "clocks", "failover", "network", "cloud", "subnets", "admission", "statuses", "policies"}
+	for range 1 + rng.IntN(4) {
+		themes[names[rng.IntN(len(names))]] = true
+	}
+	for _, a := range all {
+		if themes[a.theme] {
+			cast = append(cast, a)
+			total += a.weight
+		}
+	}
+	s := story{Seed: seed, Length: time.Hour + time.Duration(rng.Int64N(int64(4*time.Hour)))}
+	steps := 12 + rng.IntN(30)
+	// Demand comes first, so that there is something to lose.
+	for i := range 3 {
+		s.Steps = append(s.Steps, step{At: time.Duration(i+1) * 2 * time.Minute, Adversary: "claims are made", Seed: rng.Uint64()})
+	}
+	for range steps {
+		pick := rng.IntN(total)
+		for _, a := range cast {
+			if pick -= a.weight; pick < 0 {
+				s.Steps = append(s.Steps, step{At: 8*time.Minute + time.Duration(rng.Int64N(int64(s.Length-8*time.Minute))), Adversary: a.name, Seed: rng.Uint64()})
+				break
+			}
+		}
+	}
+	// Some come close together.
+	for i := range s.Steps {
+		if i > 3 && rng.IntN(3) == 0 {
+			s.Steps[i].At = s.Steps[i-1].At + time.Duration(rng.Int64N(int64(2*time.Minute)))
+		}
+	}
+	slices.SortStableFunc(s.Steps, func(a, b step) int { return int(a.At - b.At) })
+	return s
+}
