@@ -52,13 +52,18 @@ func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 	case actDetach:
 		log.FromContext(ctx).Info("Detaching ENI", "eniID", id, "force", d.force)
 		done.forced = d.force
-		return gone404(r.inventory.Detach(ctx, id, o.actual.attachment.id, d.force))
+		return gone404(r.inventory.Detach(ctx, refOf(eni), o.actual.attachment.id, d.force))
 	case actDelete:
 		log.FromContext(ctx).Info("Deleting ENI", "eniID", id)
-		return gone404(r.inventory.Delete(ctx, id))
+		return gone404(r.inventory.Delete(ctx, refOf(eni)))
 	default:
 		return r.amend(ctx, eni, o, d)
 	}
+}
+
+// refOf names the resource's ENI for a write.
+func refOf(eni *v1alpha1.ElasticNetworkInterface) inventory.Ref {
+	return inventory.Ref{ID: eni.Status.NetworkInterfaceID, UID: string(eni.UID)}
 }
 
 // priority is how urgent an action is: what a claim on the node waits for comes
@@ -83,21 +88,20 @@ func (r *Reconciler) priority(ctx context.Context, eni *v1alpha1.ElasticNetworkI
 
 // amend changes an ENI that is where it should be.
 func (r *Reconciler) amend(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation, d decision) error {
-	id := eni.Status.NetworkInterfaceID
 	switch d.action {
 	case actUnassign:
-		return r.inventory.Unassign(ctx, id, split(d.names))
+		return r.inventory.Unassign(ctx, refOf(eni), split(d.names))
 	case actAssign:
 		return r.assign(ctx, eni, d, o.freshAssignment)
 	case actAdopt:
 		adopt(&eni.Status, d.names)
 		return nil
 	case actSetSecurityGroups:
-		return r.inventory.SetSecurityGroups(ctx, id, o.desired.securityGroups)
+		return r.inventory.SetSecurityGroups(ctx, refOf(eni), o.desired.securityGroups)
 	case actSetTags:
 		return r.setTags(ctx, eni, d)
 	case actSetTermination:
-		return r.inventory.SetDeleteOnTermination(ctx, id, o.actual.attachment.id, !o.actual.attachment.deleteOnTermination)
+		return r.inventory.SetDeleteOnTermination(ctx, refOf(eni), o.actual.attachment.id, !o.actual.attachment.deleteOnTermination)
 	default:
 		return nil
 	}
@@ -107,7 +111,7 @@ func (r *Reconciler) amend(ctx context.Context, eni *v1alpha1.ElasticNetworkInte
 // operator's from then on; the call is fresh if none was made for its record before.
 func (r *Reconciler) assign(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, d decision, fresh bool) error {
 	names := split(d.names)
-	assigned, err := r.inventory.Assign(ctx, eni.Status.NetworkInterfaceID, ec2.AssignInput{
+	assigned, err := r.inventory.Assign(ctx, refOf(eni), ec2.AssignInput{
 		Addresses: names.Addresses, Prefixes: names.Prefixes, AddressCount: d.count, PrefixCount: d.prefixes,
 	})
 	switch {
@@ -210,7 +214,7 @@ func (r *Reconciler) find(ctx context.Context, eni *v1alpha1.ElasticNetworkInter
 		return err
 	}
 	if len(found) > 0 {
-		chosen := slices.MinFunc(found, adoptFirst)
+		chosen := slices.MinFunc(found, inventory.AdoptFirst)
 		log.FromContext(ctx).Info("Adopting ENI", "eniID", chosen.ID, "found", len(found))
 		eni.Status.NetworkInterfaceID = chosen.ID
 		return nil
@@ -220,19 +224,6 @@ func (r *Reconciler) find(ctx context.Context, eni *v1alpha1.ElasticNetworkInter
 		eni.Status.Creation.MissedAt = &now
 	}
 	return nil
-}
-
-// adoptFirst orders the ENIs that carry one UID: an attached one may be in use
-// already; the others are left to the collector.
-func adoptFirst(a, b ec2.NetworkInterface) int {
-	switch {
-	case a.Attachment != nil && b.Attachment == nil:
-		return -1
-	case a.Attachment == nil && b.Attachment != nil:
-		return 1
-	default:
-		return strings.Compare(a.ID, b.ID)
-	}
 }
 
 func (r *Reconciler) attach(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation) error {
@@ -248,7 +239,7 @@ func (r *Reconciler) attach(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 	}
 	defer r.inventory.FreeSlot(o.instanceID, id)
 	log.FromContext(ctx).Info("Attaching ENI", "eniID", id, "instance", o.instanceID, "deviceIndex", slot.DeviceIndex)
-	err = r.inventory.Attach(ctx, id, o.instanceID, slot)
+	err = r.inventory.Attach(ctx, refOf(eni), o.instanceID, slot)
 	if err != nil && ec2.Classify(err) != ec2.ClassThrottled {
 		// The instance may be other than we think: read it again.
 		r.inventory.ForgetInstance(o.instanceID)
@@ -288,7 +279,7 @@ func (r *Reconciler) candidates(ctx context.Context, eni *v1alpha1.ElasticNetwor
 
 // setTags also brings the record in line, which tells whose a tag is.
 func (r *Reconciler) setTags(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, d decision) error {
-	if err := r.inventory.SetTags(ctx, eni.Status.NetworkInterfaceID, d.tags, d.untag); err != nil {
+	if err := r.inventory.SetTags(ctx, refOf(eni), d.tags, d.untag); err != nil {
 		return err
 	}
 	record := eni.Status.Creation

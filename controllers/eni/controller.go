@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -94,7 +95,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 		For(&v1alpha1.ElasticNetworkInterface{}, builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.ownENIsOfNode), builder.WithPredicates(providerIDChanged())).
-		WatchesRawSource(source.Channel(changes(inv), handler.EnqueueRequestsFromMapFunc(r.resourcesOf))).
+		WatchesRawSource(r.changes()).
 		WithOptions(settings).
 		Complete(tracing.Reconciler(tracing.KindENI, r, r.origin))
 }
@@ -219,43 +220,42 @@ func providerIDChanged() predicate.Predicate {
 	}
 }
 
-// changesBuffer holds the findings of one sweep of a large cluster.
-const changesBuffer = 16384
-
-// changes are the ENIs that a read found different, as events of a resource that has
-// its name or, of a primary ENI, its instance.
-func changes(inv *inventory.Inventory) <-chan event.GenericEvent {
-	found := make(chan event.GenericEvent, changesBuffer)
-	inv.Subscribe(func(change inventory.Change) {
-		if change.OwnerName == "" && (change.InstanceID == "" || change.ENIID == "") {
-			return
+// changes enqueues the resources of ENIs that a read found different, and all of them
+// when EC2 becomes trusted or distrusted. The queue itself removes duplicates, so that
+// nothing is dropped however many there are.
+func (r *Reconciler) changes() source.Source {
+	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		add := func(requests []reconcile.Request) {
+			for _, request := range requests {
+				queue.Add(request)
+			}
 		}
-		object := &v1alpha1.ElasticNetworkInterface{Spec: v1alpha1.ElasticNetworkInterfaceSpec{InstanceID: change.InstanceID}}
-		object.Name, object.Status.NetworkInterfaceID = change.OwnerName, change.ENIID
-		select {
-		case found <- event.GenericEvent{Object: object}:
-		default: // The next sweep finds it again.
-		}
+		r.inventory.Subscribe(func(change inventory.Change) { add(r.resourcesOf(ctx, change)) })
+		r.inventory.SubscribeTrust(func(inventory.Trust) { add(r.listed(ctx)) })
+		return nil
 	})
-	return found
 }
 
-// resourcesOf are the resources that a change concerns.
-func (r *Reconciler) resourcesOf(ctx context.Context, object client.Object) []reconcile.Request {
-	if object.GetName() != "" {
-		return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(object)}}
-	}
-	changed, ok := object.(*v1alpha1.ElasticNetworkInterface)
-	if !ok {
+// resourcesOf returns the resources that a change concerns: by name or, for a primary
+// ENI, by the id in the status.
+func (r *Reconciler) resourcesOf(ctx context.Context, change inventory.Change) []reconcile.Request {
+	switch {
+	case change.OwnerName != "":
+		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: change.OwnerName}}}
+	case change.InstanceID == "" || change.ENIID == "":
 		return nil
 	}
+	return r.listed(ctx, client.MatchingFields{index.NetworkInterfaceID: change.ENIID})
+}
+
+// listed returns the requests for the resources that the options select.
+func (r *Reconciler) listed(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	list := &v1alpha1.ElasticNetworkInterfaceList{}
-	err := r.client.List(ctx, list, client.MatchingFields{index.NetworkInterfaceID: changed.Status.NetworkInterfaceID}, client.UnsafeDisableDeepCopy)
-	if err != nil {
-		log.FromContext(ctx).Error(err, "Listing the resources of a primary ENI", "eniID", changed.Status.NetworkInterfaceID)
+	if err := r.client.List(ctx, list, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
+		log.FromContext(ctx).Error(err, "Failed to list ENI resources that changed in EC2")
 		return nil
 	}
-	var requests []reconcile.Request
+	requests := make([]reconcile.Request, 0, len(list.Items))
 	for i := range list.Items {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 	}

@@ -317,14 +317,6 @@ func TestLookedForTwiceBeforeAnotherAttempt(t *testing.T) {
 	assert.Equal(t, w.eni().Status.Creation.Attempt, int32(1))
 }
 
-// TestTwoENIsOfOneUID adopts the one that is in use, in whatever order EC2 lists.
-func TestTwoENIsOfOneUID(t *testing.T) {
-	free, used := ec2.NetworkInterface{ID: "eni-1"}, ec2.NetworkInterface{ID: "eni-2", Attachment: &ec2.Attachment{}}
-	other := ec2.NetworkInterface{ID: "eni-3"}
-	assert.Assert(t, adoptFirst(used, free) < 0 && adoptFirst(free, used) > 0)
-	assert.Assert(t, adoptFirst(free, other) < 0 && adoptFirst(other, free) > 0)
-}
-
 // TestAFailedTagDoesNotAssignTwice: EC2 does not show new addresses yet when
 // another call fails and the ENI is looked at.
 func TestAFailedTagDoesNotAssignTwice(t *testing.T) {

@@ -216,9 +216,7 @@ func TestSweepTellsOfThePrimary(t *testing.T) {
 	w.take(w.eni().Status.Addresses[0])
 	var told []reconcile.Request
 	w.reconciler.inventory.Subscribe(func(c inventory.Change) {
-		object := &v1alpha1.ElasticNetworkInterface{}
-		object.Status.NetworkInterfaceID = c.ENIID
-		told = append(told, w.reconciler.resourcesOf(t.Context(), object)...)
+		told = append(told, w.reconciler.resourcesOf(t.Context(), c)...)
 	})
 	assert.NilError(t, w.reconciler.inventory.Sweep(t.Context()))
 	assert.DeepEqual(t, told, []reconcile.Request{{NamespacedName: types.NamespacedName{Name: eniName}}})

@@ -163,12 +163,12 @@ func (c *Collector) act(ctx context.Context, decided decision, about map[string]
 		tried.tries++
 		c.seen[f.id] = tried
 		about[f.id].Info("Deleting leaked ENI", "reason", f.reason, "age", f.age, "attempt", tried.tries)
-		err := c.inventory.Delete(ctx, f.id)
+		err := c.inventory.Delete(ctx, inventory.Ref{ID: f.id, UID: string(f.uid)})
 		if err == nil {
 			metrics.LeakedENIsDeleted.Inc()
 			continue
 		}
-		if ec2.NotLeader(err) || ec2.Cancelled(err) {
+		if ec2.NotLeader(err) || ec2.Cancelled(err) || inventory.Distrusted(err) {
 			return
 		}
 		reason, message := ec2.Explain(err)
@@ -182,6 +182,9 @@ func (c *Collector) act(ctx context.Context, decided decision, about map[string]
 // ofThisENI says whether an error is about the ENI and not about EC2 or us: it is
 // gone already, or attached after all.
 func ofThisENI(err error) bool {
+	if inventory.NotOwned(err) {
+		return true
+	}
 	switch ec2.Classify(err) {
 	case ec2.ClassNotFound, ec2.ClassConflict, ec2.ClassTerminal:
 		return true

@@ -19,6 +19,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/uninstall"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
@@ -390,7 +391,8 @@ func TestJustRetainedENIIsNoLeak(t *testing.T) {
 	w := newWorld(t, options(), cluster, cluster)
 	eni := w.eni(leakedTags("retained"))
 	w.sweeps(1)
-	assert.NilError(t, w.inventory.SetTags(t.Context(), eni, map[string]string{ec2.TagDeletionPolicy: "Retain"}, nil))
+	ref := inventory.Ref{ID: eni, UID: leakedTags("retained")[ec2.TagUID]}
+	assert.NilError(t, w.inventory.SetTags(t.Context(), ref, map[string]string{ec2.TagDeletionPolicy: "Retain"}, nil))
 	// EC2 shows what was before for a while.
 	assert.NilError(t, w.CreateTags(t.Context(), eni, map[string]string{ec2.TagDeletionPolicy: "Delete"}))
 	w.server.ResetCalls()

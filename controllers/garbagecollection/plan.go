@@ -105,6 +105,7 @@ type input struct {
 // finding is an ENI that no resource stands for, what becomes of it, and why.
 type finding struct {
 	id      string
+	uid     types.UID
 	verdict verdict
 	reason  string
 	age     time.Duration
@@ -179,7 +180,7 @@ func (c claims) include(eni candidate) bool {
 func judge(in input, eni candidate) finding {
 	before := in.seen[eni.id]
 	age := in.now.Sub(born(in, eni))
-	f := finding{id: eni.id, age: age, tries: before.tries}
+	f := finding{id: eni.id, uid: eni.uid, age: age, tries: before.tries}
 	switch {
 	case age <= in.grace:
 		f.verdict, f.reason = verdictYoung, fmt.Sprintf("it is not older than the grace period of %s", in.grace)

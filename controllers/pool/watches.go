@@ -13,11 +13,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -49,7 +49,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 		Watches(&coordinationv1.Lease{}, handler.EnqueueRequestsFromMapFunc(r.nodeOfLease), builder.WithPredicates(ranOut())).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.nodesOfNamespace),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		WatchesRawSource(source.Channel(r.instanceChanges(), handler.EnqueueRequestsFromMapFunc(r.poolsOfInstance))).
+		WatchesRawSource(r.instanceChanges()).
 		WithOptions(settings).
 		Complete(tracing.Reconciler(tracing.KindPool, r, r.origin))
 }
@@ -115,36 +115,34 @@ func (r *Reconciler) nodesOfNamespace(ctx context.Context, namespace client.Obje
 	return requests
 }
 
-// changesBuffer holds the findings of one sweep of a large cluster.
-const changesBuffer = 8192
-
-// instanceChanges are instances that a read found in another state, as events of
-// a pool that is nameless but for its instance.
-func (r *Reconciler) instanceChanges() <-chan event.GenericEvent {
-	found := make(chan event.GenericEvent, changesBuffer)
-	r.inventory.Subscribe(func(change inventory.Change) {
-		if change.InstanceID == "" {
-			return
+// instanceChanges enqueues the pools of instances that a read found different, and all
+// pools when EC2 becomes trusted or distrusted. The queue itself removes duplicates, so
+// that nothing is dropped however many there are.
+func (r *Reconciler) instanceChanges() source.Source {
+	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		add := func(requests []reconcile.Request) {
+			for _, request := range requests {
+				queue.Add(request)
+			}
 		}
-		select {
-		case found <- event.GenericEvent{Object: &v1alpha1.ENIPool{Spec: v1alpha1.ENIPoolSpec{InstanceID: change.InstanceID}}}:
-		default: // The next sweep finds it again.
-		}
+		r.inventory.Subscribe(func(change inventory.Change) {
+			if change.InstanceID != "" {
+				add(r.listed(ctx, client.MatchingFields{index.InstanceID: change.InstanceID}))
+			}
+		})
+		r.inventory.SubscribeTrust(func(inventory.Trust) { add(r.listed(ctx)) })
+		return nil
 	})
-	return found
 }
 
-func (r *Reconciler) poolsOfInstance(ctx context.Context, object client.Object) []reconcile.Request {
-	changed, ok := object.(*v1alpha1.ENIPool)
-	if !ok {
-		return nil
-	}
+// listed returns the requests for the pools that the options select.
+func (r *Reconciler) listed(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	pools := &v1alpha1.ENIPoolList{}
-	if err := r.client.List(ctx, pools, client.MatchingFields{index.InstanceID: changed.Spec.InstanceID}); err != nil {
-		log.FromContext(ctx).Error(err, "Listing the pools of an instance", "instance", changed.Spec.InstanceID)
+	if err := r.client.List(ctx, pools, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
+		log.FromContext(ctx).Error(err, "Failed to list the pools that changed in EC2")
 		return nil
 	}
-	var requests []reconcile.Request
+	requests := make([]reconcile.Request, 0, len(pools.Items))
 	for i := range pools.Items {
 		requests = append(requests, named(pools.Items[i].Name)...)
 	}

@@ -39,6 +39,9 @@ const (
 	// ClassNotLeader: the call was not sent, because this replica may not lead any
 	// more. Say nothing and write nothing: it is another's turn, or will be ours again.
 	ClassNotLeader Class = "NotLeader"
+	// ClassRefused: the operator itself did not send the call; the error has its own
+	// reason and remedy.
+	ClassRefused Class = "Refused"
 )
 
 // Error codes that decisions elsewhere name.
@@ -122,11 +125,29 @@ type notSentError struct{ cause error }
 func (e *notSentError) Error() string { return "waiting for the EC2 rate limit: " + e.cause.Error() }
 func (e *notSentError) Unwrap() error { return e.cause }
 
+// Unsent reports that the call was not sent.
+func (*notSentError) Unsent() bool { return true }
+
 // notLeaderError is a write that the gate refused.
 type notLeaderError struct{ cause error }
 
 func (e *notLeaderError) Error() string { return "not sent to EC2: " + e.cause.Error() }
 func (e *notLeaderError) Unwrap() error { return e.cause }
+
+// Unsent reports that the call was not sent.
+func (*notLeaderError) Unsent() bool { return true }
+
+// unsent is an error of a call that was never sent, so that its outcome is known.
+type unsent interface {
+	error
+	Unsent() bool
+}
+
+// reasoned is an error with a condition's reason of its own. Its text names the remedy.
+type reasoned interface {
+	error
+	Reason() string
+}
 
 // NotLeader says that a gate kept a write back; see WithGate.
 func NotLeader(err error) bool {
@@ -139,6 +160,10 @@ func NotLeader(err error) bool {
 func Classify(err error) Class {
 	if NotLeader(err) {
 		return ClassNotLeader
+	}
+	var own reasoned
+	if errors.As(err, &own) {
+		return ClassRefused
 	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
@@ -184,8 +209,8 @@ func Action(err error) string {
 // Unclear says that the call may have had its effect: it was sent, and the answer
 // was lost or says nothing about it. Look before acting again.
 func Unclear(err error) bool {
-	var notSent *notSentError
-	if err == nil || errors.As(err, &notSent) || NotLeader(err) {
+	var never unsent
+	if err == nil || (errors.As(err, &never) && never.Unsent()) {
 		return false
 	}
 	if Code(err) == "" {

@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package ec2
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 
@@ -16,6 +17,10 @@ import (
 // Explain returns the condition reason of a failed call, and a sentence that
 // says what failed and what to do.
 func Explain(err error) (reason, message string) {
+	var own reasoned
+	if errors.As(err, &own) {
+		return own.Reason(), Message(own)
+	}
 	what := Message(err)
 	if action := Action(err); action != "" {
 		what = fmt.Sprintf("EC2 %s: %s", action, what)

@@ -18,6 +18,8 @@ import (
 // record is one ENI and when we last wrote what.
 type record struct {
 	eni ec2.NetworkInterface
+	// owner is the UID that its tags last named while they named this cluster too.
+	owner string
 	// seen: a read has shown it, so that its absence means that it is gone.
 	seen bool
 	// createdAt is when a call of ours created it, until EC2 casts doubt on that.
@@ -145,14 +147,6 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// OwnedBy returns the id of a known ENI that carries the UID of an
-// ElasticNetworkInterface, or "".
-func (i *Inventory) OwnedBy(uid string) string {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.owners[uid]
-}
-
 // Look reads an ENI from EC2, together with all others asked for at the moment.
 func (i *Inventory) Look(ctx context.Context, id string) (ec2.NetworkInterface, Presence, error) {
 	_, found, err := i.eniReads.Get(ctx, id)
@@ -165,14 +159,6 @@ func (i *Inventory) Look(ctx context.Context, id string) (ec2.NetworkInterface, 
 		return clone(known.eni), Present, nil
 	}
 	return i.notFound(id)
-}
-
-// own notes whose an ENI is; i.mu is held. Foreign ENIs have no owner.
-func (i *Inventory) own(eni ec2.NetworkInterface) {
-	uid := eni.Tags[ec2.TagUID]
-	if _, known := i.owners[uid]; uid != "" && !known && eni.Tags[ec2.TagClusterUID] == i.options.ClusterUID {
-		i.owners[uid] = eni.ID
-	}
 }
 
 // notFound decides what an answer without the ENI means; i.mu is held.
@@ -215,9 +201,7 @@ func (i *Inventory) drop(id string) {
 	if at := known.eni.Attachment; at != nil {
 		i.freeAttached(at.InstanceID, id)
 	}
-	if uid := known.eni.Tags[ec2.TagUID]; i.owners[uid] == id {
-		delete(i.owners, uid)
-	}
+	i.disown(known)
 	delete(i.enis, id)
 }
 
@@ -295,8 +279,9 @@ func (i *Inventory) mergeLocked(read ec2.NetworkInterface, asked time.Time) (bef
 	}
 	delete(i.missing, read.ID)
 	if !ok {
-		i.enis[read.ID] = &record{eni: clone(read), seen: true, readAt: asked}
-		i.own(read)
+		shown := &record{eni: clone(read), seen: true, readAt: asked}
+		i.enis[read.ID] = shown
+		i.own(shown)
 		i.moveInterface(read.ID, nil, read.Attachment)
 		return before, true
 	}
@@ -307,7 +292,7 @@ func (i *Inventory) mergeLocked(read ec2.NetworkInterface, asked time.Time) (bef
 	after := i.settle(known, clone(read), asked)
 	known.eni, known.unclear, known.unshown = after, false, false
 	known.readAt = later(known.readAt, asked)
-	i.own(after)
+	i.own(known)
 	i.moveInterface(read.ID, before.Attachment, after.Attachment)
 	return before, !same(before, after)
 }

@@ -9,6 +9,7 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func TestWriteThrough(t *testing.T) {
 	assert.Equal(t, w.OwnedBy("a"), eni.ID)
 	assert.Equal(t, len(w.known(eni.ID).Addresses), 2)
 
-	assert.NilError(t, w.Attach(w.ctx, eni.ID, instance, ec2.Slot{DeviceIndex: 1}))
+	assert.NilError(t, w.Attach(w.ctx, w.ref(eni.ID), instance, ec2.Slot{DeviceIndex: 1}))
 	at := w.known(eni.ID).Attachment
 	assert.Equal(t, at.Status, ec2.AttachmentAttaching)
 	assert.Equal(t, at.InstanceID, instance)
@@ -38,18 +39,18 @@ func TestWriteThrough(t *testing.T) {
 	addresses := w.known(eni.ID).Addresses
 	assert.Equal(t, len(addresses), 4)
 	assert.Equal(t, len(w.known(eni.ID).Prefixes), 1)
-	assert.NilError(t, w.Unassign(w.ctx, eni.ID, ec2.Assigned{Addresses: addresses[:1], Prefixes: w.known(eni.ID).Prefixes}))
+	assert.NilError(t, w.Unassign(w.ctx, w.ref(eni.ID), ec2.Assigned{Addresses: addresses[:1], Prefixes: w.known(eni.ID).Prefixes}))
 	assert.DeepEqual(t, w.known(eni.ID).Addresses, addresses[1:])
 	assert.Equal(t, len(w.known(eni.ID).Prefixes), 0)
 
-	assert.NilError(t, w.SetDeleteOnTermination(w.ctx, eni.ID, at.ID, true))
+	assert.NilError(t, w.SetDeleteOnTermination(w.ctx, w.ref(eni.ID), at.ID, true))
 	assert.Assert(t, w.known(eni.ID).Attachment.DeleteOnTermination)
-	assert.NilError(t, w.SetTags(w.ctx, eni.ID, map[string]string{"team": "a", "other": "b"}, nil))
-	assert.NilError(t, w.SetTags(w.ctx, eni.ID, map[string]string{"team": "c"}, []string{"other"}))
+	assert.NilError(t, w.SetTags(w.ctx, w.ref(eni.ID), map[string]string{"team": "a", "other": "b"}, nil))
+	assert.NilError(t, w.SetTags(w.ctx, w.ref(eni.ID), map[string]string{"team": "c"}, []string{"other"}))
 	assert.Equal(t, w.known(eni.ID).Tags["team"], "c")
 	_, has := w.known(eni.ID).Tags["other"]
 	assert.Assert(t, !has)
-	assert.NilError(t, w.Detach(w.ctx, eni.ID, at.ID, false))
+	assert.NilError(t, w.Detach(w.ctx, w.ref(eni.ID), at.ID, false))
 	assert.Equal(t, w.known(eni.ID).Attachment.Status, ec2.AttachmentDetaching)
 	assert.Equal(t, w.calls("DescribeNetworkInterfaces"), 0)
 }
@@ -91,38 +92,38 @@ func TestAReadNeverUndoesAWrite(t *testing.T) {
 		{
 			name: "unassigned addresses", base: ec2.NetworkInterface{Addresses: []string{"10.0.0.5", "10.0.0.6"}},
 			write: func(w *world, id string) error {
-				return w.Unassign(w.ctx, id, ec2.Assigned{Addresses: []string{"10.0.0.5"}})
+				return w.Unassign(w.ctx, w.ref(id), ec2.Assigned{Addresses: []string{"10.0.0.5"}})
 			},
 			kept: func(eni ec2.NetworkInterface) bool { return len(eni.Addresses) == 1 && eni.Addresses[0] == "10.0.0.6" },
 		},
 		{
 			name: "an attachment",
 			write: func(w *world, id string) error {
-				return w.Attach(w.ctx, id, instance, ec2.Slot{DeviceIndex: 1})
+				return w.Attach(w.ctx, w.ref(id), instance, ec2.Slot{DeviceIndex: 1})
 			},
 			kept: func(eni ec2.NetworkInterface) bool { return eni.Attachment != nil },
 		},
 		{
 			name:  "a detachment",
 			base:  ec2.NetworkInterface{Attachment: &ec2.Attachment{ID: "a", InstanceID: instance, Status: ec2.AttachmentAttached}},
-			write: func(w *world, id string) error { return w.Detach(w.ctx, id, "a", false) },
+			write: func(w *world, id string) error { return w.Detach(w.ctx, w.ref(id), "a", false) },
 			kept:  func(eni ec2.NetworkInterface) bool { return eni.Attachment.Status == ec2.AttachmentDetaching },
 		},
 		{
 			name:  "deletion on termination",
 			base:  ec2.NetworkInterface{Attachment: &ec2.Attachment{ID: "a", InstanceID: instance, Status: ec2.AttachmentAttached}},
-			write: func(w *world, id string) error { return w.SetDeleteOnTermination(w.ctx, id, "a", true) },
+			write: func(w *world, id string) error { return w.SetDeleteOnTermination(w.ctx, w.ref(id), "a", true) },
 			kept:  func(eni ec2.NetworkInterface) bool { return eni.Attachment.DeleteOnTermination },
 		},
 		{
 			name: "security groups", base: ec2.NetworkInterface{SecurityGroups: []string{"sg-1"}},
-			write: func(w *world, id string) error { return w.SetSecurityGroups(w.ctx, id, []string{"sg-2"}) },
+			write: func(w *world, id string) error { return w.SetSecurityGroups(w.ctx, w.ref(id), []string{"sg-2"}) },
 			kept:  func(eni ec2.NetworkInterface) bool { return eni.SecurityGroups[0] == "sg-2" },
 		},
 		{
 			name: "tags", base: ec2.NetworkInterface{Tags: map[string]string{"b": "old"}},
 			write: func(w *world, id string) error {
-				return w.SetTags(w.ctx, id, map[string]string{"a": "new"}, []string{"b"})
+				return w.SetTags(w.ctx, w.ref(id), map[string]string{"a": "new"}, []string{"b"})
 			},
 			kept: func(eni ec2.NetworkInterface) bool { return eni.Tags["a"] == "new" && eni.Tags["b"] == "" },
 		},
@@ -132,6 +133,9 @@ func TestAReadNeverUndoesAWrite(t *testing.T) {
 			stub := &stub{}
 			w.client = stub
 			test.base.ID = "eni-1"
+			owned := tags("a")
+			maps.Copy(owned, test.base.Tags)
+			test.base.Tags = owned
 			stub.eni = test.base
 			w.look("eni-1")
 			assert.NilError(t, test.write(w, "eni-1"))
@@ -150,6 +154,8 @@ type stub struct {
 	ec2.Client
 	eni ec2.NetworkInterface
 	err error
+	// wrote counts the writes.
+	wrote int
 }
 
 func (s *stub) Backlog(string) (waiting, underway int) { return 0, 0 }
@@ -158,21 +164,31 @@ func (s *stub) DescribeNetworkInterfaces(context.Context, ...ec2.Filter) ([]ec2.
 	return []ec2.NetworkInterface{s.eni}, nil
 }
 
+func (s *stub) write() error {
+	s.wrote++
+	return s.err
+}
+
 func (s *stub) AttachNetworkInterface(context.Context, string, string, ec2.Slot) (string, error) {
+	s.wrote++
 	return "eni-attach-1", s.err
 }
-func (s *stub) DetachNetworkInterface(context.Context, string, bool) error { return s.err }
+func (s *stub) DetachNetworkInterface(context.Context, string, bool) error { return s.write() }
 func (s *stub) AssignPrivateAddresses(_ context.Context, _ string, input ec2.AssignInput) (ec2.Assigned, error) {
+	s.wrote++
 	if input.PrefixCount > 0 {
 		return ec2.Assigned{Prefixes: []string{"10.0.0.16/28"}}, s.err
 	}
 	return ec2.Assigned{Addresses: []string{"10.0.0.9"}}, s.err
 }
-func (s *stub) UnassignPrivateAddresses(context.Context, string, ec2.Assigned) error { return s.err }
-func (s *stub) SetDeleteOnTermination(context.Context, string, string, bool) error   { return s.err }
-func (s *stub) SetSecurityGroups(context.Context, string, []string) error            { return s.err }
-func (s *stub) CreateTags(context.Context, string, map[string]string) error          { return s.err }
-func (s *stub) DeleteTags(context.Context, string, []string) error                   { return s.err }
+func (s *stub) UnassignPrivateAddresses(context.Context, string, ec2.Assigned) error {
+	return s.write()
+}
+func (s *stub) DeleteNetworkInterface(context.Context, string) error               { return s.write() }
+func (s *stub) SetDeleteOnTermination(context.Context, string, string, bool) error { return s.write() }
+func (s *stub) SetSecurityGroups(context.Context, string, []string) error          { return s.write() }
+func (s *stub) CreateTags(context.Context, string, map[string]string) error        { return s.write() }
+func (s *stub) DeleteTags(context.Context, string, []string) error                 { return s.write() }
 func (s *stub) DescribeInstances(context.Context, ...ec2.Filter) ([]ec2.Instance, error) {
 	return nil, nil
 }
@@ -201,7 +217,7 @@ func TestOneDoubtLeavesTheRest(t *testing.T) {
 	w.server.SetStaleReads(emulator.StaleReads{NewAddresses: 20 * time.Second})
 	assert.NilError(t, w.assign(eni.ID, ec2.AssignInput{AddressCount: 3}))
 	w.server.AddFault(emulator.Fault{Action: "CreateTags", Code: "TagLimitExceeded", Count: 1})
-	assert.Assert(t, w.SetTags(w.ctx, eni.ID, map[string]string{"a": "b"}, nil) != nil)
+	assert.Assert(t, w.SetTags(w.ctx, w.ref(eni.ID), map[string]string{"a": "b"}, nil) != nil)
 	_, trusted := w.ENI(eni.ID)
 	assert.Assert(t, !trusted)
 	looked, _ := w.look(eni.ID)
@@ -225,7 +241,7 @@ func TestProgressIsBelieved(t *testing.T) {
 	assert.Equal(t, status(), ec2.AttachmentAttaching)
 	w.clk.Step(3 * time.Second)
 	assert.Equal(t, status(), ec2.AttachmentAttached)
-	assert.NilError(t, w.Detach(w.ctx, eni.ID, eni.Attachment.ID, false))
+	assert.NilError(t, w.Detach(w.ctx, w.ref(eni.ID), eni.Attachment.ID, false))
 	assert.Equal(t, status(), ec2.AttachmentDetaching)
 	w.clk.Step(3 * time.Second)
 	assert.Equal(t, status(), "")
@@ -435,7 +451,7 @@ func TestPresence(t *testing.T) {
 		w.look(eni.ID)
 		w.api.answered = func() {
 			w.clk.Step(time.Second)
-			assert.NilError(t, w.Delete(w.ctx, eni.ID))
+			assert.NilError(t, w.Delete(w.ctx, w.ref(eni.ID)))
 			_, presence := w.look(eni.ID)
 			assert.Equal(t, presence, Gone)
 		}
@@ -514,13 +530,13 @@ func TestConcurrentUse(t *testing.T) {
 			slots := ec2.InstanceType{CardENIs: []int32{8}}.Slots(1)
 			slot, ok := w.ReserveSlot(instance, eni.ID, slots)
 			assert.Check(t, ok)
-			assert.Check(t, w.Attach(w.ctx, eni.ID, instance, slot))
+			assert.Check(t, w.Attach(w.ctx, w.ref(eni.ID), instance, slot))
 			w.FreeSlot(instance, eni.ID)
 			_, _, err := w.Look(w.ctx, eni.ID)
 			assert.Check(t, err)
 			_, _, err = w.Instance(w.ctx, instance)
 			assert.Check(t, err)
-			assert.Check(t, w.SetTags(w.ctx, eni.ID, map[string]string{"n": uid}, nil))
+			assert.Check(t, w.SetTags(w.ctx, w.ref(eni.ID), map[string]string{"n": uid}, nil))
 			assert.Check(t, w.assign(eni.ID, ec2.AssignInput{AddressCount: 1}))
 			assert.Check(t, w.Sweep(w.ctx))
 			w.ForeignSlots(ec2.Instance{Interfaces: map[string]ec2.Slot{eni.ID: slot}})
@@ -544,11 +560,11 @@ func TestFailedFlagDoesNotUndoAnAttachment(t *testing.T) {
 	// Some fault with a lag has the emulator remember the past.
 	t.Cleanup(w.server.AddFault(emulator.Fault{Action: "DescribeVpcs", Stale: lag}))
 	w.clk.Step(2 * lag)
-	assert.NilError(t, w.Attach(w.ctx, eni.ID, instance, ec2.Slot{DeviceIndex: 1}))
+	assert.NilError(t, w.Attach(w.ctx, w.ref(eni.ID), instance, ec2.Slot{DeviceIndex: 1}))
 
 	w.clk.Step(time.Second)
 	w.server.AddFault(emulator.Fault{Action: "ModifyNetworkInterfaceAttribute", Count: 1, Code: "InternalError", Status: 500})
-	assert.Assert(t, w.SetDeleteOnTermination(w.ctx, eni.ID, w.known(eni.ID).Attachment.ID, true) != nil)
+	assert.Assert(t, w.SetDeleteOnTermination(w.ctx, w.ref(eni.ID), w.known(eni.ID).Attachment.ID, true) != nil)
 
 	w.server.AddFault(emulator.Fault{Action: "DescribeNetworkInterfaces", Count: 1, Stale: lag})
 	looked, _, err := w.Look(w.ctx, eni.ID)

@@ -75,7 +75,7 @@ func TestSlotsOfOthers(t *testing.T) {
 	assert.DeepEqual(t, w.ForeignSlots(instance), map[ec2.Slot]bool{{}: true, {DeviceIndex: 1}: true})
 	_, ok := w.ReserveSlot(id, "eni-x", two)
 	assert.Assert(t, !ok)
-	assert.NilError(t, w.Detach(w.ctx, ours.ID, ours.Attachment.ID, false))
+	assert.NilError(t, w.Detach(w.ctx, w.ref(ours.ID), ours.Attachment.ID, false))
 	_, ok = w.ReserveSlot(id, "eni-x", two)
 	assert.Assert(t, !ok, "detaching is not detached")
 	w.clk.Step(time.Minute)

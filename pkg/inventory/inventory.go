@@ -79,7 +79,7 @@ type Inventory struct {
 	// operator before this one were made earlier.
 	leadingSince time.Time
 	enis         map[string]*record
-	owners       map[string]string // ENI ids by owner's UID
+	owners       map[string]map[string]bool // ENI ids by owner's UID
 	missing      map[string]absence
 	instances    map[string]ec2.Instance
 	// attached are the slots of our ENIs, by instance and ENI id. It holds what our
@@ -124,7 +124,7 @@ func New(client ec2.Client, options Options) *Inventory {
 		current:           make(chan struct{}),
 		perSweep:          instancesPerSweep,
 		enis:              map[string]*record{},
-		owners:            map[string]string{},
+		owners:            map[string]map[string]bool{},
 		missing:           map[string]absence{},
 		instances:         map[string]ec2.Instance{},
 		attached:          map[string]map[string]ec2.Slot{},

@@ -22,5 +22,6 @@ func (i *Inventory) Restore(enis []ec2.NetworkInterface) {
 		restored := &record{eni: clone(eni), seen: true}
 		restored.distrust(now)
 		i.enis[eni.ID] = restored
+		i.own(restored)
 	}
 }

@@ -134,8 +134,19 @@ func (w *world) create(uid string, addresses int32) ec2.NetworkInterface {
 	return eni
 }
 
+// ref names an ENI and the owner that its tags name.
+func (w *world) ref(id string) Ref {
+	w.Inventory.mu.Lock()
+	defer w.Inventory.mu.Unlock()
+	ref := Ref{ID: id}
+	if known, ok := w.enis[id]; ok {
+		ref.UID = known.eni.Tags[ec2.TagUID]
+	}
+	return ref
+}
+
 func (w *world) assign(id string, input ec2.AssignInput) error {
-	_, err := w.Assign(w.ctx, id, input)
+	_, err := w.Assign(w.ctx, w.ref(id), input)
 	return err
 }
 
@@ -184,6 +195,6 @@ func (w *world) calls(action string) int { return w.server.Counts()[action].Call
 func (w *world) attached(uid, instance string, index int32) ec2.NetworkInterface {
 	w.t.Helper()
 	eni := w.create(uid, 0)
-	assert.NilError(w.t, w.Attach(w.ctx, eni.ID, instance, ec2.Slot{DeviceIndex: index}))
+	assert.NilError(w.t, w.Attach(w.ctx, w.ref(eni.ID), instance, ec2.Slot{DeviceIndex: index}))
 	return w.known(eni.ID)
 }

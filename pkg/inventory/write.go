@@ -8,8 +8,6 @@ package inventory
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -36,33 +34,33 @@ func (i *Inventory) Create(ctx context.Context, input ec2.CreateInput) (ec2.Netw
 	created := &record{eni: clone(eni), ours: true, createdAt: now, attributesAt: now}
 	created.changed(true, now, eni.Addresses, eni.Prefixes)
 	i.enis[eni.ID] = created
-	i.own(eni)
+	i.own(created)
 	return eni, nil
 }
 
 // Attach attaches an ENI to a reserved slot of an instance.
-func (i *Inventory) Attach(ctx context.Context, eniID, instanceID string, slot ec2.Slot) error {
-	if err := i.refusePrimary(eniID); err != nil {
+func (i *Inventory) Attach(ctx context.Context, ref Ref, instanceID string, slot ec2.Slot) error {
+	if err := i.permit(ref, wholeENI); err != nil {
 		return err
 	}
-	id, err := i.client.AttachNetworkInterface(ctx, eniID, instanceID, slot)
-	return i.wrote(eniID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
+	id, err := i.client.AttachNetworkInterface(ctx, ref.ID, instanceID, slot)
+	return i.wrote(ref.ID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
 		before := known.eni.Attachment
 		known.eni.Attachment = &ec2.Attachment{
 			ID: id, InstanceID: instanceID, Slot: slot, Status: ec2.AttachmentAttaching,
 		}
 		known.attachmentAt = now
-		i.moveInterface(eniID, before, known.eni.Attachment)
+		i.moveInterface(ref.ID, before, known.eni.Attachment)
 	})
 }
 
 // Detach begins to detach an ENI.
-func (i *Inventory) Detach(ctx context.Context, eniID, attachmentID string, force bool) error {
-	if err := i.refusePrimary(eniID); err != nil {
+func (i *Inventory) Detach(ctx context.Context, ref Ref, attachmentID string, force bool) error {
+	if err := i.permit(ref, wholeENI); err != nil {
 		return err
 	}
 	err := i.client.DetachNetworkInterface(ctx, attachmentID, force)
-	return i.wrote(eniID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
+	return i.wrote(ref.ID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
 		if known.eni.Attachment != nil {
 			known.eni.Attachment.Status = ec2.AttachmentDetaching
 			known.attachmentAt = now
@@ -71,12 +69,12 @@ func (i *Inventory) Detach(ctx context.Context, eniID, attachmentID string, forc
 }
 
 // Delete deletes a detached ENI. Whether it is gone, a Look tells.
-func (i *Inventory) Delete(ctx context.Context, eniID string) error {
-	if err := i.refusePrimary(eniID); err != nil {
+func (i *Inventory) Delete(ctx context.Context, ref Ref) error {
+	if err := i.permit(ref, wholeENI); err != nil {
 		return err
 	}
-	err := i.client.DeleteNetworkInterface(ctx, eniID)
-	return i.wrote(eniID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
+	err := i.client.DeleteNetworkInterface(ctx, ref.ID)
+	return i.wrote(ref.ID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
 		known.seen = true
 		known.distrust(now)
 	})
@@ -84,12 +82,15 @@ func (i *Inventory) Delete(ctx context.Context, eniID string) error {
 
 // Assign adds addresses to an ENI and returns them. After an unclear outcome the
 // addresses are in doubt; see DoubtAddresses.
-func (i *Inventory) Assign(ctx context.Context, eniID string, input ec2.AssignInput) (ec2.Assigned, error) {
+func (i *Inventory) Assign(ctx context.Context, ref Ref, input ec2.AssignInput) (ec2.Assigned, error) {
+	if err := i.permit(ref, addressesOnly); err != nil {
+		return ec2.Assigned{}, err
+	}
 	named := int32(len(input.Addresses) + addressesPerPrefix*len(input.Prefixes)) //nolint:gosec // bounded by EC2
-	done := i.reserve(i.subnetOf(eniID), named+input.AddressCount+addressesPerPrefix*input.PrefixCount)
-	assigned, err := i.client.AssignPrivateAddresses(ctx, eniID, input)
+	done := i.reserve(i.subnetOf(ref.ID), named+input.AddressCount+addressesPerPrefix*input.PrefixCount)
+	assigned, err := i.client.AssignPrivateAddresses(ctx, ref.ID, input)
 	done(err)
-	return assigned, i.wrote(eniID, err, func(known *record) {
+	return assigned, i.wrote(ref.ID, err, func(known *record) {
 		if ec2.Unclear(err) {
 			known.assignUnclearAt = known.unclearAt
 		}
@@ -100,9 +101,12 @@ func (i *Inventory) Assign(ctx context.Context, eniID string, input ec2.AssignIn
 }
 
 // Unassign takes named addresses and prefixes from an ENI.
-func (i *Inventory) Unassign(ctx context.Context, eniID string, names ec2.Assigned) error {
-	err := i.client.UnassignPrivateAddresses(ctx, eniID, names)
-	return i.wrote(eniID, err, func(known *record) {
+func (i *Inventory) Unassign(ctx context.Context, ref Ref, names ec2.Assigned) error {
+	if err := i.permit(ref, addressesOnly); err != nil {
+		return err
+	}
+	err := i.client.UnassignPrivateAddresses(ctx, ref.ID, names)
+	return i.wrote(ref.ID, err, func(known *record) {
 		for _, name := range slices.Concat(names.Addresses, names.Prefixes) {
 			delete(known.names, name)
 		}
@@ -112,13 +116,13 @@ func (i *Inventory) Unassign(ctx context.Context, eniID string, names ec2.Assign
 }
 
 // SetDeleteOnTermination has EC2 delete the ENI with its instance, or not.
-func (i *Inventory) SetDeleteOnTermination(ctx context.Context, eniID, attachmentID string, value bool) error {
-	if err := i.refusePrimary(eniID); err != nil {
+func (i *Inventory) SetDeleteOnTermination(ctx context.Context, ref Ref, attachmentID string, value bool) error {
+	if err := i.permit(ref, wholeENI); err != nil {
 		return err
 	}
-	err := i.client.SetDeleteOnTermination(ctx, eniID, attachmentID, value)
+	err := i.client.SetDeleteOnTermination(ctx, ref.ID, attachmentID, value)
 	// Setting it again does no harm: the attachment itself is not in doubt.
-	return i.wrote(eniID, err, func(*record) {}, func(known *record, now time.Time) {
+	return i.wrote(ref.ID, err, func(*record) {}, func(known *record, now time.Time) {
 		if known.eni.Attachment != nil {
 			known.eni.Attachment.DeleteOnTermination = value
 			known.attachmentAt = now
@@ -127,25 +131,25 @@ func (i *Inventory) SetDeleteOnTermination(ctx context.Context, eniID, attachmen
 }
 
 // SetSecurityGroups replaces an ENI's security groups.
-func (i *Inventory) SetSecurityGroups(ctx context.Context, eniID string, groups []string) error {
-	if err := i.refusePrimary(eniID); err != nil {
+func (i *Inventory) SetSecurityGroups(ctx context.Context, ref Ref, groups []string) error {
+	if err := i.permit(ref, wholeENI); err != nil {
 		return err
 	}
-	err := i.client.SetSecurityGroups(ctx, eniID, groups)
-	return i.wrote(eniID, err, (*record).doubtAttributes, func(known *record, now time.Time) {
+	err := i.client.SetSecurityGroups(ctx, ref.ID, groups)
+	return i.wrote(ref.ID, err, (*record).doubtAttributes, func(known *record, now time.Time) {
 		known.eni.SecurityGroups = slices.Clone(groups)
 		known.attributesAt = now
 	})
 }
 
 // SetTags adds or replaces tags, and then removes keys.
-func (i *Inventory) SetTags(ctx context.Context, eniID string, set map[string]string, remove []string) error {
-	if err := i.refusePrimary(eniID); err != nil {
+func (i *Inventory) SetTags(ctx context.Context, ref Ref, set map[string]string, remove []string) error {
+	if err := i.permit(ref, wholeENI); err != nil {
 		return err
 	}
 	if len(set) > 0 {
-		err := i.client.CreateTags(ctx, eniID, set)
-		if err := i.wrote(eniID, err, (*record).doubtAttributes, func(known *record, now time.Time) {
+		err := i.client.CreateTags(ctx, ref.ID, set)
+		if err := i.wrote(ref.ID, err, (*record).doubtAttributes, func(known *record, now time.Time) {
 			tags := map[string]string{}
 			maps.Copy(tags, known.eni.Tags)
 			maps.Copy(tags, set)
@@ -158,27 +162,14 @@ func (i *Inventory) SetTags(ctx context.Context, eniID string, set map[string]st
 	if len(remove) == 0 {
 		return nil
 	}
-	err := i.client.DeleteTags(ctx, eniID, remove)
-	return i.wrote(eniID, err, (*record).doubtAttributes, func(known *record, now time.Time) {
+	err := i.client.DeleteTags(ctx, ref.ID, remove)
+	return i.wrote(ref.ID, err, (*record).doubtAttributes, func(known *record, now time.Time) {
 		known.eni.Tags = maps.Clone(known.eni.Tags)
 		for _, key := range remove {
 			delete(known.eni.Tags, key)
 		}
 		known.attributesAt = now
 	})
-}
-
-// errPrimary is a change of an ENI that is not ours but for some addresses.
-var errPrimary = errors.New("the primary ENI of an instance is not to be changed")
-
-// refusePrimary is the last guard before calls that must not name a primary ENI.
-func (i *Inventory) refusePrimary(eniID string) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if known, ok := i.enis[eniID]; ok && known.primary {
-		return fmt.Errorf("%s: %w", eniID, errPrimary)
-	}
-	return nil
 }
 
 // wrote records the outcome of a call about an ENI: its effect, or that what we

@@ -1,0 +1,97 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package eni
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/inventory"
+	"github.com/eni-operator/eni-operator/test/emulator"
+)
+
+// TestAStatusThatNamesAnENIOfOthers, as one from another cluster's backup does, changes
+// nothing in EC2, nor does the deletion of its resource.
+func TestAStatusThatNamesAnENIOfOthers(t *testing.T) {
+	for name, tags := range map[string]map[string]string{
+		"of another cluster": ec2.Ownership{Cluster: "theirs", ClusterUID: "another-cluster", Name: "db", UID: "their-uid"}.Tags(nil),
+		"without tags":       nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, newEndpoint(t), emulator.Options{})
+			theirs := w.launch()
+			w.clock.Step(time.Minute)
+			foreign, err := w.api.CreateNetworkInterface(t.Context(), ec2.CreateInput{SubnetID: w.subnets[0], AddressCount: 3, ClientToken: "theirs", Tags: tags})
+			assert.NilError(t, err)
+			_, err = w.api.AttachNetworkInterface(t.Context(), foreign.ID, theirs, ec2.Slot{DeviceIndex: 1})
+			assert.NilError(t, err)
+			w.clock.Step(time.Minute)
+			w.create(v1alpha1.ElasticNetworkInterfaceSpec{Mode: v1alpha1.ModeShared, AddressCount: 3})
+			eni := w.eni()
+			eni.Status.NetworkInterfaceID = foreign.ID
+			assert.NilError(t, w.kube.Status().Update(t.Context(), eni))
+			w.server.ResetCalls()
+
+			for range 5 {
+				_, _ = w.once()
+			}
+			assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "False NotOwned")
+			w.delete()
+			for range 5 {
+				_, _ = w.once()
+			}
+			assert.Equal(t, len(w.story()), 0, "%v", w.story())
+		})
+	}
+}
+
+// fleet is an EC2 with many ENIs.
+type fleet struct {
+	ec2.Client
+	enis []ec2.NetworkInterface
+}
+
+func (f *fleet) Backlog(string) (waiting, underway int) { return 0, 0 }
+
+func (f *fleet) DescribeNetworkInterfaces(context.Context, ...ec2.Filter) ([]ec2.NetworkInterface, error) {
+	return f.enis, nil
+}
+
+// TestEveryChangeIsEnqueued, however many one sweep finds.
+func TestEveryChangeIsEnqueued(t *testing.T) {
+	const count = 20000
+	api := &fleet{}
+	for n := range count {
+		name := fmt.Sprintf("eni-of-node-%d", n)
+		api.enis = append(api.enis, ec2.NetworkInterface{
+			ID: fmt.Sprintf("eni-%d", n), Tags: ec2.Ownership{ClusterUID: clusterUID, Name: name, UID: name}.Tags(nil),
+			Attachment: &ec2.Attachment{ID: "a", InstanceID: fmt.Sprintf("i-%d", n), Status: ec2.AttachmentAttached},
+		})
+	}
+	inv := inventory.New(api, inventory.Options{ClusterUID: clusterUID, VisibilityWindow: 30 * time.Second})
+	assert.NilError(t, inv.Sweep(t.Context()))
+
+	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	defer queue.ShutDown()
+	r := &Reconciler{inventory: inv}
+	assert.NilError(t, r.changes().Start(t.Context(), queue))
+	for n := range api.enis {
+		api.enis[n].Attachment = nil
+	}
+	for range 2 {
+		assert.NilError(t, inv.Sweep(t.Context()))
+		assert.Equal(t, queue.Len(), count)
+	}
+}
