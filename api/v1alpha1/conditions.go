@@ -97,6 +97,11 @@ const (
 
 // Reasons on policies.
 const (
+	// ReasonNodesSkipped: some selected Nodes are no EC2 instances and are skipped; the
+	// others name theirs.
+	ReasonNodesSkipped = "NodesSkipped"
+	// ReasonInstanceTaken: another Node keeps the instance that a selected Node names.
+	ReasonInstanceTaken = "InstanceTaken"
 	// ReasonNoNodes: the policy selects no Node.
 	ReasonNoNodes = "NoNodes"
 	// ReasonPoolsNotReady: some pools do not hold their minimum yet.

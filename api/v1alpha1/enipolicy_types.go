@@ -30,7 +30,7 @@ type ENIPolicySpec struct {
 	ENITemplate `json:",inline"`
 }
 
-// ENIPolicyStatus is what became of a policy.
+// ENIPolicyStatus reports which Nodes a policy governs and how far their pools are.
 type ENIPolicyStatus struct {
 	// ObservedGeneration is the generation of the spec that this status is of.
 	// +optional
@@ -44,7 +44,12 @@ type ENIPolicyStatus struct {
 	// +optional
 	ReadyPools int32 `json:"readyPools"`
 
-	// Conditions are Ready, NodesUsable and Overlapping.
+	// SkippedNodes is the number of selected Nodes that are no EC2 instances, such as
+	// those of Fargate, and so can have no ENIs.
+	// +optional
+	SkippedNodes int32 `json:"skippedNodes,omitempty"`
+
+	// Conditions are Ready, NodesUsable, Overlapping and EC2Trusted.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type
@@ -77,7 +82,7 @@ type ENIPolicy struct {
 	// Spec is what the platform team wants.
 	// +required
 	Spec ENIPolicySpec `json:"spec"`
-	// Status is what became of it.
+	// Status reports which Nodes it governs and how far their pools are.
 	// +optional
 	Status ENIPolicyStatus `json:"status,omitempty"`
 }

@@ -54,3 +54,10 @@ func (s *ENIPoolStatus) HolderOf(address Address) *ClaimReference {
 func (p *ENIPool) Owns(eni *ElasticNetworkInterface) bool {
 	return eni.Spec.NodeName == p.Spec.NodeName && eni.Spec.PoolName == p.Name && eni.Spec.InstanceID == p.Spec.InstanceID
 }
+
+// Serves reports whether a pool is the one that serves an instance now, and its status
+// tells of that: it is neither deleted nor suspended, and has looked at its spec as it is.
+func (p *ENIPool) Serves(instanceID string) bool {
+	return instanceID != "" && p.Spec.InstanceID == instanceID && p.DeletionTimestamp.IsZero() &&
+		p.Spec.NodeGoneSince == nil && p.Status.ObservedGeneration == p.Generation
+}

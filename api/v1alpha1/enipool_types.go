@@ -37,8 +37,10 @@ type ENIPoolSpec struct {
 	// +optional
 	PolicyName string `json:"policyName,omitempty"`
 
-	// NodeGoneSince is when the Node was first seen missing, or standing for
-	// another instance. It is cleared when the Node comes back.
+	// NodeGoneSince is when the Node was first seen missing, standing for another
+	// instance, or naming none. While it is set the pool is suspended: it keeps what it
+	// has, and hands out and grows nothing. It is cleared when the Node stands for the
+	// instance again. How old it is decides nothing.
 	// +kubebuilder:validation:XValidation:rule="self > timestamp('1970-01-01T00:00:00Z')",message="must be a time after 1970, as in 2026-01-01T00:00:00Z"
 	// +optional
 	NodeGoneSince *metav1.Time `json:"nodeGoneSince,omitempty"`
@@ -235,8 +237,8 @@ type ENIPoolStatus struct {
 	// +optional
 	Addresses []PoolAddress `json:"addresses,omitempty"`
 
-	// Conditions are Ready, InstanceFound, NetworkResolved, CapacityAvailable and
-	// Draining.
+	// Conditions are Ready, InstanceFound, NetworkResolved, CapacityAvailable,
+	// EC2Trusted and Draining.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=type

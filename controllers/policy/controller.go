@@ -4,12 +4,13 @@ Copyright The ENI Operator Authors.
 SPDX-License-Identifier: Apache-2.0
 */
 
-// Package policy turns ENIPolicies and Nodes into one ENIPool per node, and says
-// in a policy's status what became of it.
+// Package policy turns ENIPolicies and Nodes into one ENIPool per node, and reports
+// in a policy's status which Nodes it governs and which pools are ready.
 package policy
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/elapsed"
 	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/store"
@@ -37,6 +39,9 @@ const (
 type Options struct {
 	// NodeGoneGrace is how long a missing Node is waited for.
 	NodeGoneGrace time.Duration
+	// IdleReleaseAfter is how long an empty pool without a policy is kept, if its policy
+	// did not say.
+	IdleReleaseAfter time.Duration
 	// Concurrency is how many nodes are worked on at once.
 	Concurrency int
 	// Events takes what was stored.
@@ -45,18 +50,31 @@ type Options struct {
 	Controller controller.Options
 }
 
+// cacheLag is how long the cache is given to show what Kubernetes itself shows already.
+const cacheLag = time.Second
+
+// cloud is what the controllers ask of the inventory.
+type cloud interface {
+	WaitForSync(ctx context.Context) error
+	RefreshInstance(ctx context.Context, id string) (ec2.Instance, inventory.Presence, error)
+	Trust() inventory.Trust
+	SubscribeTrust(notify func(inventory.Trust))
+}
+
 // NodeReconciler keeps one pool for each node that a policy selects.
 type NodeReconciler struct {
 	client    client.Client
-	inventory *inventory.Inventory
+	live      client.Reader
+	inventory cloud
 	clock     clock.PassiveClock
+	watch     *elapsed.Watch
 	options   Options
 	conflicts store.Conflicts
 }
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipolicies,verbs=list;watch
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipolicies/status,verbs=update
-// +kubebuilder:rbac:groups="",resources=nodes,verbs=patch
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=get;patch
 
 // Reconcile brings one node's pool in line with the policy that governs the node.
 func (r *NodeReconciler) Reconcile(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
@@ -65,74 +83,22 @@ func (r *NodeReconciler) Reconcile(ctx context.Context, request reconcile.Reques
 		return ctrl.Result{}, err
 	}
 	decided := plan(o)
+	if decided.action == deletePool {
+		latest, err := r.confirm(ctx, o)
+		if err != nil {
+			return ctrl.Result{}, err
+		}
+		if plan(latest).action != deletePool {
+			decided = decision{action: awaitNode, wait: cacheLag}
+		}
+	}
 	if err := r.act(ctx, o, decided); err != nil {
 		return r.conflicts.Settle(ctx, nodeControllerName, request, ctrl.Result{}, err)
 	}
-	if node != nil {
-		err = r.untaint(ctx, o, node)
+	if node != nil && removesTaint(o, decided) {
+		err = r.untaint(ctx, node, o.winner.Spec.StartupTaint)
 	}
 	return r.conflicts.Settle(ctx, nodeControllerName, request, ctrl.Result{RequeueAfter: decided.wait}, err)
-}
-
-func (r *NodeReconciler) observe(ctx context.Context, name string) (observation, *corev1.Node, error) {
-	o := observation{node: nodeState{name: name}, now: r.clock.Now(), grace: r.options.NodeGoneGrace}
-	node := &corev1.Node{}
-	err := r.client.Get(ctx, client.ObjectKey{Name: name}, node)
-	if client.IgnoreNotFound(err) != nil {
-		return o, nil, err
-	}
-	if err != nil {
-		node = nil
-	} else {
-		o.node = stateOf(node)
-	}
-	pool := &v1alpha1.ENIPool{}
-	err = r.client.Get(ctx, client.ObjectKey{Name: name}, pool)
-	if client.IgnoreNotFound(err) != nil {
-		return o, nil, err
-	}
-	if err == nil {
-		o.pool = pool
-	}
-	if node != nil {
-		if o.winner, err = r.winner(ctx, node); client.IgnoreNotFound(err) != nil {
-			return o, nil, err
-		}
-	}
-	err = r.observeInstance(ctx, &o)
-	return o, node, err
-}
-
-// observeInstance asks EC2 about the instance of a node that is missing.
-func (r *NodeReconciler) observeInstance(ctx context.Context, o *observation) error {
-	waiting := o.pool != nil && o.pool.DeletionTimestamp.IsZero() && o.pool.Spec.NodeGoneSince != nil
-	if !waiting || o.node.instanceID == o.pool.Spec.InstanceID {
-		return nil
-	}
-	if err := r.inventory.WaitForSync(ctx); err != nil {
-		return err
-	}
-	_, state, err := r.inventory.RefreshInstance(ctx, o.pool.Spec.InstanceID)
-	o.instanceGone = state == inventory.Gone
-	return err
-}
-
-func stateOf(node *corev1.Node) nodeState {
-	state := nodeState{name: node.Name, exists: true}
-	if id, kind := ec2.ParseProviderID(node.Spec.ProviderID); kind == ec2.ProviderIDInstance {
-		state.instanceID = id
-	}
-	return state
-}
-
-// winner returns the policy that governs a Node, or nil.
-func (r *NodeReconciler) winner(ctx context.Context, node *corev1.Node) (*v1alpha1.ENIPolicy, error) {
-	list := &v1alpha1.ENIPolicyList{}
-	if err := r.client.List(ctx, list); err != nil {
-		return nil, err
-	}
-	v1alpha1.RankPolicies(list.Items)
-	return v1alpha1.Governing(list.Items, node.Labels), nil
 }
 
 func (r *NodeReconciler) act(ctx context.Context, o observation, d decision) error {
@@ -147,7 +113,8 @@ func (r *NodeReconciler) act(ctx context.Context, o observation, d decision) err
 		_, err := store.Update(ctx, r.client, o.pool, after)
 		return err
 	case deletePool:
-		logger.Info("Deleting pool", "instance", o.pool.Spec.InstanceID)
+		logger.Info("Deleting pool", "instance", o.pool.Spec.InstanceID, "node", o.sighting(), "missingFor", o.missingFor,
+			"terminated", o.terminated, "absent", o.absent)
 		return client.IgnoreNotFound(r.client.Delete(ctx, o.pool,
 			client.Preconditions{UID: &o.pool.UID, ResourceVersion: &o.pool.ResourceVersion}))
 	case keepPool, awaitNode:
@@ -166,21 +133,21 @@ func buildPool(spec v1alpha1.ENIPoolSpec) *v1alpha1.ENIPool {
 	}
 }
 
-// untaint removes the policy's startup taint from a node whose pool is ready.
-func (r *NodeReconciler) untaint(ctx context.Context, o observation, node *corev1.Node) error {
-	if o.winner == nil || o.winner.Spec.StartupTaint == "" || o.pool == nil || !ready(o.pool) {
-		return nil
-	}
+// untaint removes a policy's startup taint from a Node.
+func (r *NodeReconciler) untaint(ctx context.Context, node *corev1.Node, key string) error {
 	after := node.DeepCopy()
 	after.Spec.Taints = nil
 	for _, taint := range node.Spec.Taints {
-		if taint.Key != o.winner.Spec.StartupTaint {
+		if taint.Key != key {
 			after.Spec.Taints = append(after.Spec.Taints, taint)
 		}
 	}
 	if len(after.Spec.Taints) == len(node.Spec.Taints) {
 		return nil
 	}
-	log.FromContext(ctx).Info("Removing startup taint", "taint", o.winner.Spec.StartupTaint)
-	return r.client.Patch(ctx, after, client.MergeFromWithOptions(node, client.MergeFromWithOptimisticLock{}))
+	log.FromContext(ctx).Info("Removing startup taint", "taint", key)
+	if err := r.client.Patch(ctx, after, client.MergeFromWithOptions(node, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("removing startup taint %s from Node %s: %w", key, node.Name, err)
+	}
+	return nil
 }

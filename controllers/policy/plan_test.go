@@ -22,6 +22,7 @@ const (
 	thisInstance  = "i-0123456789abcdef0"
 	otherInstance = "i-0123456789abcdef1"
 	grace         = 5 * time.Minute
+	idle          = 10 * time.Minute
 )
 
 var start = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -72,6 +73,7 @@ func TestPlan(t *testing.T) {
 	here := nodeState{name: "node", exists: true, instanceID: thisInstance}
 	replaced := nodeState{name: "node", exists: true, instanceID: otherInstance}
 	nameless := nodeState{name: "node", exists: true}
+	notEC2 := nodeState{name: "node", exists: true, notEC2: true}
 	missing := nodeState{name: "node"}
 	general := policyNamed("general")
 	for _, row := range []struct {
@@ -96,30 +98,73 @@ func TestPlan(t *testing.T) {
 		{"a node that is missing is waited for", observation{node: missing, pool: poolOf()}, updatePool, 0, "general", 0},
 		{"another instance under its name is like a missing node", observation{node: replaced, winner: general, pool: poolOf()},
 			updatePool, 0, "general", 0},
-		{"so is a node without an instance", observation{node: nameless, winner: general, pool: poolOf()}, updatePool, 0, "general", 0},
-		{"waiting: EC2 is asked now and then", observation{node: missing, pool: poolOf(goneFor(time.Minute))}, awaitNode, instancePoll, "", 0},
-		{"waiting: the grace ends before the next question", observation{node: missing, pool: poolOf(goneFor(grace - time.Second))},
+		{"a node that is no EC2 instance any more is like a missing one", observation{node: notEC2, winner: general, pool: poolOf()},
+			updatePool, 0, "general", 0},
+		{"a node without an instance suspends its pool", observation{node: nameless, winner: general, pool: poolOf()}, updatePool, 0, "general", 0},
+		{"waiting: EC2 is asked now and then", observation{node: missing, missingFor: time.Minute, pool: poolOf(goneFor(time.Minute))},
+			awaitNode, missingPoll, "", 0},
+		{"waiting: the grace ends before the next question", observation{node: missing, missingFor: grace - time.Second, pool: poolOf(goneFor(grace))},
 			awaitNode, time.Second, "", 0},
-		{"the grace is over, at its end exactly", observation{node: missing, pool: poolOf(goneFor(grace))}, deletePool, 0, "", 0},
-		{"EC2 says that the instance is gone", observation{node: missing, instanceGone: true, pool: poolOf(goneFor(time.Second))}, deletePool, 0, "", 0},
-		{"what EC2 says counts only once the node is missing", observation{node: here, winner: general, instanceGone: true, pool: poolOf()},
+		{"the grace is over, at its end exactly", observation{node: missing, missingFor: grace, pool: poolOf(goneFor(grace))}, deletePool, 0, "", 0},
+		{"a stored time alone is no grace that this process saw", observation{node: missing, pool: poolOf(goneFor(24 * time.Hour))},
+			awaitNode, missingPoll, "", 0},
+		{"a stored time ahead of the clock makes no difference", observation{node: missing, missingFor: grace, pool: poolOf(goneFor(-24 * time.Hour))},
+			deletePool, 0, "", 0},
+		{"EC2 says that the instance is terminated", observation{node: missing, terminated: true, pool: poolOf(goneFor(time.Second))}, deletePool, 0, "", 0},
+		{"EC2 does not know the instance, and no node stands for it", observation{node: missing, absent: true, pool: poolOf(goneFor(time.Second))},
+			deletePool, 0, "", 0},
+		{"what EC2 says counts only once the node is missing", observation{node: here, winner: general, terminated: true, absent: true, pool: poolOf()},
 			updatePool, 0, "general", 0},
 		{"the same instance came back", observation{node: here, winner: general, pool: poolOf(goneFor(time.Minute))}, updatePool, 0, "general", 0},
 		{"the same instance came back, to no policy", observation{node: here, pool: poolOf(goneFor(time.Minute))}, updatePool, 0, "", 0},
 		{"a missing node without a policy is waited for too", observation{node: missing, pool: poolOf(ungoverned, goneFor(time.Minute))},
-			awaitNode, instancePoll, "", 0},
+			awaitNode, missingPoll, "", 0},
 
-		{"no policy any more: it stops growing first", observation{node: here, pool: poolOf()}, updatePool, 0, "", 0},
-		{"no policy and empty: it goes", observation{node: here, pool: poolOf(ungoverned)}, deletePool, 0, "", 0},
+		{"a node that names none yet is waited for, however long it takes",
+			observation{node: nameless, winner: general, missingFor: time.Hour, pool: poolOf(goneFor(time.Hour))}, awaitNode, suspendedPoll, "", 0},
+		{"a node that names none yet, of an instance that EC2 does not know",
+			observation{node: nameless, winner: general, absent: true, pool: poolOf(goneFor(time.Hour))}, awaitNode, suspendedPoll, "", 0},
+		{"a node that names none yet, of an instance that is terminated",
+			observation{node: nameless, winner: general, terminated: true, pool: poolOf(goneFor(time.Hour))}, deletePool, 0, "", 0},
+
+		{"a node of another name stands for the instance: what is held stays",
+			observation{node: missing, elsewhere: "other", absent: true, missingFor: time.Hour, emptyFor: time.Hour, pool: poolOf(goneFor(time.Hour), holdingENI)},
+			awaitNode, suspendedPoll, "", 0},
+		{"a node of another name stands for the instance, and nobody holds anything",
+			observation{node: missing, elsewhere: "other", emptyFor: idle - time.Second, pool: poolOf(goneFor(time.Hour))}, awaitNode, time.Second, "", 0},
+		{"nobody has held anything for a while: it makes room for the other name",
+			observation{node: missing, elsewhere: "other", emptyFor: idle, pool: poolOf(goneFor(time.Hour))}, deletePool, 0, "", 0},
+		{"a node of another name stood for an instance that is terminated",
+			observation{node: missing, elsewhere: "other", terminated: true, pool: poolOf(goneFor(time.Hour), holdingENI)}, deletePool, 0, "", 0},
+
+		{"another Node keeps the instance: no second pool", observation{node: here, winner: general, keeper: "other"}, keepPool, 0, "", 0},
+		{"another Node keeps the instance: the second pool drains", observation{node: here, winner: general, keeper: "other", pool: poolOf()},
+			updatePool, 0, "", 0},
+
+		{"EC2 is not believed: the grace deletes nothing", observation{node: missing, distrusted: true, missingFor: time.Hour, pool: poolOf(goneFor(time.Hour))},
+			awaitNode, suspendedPoll, "", 0},
+		{"EC2 is not believed: nor does what it says of the instance",
+			observation{node: missing, distrusted: true, terminated: true, absent: true, pool: poolOf(goneFor(time.Hour))}, awaitNode, suspendedPoll, "", 0},
+		{"EC2 is not believed: an empty pool stays as well", observation{node: here, distrusted: true, emptyFor: time.Hour, pool: poolOf(ungoverned)},
+			updatePool, suspendedPoll, "", 0},
+
+		{"no policy any more: it stops growing first", observation{node: here, emptyFor: time.Hour, pool: poolOf()}, updatePool, 0, "", 0},
+		{"no policy and empty: it is kept for a while", observation{node: here, pool: poolOf(ungoverned)}, updatePool, idle, "", 0},
+		{"no policy and empty, as long as the policy said that surplus is kept",
+			observation{node: here, pool: poolOf(ungoverned, func(pool *v1alpha1.ENIPool) {
+				pool.Spec.Shared.IdleReleaseAfter = &metav1.Duration{Duration: time.Minute}
+			})}, updatePool, time.Minute, "", 0},
+		{"no policy and empty for a while: it goes", observation{node: here, emptyFor: idle, pool: poolOf(ungoverned)}, deletePool, 0, "", 0},
 		{"no policy, an address is held", observation{node: here, pool: poolOf(ungoverned, holding(v1alpha1.HolderAllocated))}, updatePool, 0, "", 0},
 		{"no policy, an ENI is held", observation{node: here, pool: poolOf(ungoverned, holdingENI)}, updatePool, 0, "", 0},
-		{"no policy, an address rests", observation{node: here, pool: poolOf(ungoverned, holding(v1alpha1.HolderCooling))}, deletePool, 0, "", 0},
-		{"no policy, an address is on its way back", observation{node: here, pool: poolOf(ungoverned, holding(v1alpha1.HolderReleasing))},
+		{"no policy, an address rests", observation{node: here, emptyFor: idle, pool: poolOf(ungoverned, holding(v1alpha1.HolderCooling))},
+			deletePool, 0, "", 0},
+		{"no policy, an address is on its way back", observation{node: here, emptyFor: idle, pool: poolOf(ungoverned, holding(v1alpha1.HolderReleasing))},
 			deletePool, 0, "", 0},
 		{"a policy again", observation{node: here, winner: general, pool: poolOf(ungoverned)}, updatePool, 0, "general", 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			row.o.now, row.o.grace = start, grace
+			row.o.now, row.o.grace, row.o.idleAfter = start, grace, idle
 			d := plan(row.o)
 			assert.Equal(t, d.action, row.action)
 			assert.Equal(t, d.wait, row.wait)
@@ -146,10 +191,55 @@ func TestUnchanged(t *testing.T) {
 		"without a policy, in use": {node: here, pool: poolOf(ungoverned, holdingENI)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o.now, o.grace = start, grace
+			o.now, o.grace, o.idleAfter = start, grace, idle
 			before := o.pool.DeepCopy()
 			assert.DeepEqual(t, plan(o).spec, before.Spec)
 			assert.DeepEqual(t, o.pool, before)
+		})
+	}
+}
+
+// TestRemovesTaint: only the pool of this very instance, by the policy as it is now,
+// takes the startup taint off its Node.
+func TestRemovesTaint(t *testing.T) {
+	tainting := policyNamed("general", func(policy *v1alpha1.ENIPolicy) { policy.Spec.StartupTaint = "example.com/wait" })
+	readyPool := func(change ...func(*v1alpha1.ENIPool)) *v1alpha1.ENIPool {
+		pool := poolOf()
+		pool.Spec.ENITemplate = tainting.Spec.ENITemplate
+		pool.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}
+		for _, how := range change {
+			how(pool)
+		}
+		return pool
+	}
+	here := nodeState{name: "node", exists: true, instanceID: thisInstance}
+	for _, row := range []struct {
+		name string
+		o    observation
+		want bool
+	}{
+		{"the pool holds its minimum", observation{node: here, winner: tainting, pool: readyPool()}, true},
+		{"there is no pool yet", observation{node: here, winner: tainting}, false},
+		{"the pool is not ready", observation{node: here, winner: tainting, pool: readyPool(func(pool *v1alpha1.ENIPool) { pool.Status.Conditions = nil })}, false},
+		{"the pool is the earlier instance's", observation{
+			node: nodeState{name: "node", exists: true, instanceID: otherInstance}, winner: tainting, pool: readyPool(),
+		}, false},
+		{"the pool is the earlier instance's, and waits",
+			observation{node: nodeState{name: "node", exists: true, instanceID: otherInstance}, winner: tainting, pool: readyPool(goneFor(time.Second))}, false},
+		{"the Node names no instance yet", observation{node: nodeState{name: "node", exists: true}, winner: tainting, pool: readyPool()}, false},
+		{"the pool is being deleted", observation{node: here, winner: tainting, pool: readyPool(deleting)}, false},
+		{"the pool is still suspended", observation{node: here, winner: tainting, pool: readyPool(goneFor(time.Second))}, false},
+		{"the pool has not looked at its spec", observation{node: here, winner: tainting, pool: readyPool(func(pool *v1alpha1.ENIPool) { pool.Generation = 2 })}, false},
+		{"the policy asks for more by now", observation{node: here, pool: readyPool(), winner: policyNamed("general", func(policy *v1alpha1.ENIPolicy) {
+			policy.Spec.StartupTaint = "example.com/wait"
+			policy.Spec.Shared.MinimumIPs = 9
+		})}, false},
+		{"the policy has no taint", observation{node: here, winner: policyNamed("general"), pool: poolOf()}, false},
+		{"EC2 is not believed", observation{node: here, winner: tainting, distrusted: true, pool: readyPool()}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			row.o.now = start
+			assert.Equal(t, removesTaint(row.o, plan(row.o)), row.want)
 		})
 	}
 }

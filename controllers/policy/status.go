@@ -20,27 +20,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
-	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/events"
-	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/store"
 )
 
-// StatusReconciler says in a policy's status what became of it.
+// StatusReconciler keeps the status of policies.
 type StatusReconciler struct {
 	client    client.Client
+	inventory cloud
 	events    events.Publisher
 	conflicts store.Conflicts
-}
-
-// findings are what a policy's status tells.
-type findings struct {
-	selectorError error
-	governed      []string
-	unusable      []*corev1.Node
-	// outranked are the policy's Nodes that a stronger policy governs, and by whom.
-	outranked  map[string]string
-	readyPools int32
 }
 
 // Reconcile brings one policy's status up to date.
@@ -63,63 +52,24 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 }
 
 func (r *StatusReconciler) find(ctx context.Context, policy *v1alpha1.ENIPolicy) (findings, error) {
-	found := findings{outranked: map[string]string{}}
-	_, found.selectorError = metav1.LabelSelectorAsSelector(&policy.Spec.NodeSelector)
-	policies, nodes := &v1alpha1.ENIPolicyList{}, &corev1.NodeList{}
-	if err := r.client.List(ctx, policies, client.UnsafeDisableDeepCopy); err != nil {
-		return found, err
-	}
-	if err := r.client.List(ctx, nodes, client.UnsafeDisableDeepCopy); err != nil {
-		return found, err
-	}
-	v1alpha1.RankPolicies(policies.Items)
-	for i := range nodes.Items {
-		found.judge(policy, policies.Items, &nodes.Items[i])
-	}
-	pools := &v1alpha1.ENIPoolList{}
-	if err := r.client.List(ctx, pools, client.MatchingFields{index.PolicyName: policy.Name}, client.UnsafeDisableDeepCopy); err != nil {
-		return found, err
-	}
-	found.countReady(pools.Items)
-	return found, nil
-}
-
-// countReady counts the pools of governed Nodes that are ready. A pool whose Node
-// is missing, or stands for another instance, is none of those.
-func (f *findings) countReady(pools []v1alpha1.ENIPool) {
-	governed := map[string]bool{}
-	for _, node := range f.governed {
-		governed[node] = true
-	}
-	for i := range pools {
-		pool := &pools[i]
-		if governed[pool.Name] && pool.DeletionTimestamp.IsZero() && pool.Spec.NodeGoneSince == nil && ready(pool) {
-			f.readyPools++
+	policies, nodes, pools := &v1alpha1.ENIPolicyList{}, &corev1.NodeList{}, &v1alpha1.ENIPoolList{}
+	for _, list := range []client.ObjectList{policies, nodes, pools} {
+		if err := r.client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+			return findings{}, fmt.Errorf("listing what the status of policy %s depends on: %w", policy.Name, err)
 		}
 	}
-}
-
-// judge sorts a Node in: governed by this policy, by a stronger one, or unusable.
-func (f *findings) judge(policy *v1alpha1.ENIPolicy, ranked []v1alpha1.ENIPolicy, node *corev1.Node) {
-	_, kind := ec2.ParseProviderID(node.Spec.ProviderID)
-	if kind == ec2.ProviderIDOther || !policy.Selects(node.Labels) {
-		return
-	}
-	switch winner := v1alpha1.Governing(ranked, node.Labels); {
-	case winner != nil && winner.Name != policy.Name:
-		f.outranked[node.Name] = winner.Name
-	case kind == ec2.ProviderIDUnusable:
-		f.unusable = append(f.unusable, node)
-	default:
-		f.governed = append(f.governed, node.Name)
-	}
+	v1alpha1.RankPolicies(policies.Items)
+	found := judge(policy, policies.Items, nodes.Items, pools.Items)
+	found.trust = r.inventory.Trust()
+	return found, nil
 }
 
 // setConditions is the only place that builds a policy's status.
 func setConditions(policy *v1alpha1.ENIPolicy, f findings) {
 	status := &policy.Status
 	status.ObservedGeneration = policy.Generation
-	status.Nodes = int32(len(f.governed)) //nolint:gosec // a cluster's Nodes
+	status.Nodes = int32(len(f.governed))       //nolint:gosec // a cluster's Nodes
+	status.SkippedNodes = int32(len(f.skipped)) //nolint:gosec // a cluster's Nodes
 	status.ReadyPools = f.readyPools
 	set := func(kind string, state bool, reason, message string) {
 		condition := metav1.Condition{
@@ -130,27 +80,57 @@ func setConditions(policy *v1alpha1.ENIPolicy, f findings) {
 		}
 		meta.SetStatusCondition(&status.Conditions, condition)
 	}
-	if len(f.unusable) > 0 {
-		set(v1alpha1.ConditionNodesUsable, false, v1alpha1.ReasonProviderIDMissing, unusableMessage(f.unusable))
-	} else {
-		set(v1alpha1.ConditionNodesUsable, true, v1alpha1.ReasonAllUsable, "")
-	}
+	usable, reason, message := usability(f)
+	set(v1alpha1.ConditionNodesUsable, usable, reason, message)
 	if len(f.outranked) > 0 {
 		set(v1alpha1.ConditionOverlapping, true, v1alpha1.ReasonOutranked, outrankedMessage(f.outranked))
 	} else {
 		set(v1alpha1.ConditionOverlapping, false, v1alpha1.ReasonNoOverlap, "")
 	}
+	if f.trust.Broken {
+		set(v1alpha1.ConditionEC2Trusted, false, f.trust.Reason, f.trust.Message)
+	} else {
+		set(v1alpha1.ConditionEC2Trusted, true, v1alpha1.ReasonEC2Agrees, "")
+	}
 	isReady, reason, message := readiness(f)
 	set(v1alpha1.ConditionReady, isReady, reason, message)
 }
 
+// usability reports whether every selected Node can have a pool. Where several things
+// are wrong, the reason is that of the first.
+func usability(f findings) (usable bool, reason, message string) {
+	var reasons, messages []string
+	add := func(reason, message string, nodes []string) {
+		if len(nodes) > 0 {
+			reasons = append(reasons, reason)
+			messages = append(messages, fmt.Sprintf(message, shown(nodes)))
+		}
+	}
+	add(v1alpha1.ReasonProviderIDMissing, "spec.providerID of Node %s names no EC2 instance. It should read aws:///<zone>/<instance-id>; "+
+		"the AWS cloud controller manager sets it.", f.unnamed)
+	add(v1alpha1.ReasonNodeWithoutInstance, "Node %s names no EC2 instance at the moment. Its pool keeps what it has and hands out nothing "+
+		"until spec.providerID is there again; the AWS cloud controller manager sets it.", f.suspended)
+	add(v1alpha1.ReasonInstanceTaken, "Another Node keeps the instance that these name: %s. Delete the Node that is not the instance's, "+
+		"and its pool if it stays.", pairs(f.duplicates))
+	if len(reasons) > 0 {
+		return false, reasons[0], strings.Join(messages, " ")
+	}
+	if len(f.skipped) > 0 {
+		return true, v1alpha1.ReasonNodesSkipped, skippedMessage(f.skipped)
+	}
+	return true, v1alpha1.ReasonAllUsable, ""
+}
+
 func readiness(f findings) (isReady bool, reason, message string) {
+	usable, usableReason, usableMessage := usability(f)
 	governed := len(f.governed)
 	switch {
 	case f.selectorError != nil:
 		return false, v1alpha1.ReasonInvalidSelector, "spec.nodeSelector: " + f.selectorError.Error()
-	case len(f.unusable) > 0:
-		return false, v1alpha1.ReasonProviderIDMissing, unusableMessage(f.unusable)
+	case !usable:
+		return false, usableReason, usableMessage
+	case governed == 0 && len(f.skipped) > 0:
+		return true, v1alpha1.ReasonNoNodes, skippedMessage(f.skipped)
 	case governed == 0:
 		return true, v1alpha1.ReasonNoNodes, "spec.nodeSelector selects no Node that this policy governs"
 	case int(f.readyPools) < governed:
@@ -171,31 +151,39 @@ func shown(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func unusableMessage(nodes []*corev1.Node) string {
-	var names []string
-	for _, node := range nodes {
-		names = append(names, node.Name)
-	}
-	return fmt.Sprintf("spec.providerID of Node %s names no EC2 instance. It should read aws:///<zone>/<instance-id>; "+
-		"the AWS cloud controller manager sets it.", shown(names))
+func skippedMessage(skipped []string) string {
+	return fmt.Sprintf("%d selected Nodes are no EC2 instances and can have no ENIs, so they are skipped: %s", len(skipped), shown(skipped))
 }
 
 func outrankedMessage(outranked map[string]string) string {
-	var names []string
-	for node, winner := range outranked {
-		names = append(names, fmt.Sprintf("%s (%s)", node, winner))
-	}
-	return "Policies with a higher rank govern Nodes that this one selects: " + shown(names)
+	return "Policies with a higher rank govern Nodes that this one selects: " + shown(pairs(outranked))
 }
 
-// announce tells people what changed, once it is stored.
+// pairs are Nodes, each with what is so of it.
+func pairs(of map[string]string) []string {
+	names := make([]string, 0, len(of))
+	for node, what := range of {
+		names = append(names, fmt.Sprintf("%s (%s)", node, what))
+	}
+	return names
+}
+
+// announce publishes what people should look at, once it is stored.
 func (r *StatusReconciler) announce(before, after *v1alpha1.ENIPolicy, f findings) {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionNodesUsable)
 	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionNodesUsable)
-	if is.Status == metav1.ConditionTrue || (was != nil && was.Message == is.Message) {
-		return
+	if is.Status == metav1.ConditionFalse && (was == nil || was.Message != is.Message) {
+		r.events.Publish(events.Warning(events.PolicyNodesUnusable, after, f.troubled, is.Reason, "Select", is.Message))
 	}
-	r.events.Publish(events.Warning(events.PolicyNodesUnusable, after, f.unusable[0], is.Reason, "Select", is.Message))
+
+	was = meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionEC2Trusted)
+	is = meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionEC2Trusted)
+	switch {
+	case is.Status == metav1.ConditionFalse && (was == nil || was.Status != is.Status || was.Reason != is.Reason):
+		r.events.Publish(events.Warning(events.PolicyEC2Distrusted, after, nil, is.Reason, "Compare", is.Message))
+	case is.Status == metav1.ConditionTrue && was != nil && was.Status == metav1.ConditionFalse:
+		r.events.Publish(events.Note(events.PolicyEC2Trusted, after, is.Reason, "Compare", "EC2 shows again what this cluster has there"))
+	}
 }
 
 func ready(pool *v1alpha1.ENIPool) bool {

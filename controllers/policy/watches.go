@@ -24,8 +24,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/elapsed"
+	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/logging"
 	"github.com/eni-operator/eni-operator/pkg/tracing"
@@ -37,14 +40,17 @@ const statusDelay = time.Second
 
 // SetupWithManager adds both controllers to a manager.
 func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.PassiveClock, options Options) error {
-	nodes := &NodeReconciler{client: mgr.GetClient(), inventory: inv, clock: clk, options: options}
+	nodes := &NodeReconciler{
+		client: mgr.GetClient(), live: mgr.GetAPIReader(), inventory: inv, clock: clk, watch: elapsed.New(clk), options: options,
+	}
 	settings := options.Controller
 	settings.MaxConcurrentReconciles = options.Concurrency
 	settings.LogConstructor = logging.For(mgr.GetLogger(), nodeControllerName, "node")
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named(nodeControllerName).
 		For(&corev1.Node{}, builder.WithPredicates(nodeChanged())).
-		Watches(&v1alpha1.ENIPool{}, &handler.EnqueueRequestForObject{}).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(nodes.namesakesOfNode), builder.WithPredicates(nodeChanged())).
+		Watches(&v1alpha1.ENIPool{}, handler.EnqueueRequestsFromMapFunc(nodes.namesakesOfPool)).
 		Watches(&v1alpha1.ENIPolicy{}, handler.EnqueueRequestsFromMapFunc(nodes.allNodes),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(settings).
@@ -52,7 +58,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 	if err != nil {
 		return err
 	}
-	status := &StatusReconciler{client: mgr.GetClient(), events: options.Events}
+	status := &StatusReconciler{client: mgr.GetClient(), inventory: inv, events: options.Events}
 	settings = options.Controller
 	settings.LogConstructor = logging.For(mgr.GetLogger(), policyControllerName, "policy")
 	return ctrl.NewControllerManagedBy(mgr).
@@ -61,12 +67,26 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 		Watches(&v1alpha1.ENIPolicy{}, later(status.allPolicies), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Node{}, later(status.allPolicies), builder.WithPredicates(nodeChanged())).
 		Watches(&v1alpha1.ENIPool{}, later(policyOfPool)).
+		WatchesRawSource(status.trustChanges()).
 		WithOptions(settings).
 		Complete(tracing.Reconciler(tracing.KindPolicy, status, nil))
 }
 
-// nodeChanged lets through what decides which policy and which instance a Node
-// has, and the taints that are ours to remove.
+// trustChanges requests all policies each time that EC2 begins or ceases to be believed.
+// The queue keeps one request of each, so that none can be dropped.
+func (r *StatusReconciler) trustChanges() source.Source {
+	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		r.inventory.SubscribeTrust(func(inventory.Trust) {
+			for _, request := range r.allPolicies(ctx, nil) {
+				queue.Add(request)
+			}
+		})
+		return nil
+	})
+}
+
+// nodeChanged accepts what decides which policy and which instance a Node has, and the
+// taints that are ours to remove.
 func nodeChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, okBefore := e.ObjectOld.(*corev1.Node)
@@ -89,6 +109,49 @@ func (r *NodeReconciler) allNodes(ctx context.Context, _ client.Object) []reconc
 	names := map[string]bool{}
 	for i := range nodes.Items {
 		names[nodes.Items[i].Name] = true
+	}
+	for i := range pools.Items {
+		names[pools.Items[i].Name] = true
+	}
+	return requestsFor(maps.Keys(names))
+}
+
+// namesakesOfNode are the pools and Nodes that share a Node's instance.
+func (r *NodeReconciler) namesakesOfNode(ctx context.Context, object client.Object) []reconcile.Request {
+	node, ok := object.(*corev1.Node)
+	if !ok {
+		return nil
+	}
+	return r.namesakes(ctx, "", stateOf(node).instanceID)
+}
+
+// namesakesOfPool are a pool's Node and the others that share its instance.
+func (r *NodeReconciler) namesakesOfPool(ctx context.Context, object client.Object) []reconcile.Request {
+	pool, ok := object.(*v1alpha1.ENIPool)
+	if !ok {
+		return nil
+	}
+	return r.namesakes(ctx, pool.Name, pool.Spec.InstanceID)
+}
+
+func (r *NodeReconciler) namesakes(ctx context.Context, name, instanceID string) []reconcile.Request {
+	names := map[string]bool{}
+	if name != "" {
+		names[name] = true
+	}
+	if instanceID == "" {
+		return requestsFor(maps.Keys(names))
+	}
+	nodes, err := r.nodesOf(ctx, instanceID)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Failed to list the Nodes of an instance", "instance", instanceID)
+	}
+	for i := range nodes {
+		names[nodes[i].Name] = true
+	}
+	pools := &v1alpha1.ENIPoolList{}
+	if err := r.client.List(ctx, pools, client.MatchingFields{index.InstanceID: instanceID}, client.UnsafeDisableDeepCopy); err != nil {
+		log.FromContext(ctx).Error(err, "Failed to list the pools of an instance", "instance", instanceID)
 	}
 	for i := range pools.Items {
 		names[pools.Items[i].Name] = true

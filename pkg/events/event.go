@@ -98,6 +98,10 @@ const (
 	PolicyNotReady Type = "PolicyNotReady"
 	// PolicyNodesUnusable: Nodes that it selects name no instance.
 	PolicyNodesUnusable Type = "PolicyNodesUnusable"
+	// PolicyEC2Distrusted: EC2 does not show what this cluster has there, so nothing
+	// that cannot be undone is done; PolicyEC2Trusted: it does again.
+	PolicyEC2Distrusted Type = "PolicyEC2Distrusted"
+	PolicyEC2Trusted    Type = "PolicyEC2Trusted"
 )
 
 // allTypes are the types of all topics.
@@ -105,7 +109,7 @@ var allTypes = []Type{
 	ENIStateChanged, ENICreationAttempted, ENICreationRefused, ENIAddressesChanged, ENIReady, ENINotReady, ENIFailed, ENIAddressLost, ENIGone,
 	PoolResized, PoolReady, PoolNotReady, PoolNameTaken, PoolGone,
 	ClaimPending, ClaimBound, ClaimLost, ClaimExpired, ClaimAddressLost, ClaimLeaseNameTaken, ClaimReleased,
-	PolicyReady, PolicyNotReady, PolicyNodesUnusable,
+	PolicyReady, PolicyNotReady, PolicyNodesUnusable, PolicyEC2Distrusted, PolicyEC2Trusted,
 }
 
 // Event is something that the operator has stored in Kubernetes.

@@ -135,6 +135,15 @@ func Warning(kind Type, object, related client.Object, reason, action, message s
 	return e
 }
 
+// Note returns an event of a type about one of our objects that no status tells, for
+// people to know.
+func Note(kind Type, object client.Object, reason, action, message string) Event {
+	e, _ := about(object)
+	e.Type, e.Before, e.Message = kind, e.After, message
+	e.Notice = &Notice{Reason: reason, Action: action}
+	return e
+}
+
 // about returns an event that says who an object is and what state it is in.
 func about(object client.Object) (Event, bool) {
 	e := Event{Object: *referenceTo(object)}

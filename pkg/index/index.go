@@ -11,9 +11,11 @@ package index
 import (
 	"context"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
 )
 
 const (
@@ -23,6 +25,8 @@ const (
 	PoolName = "spec.poolName"
 	// InstanceID finds the pools of an instance.
 	InstanceID = "spec.instanceID"
+	// ProviderInstance finds the Nodes that name an instance.
+	ProviderInstance = "spec.providerID"
 	// NetworkInterfaceID finds the resource of an ENI in EC2.
 	NetworkInterfaceID = "status.networkInterfaceID"
 	// PolicyName finds the pools of a policy.
@@ -56,6 +60,10 @@ var extractors = []extractor{
 	}},
 	{&v1alpha1.ENIPool{}, PolicyName, func(o client.Object) string {
 		return o.(*v1alpha1.ENIPool).Spec.PolicyName //nolint:forcetypeassert // indexed by type
+	}},
+	{&corev1.Node{}, ProviderInstance, func(o client.Object) string {
+		id, _ := ec2.ParseProviderID(o.(*corev1.Node).Spec.ProviderID) //nolint:forcetypeassert // indexed by type
+		return id
 	}},
 }
 

@@ -219,7 +219,7 @@ func addControllers(
 			o.RetryBaseDelay, o.RetryMaxDelay)}
 	}
 	err := policy.SetupWithManager(mgr, inv, clk, policy.Options{
-		NodeGoneGrace: o.NodeGoneGrace, Concurrency: o.NodeConcurrency, Events: bus, Controller: settings(),
+		NodeGoneGrace: o.NodeGoneGrace, IdleReleaseAfter: o.IdleReleaseAfter, Concurrency: o.NodeConcurrency, Events: bus, Controller: settings(),
 	})
 	if err != nil {
 		return err

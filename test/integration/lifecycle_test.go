@@ -143,7 +143,10 @@ func TestPolicyDeletedWhileClaimsAreBound(t *testing.T) {
 	t.Parallel()
 	s := shared.tell(t, "policy-deleted")
 	node, _ := s.machine("m5.large")
-	s.create(s.policy(sharing(3, 9), exclusive(1, 1)))
+	soonGone := func(spec *v1alpha1.ENIPolicySpec) {
+		spec.Shared.IdleReleaseAfter = &metav1.Duration{Duration: 100 * time.Millisecond}
+	}
+	s.create(s.policy(sharing(3, 9), exclusive(1, 1), soonGone))
 	pool := s.awaitReady(node)
 	claim := s.bind(node, v1alpha1.ModeShared, "web")[0]
 
