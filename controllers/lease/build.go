@@ -19,8 +19,8 @@ import (
 
 const claimKind = "ENIClaim"
 
-// ours says whether the operator made a Lease: by its label, or by its owner where
-// somebody took the label off. One that another controller owns is not.
+// ours reports whether the operator made a Lease: by its label, or by its owner where
+// a person took the label off. One that another controller owns is not ours.
 func ours(lease *coordinationv1.Lease) bool {
 	if owner := metav1.GetControllerOf(lease); owner != nil {
 		return owner.Kind == claimKind && owner.APIVersion == v1alpha1.GroupVersion.String()
@@ -28,14 +28,14 @@ func ours(lease *coordinationv1.Lease) bool {
 	return lease.Labels[v1alpha1.LeaseLabel] == "true"
 }
 
-// isOf says whether a Lease of ours is that of this claim, and not of an earlier
+// isOf reports whether a Lease of ours is that of this claim, and not of an earlier
 // one of the same name.
 func isOf(lease *coordinationv1.Lease, claim *v1alpha1.ENIClaim) bool {
 	owner := metav1.GetControllerOf(lease)
 	return owner == nil || owner.UID == claim.UID
 }
 
-// build says what a claim's new Lease looks like. It has no renewal yet.
+// build returns a claim's new Lease. It has no renewal yet.
 func build(claim *v1alpha1.ENIClaim) *coordinationv1.Lease {
 	return shape(claim, &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{Namespace: claim.Namespace, Name: claim.LeaseName()},

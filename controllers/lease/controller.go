@@ -5,8 +5,8 @@ SPDX-License-Identifier: Apache-2.0
 */
 
 // Package lease keeps one coordination.k8s.io Lease for each claim with a lease,
-// and clears it when nobody has renewed it for too long (protocol 10). What a
-// cleared Lease means for the claim and its address is for the pool controller.
+// and clears it when nobody has renewed it for too long (docs/protocols.md#leases). What
+// a cleared Lease means for the claim and its address is for the pool controller.
 package lease
 
 import (
@@ -18,6 +18,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -65,7 +66,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	claim := &v1alpha1.ENIClaim{}
 	if err := r.client.Get(ctx, request.NamespacedName, claim); err != nil {
 		r.counts.forget(request.NamespacedName)
-		return r.conflicts.Settle(ctx, controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
+		if apierrors.IsNotFound(err) {
+			err = r.collect(ctx, request.NamespacedName)
+		}
+		return r.conflicts.Settle(ctx, controllerName, request, ctrl.Result{}, err)
 	}
 	found, err := leaseOf(ctx, r.client, claim)
 	if err != nil {
@@ -93,6 +97,26 @@ func leaseOf(ctx context.Context, reader client.Reader, claim *v1alpha1.ENIClaim
 
 func leaseKey(claim *v1alpha1.ENIClaim) types.NamespacedName {
 	return types.NamespacedName{Namespace: claim.Namespace, Name: claim.LeaseName()}
+}
+
+// collect deletes the Lease that a claim which is gone has left.
+func (r *Reconciler) collect(ctx context.Context, key types.NamespacedName) error {
+	gone := &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	left, err := leaseOf(ctx, r.client, gone)
+	if err != nil || left == nil {
+		return err
+	}
+	d := plan(observation{lease: left})
+	if d.action != deleteLease {
+		return nil
+	}
+
+	err = r.live.Get(ctx, key, &v1alpha1.ENIClaim{})
+	if !apierrors.IsNotFound(err) {
+		return err // The cache will show the claim.
+	}
+	log.FromContext(ctx).Info("Deleting the Lease of a claim that is gone", "lease", left.Name)
+	return r.act(ctx, gone, d)
 }
 
 // observe adds to what was read how long it has been so.

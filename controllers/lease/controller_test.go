@@ -17,6 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -344,4 +345,50 @@ func TestAtRestNothingIsWritten(t *testing.T) {
 		w.reconcile()
 	}
 	assert.DeepEqual(t, w.lease(), before)
+}
+
+// TestLeaseThatAClaimLeft: a claim that is deleted with --cascade=orphan leaves its Lease
+// without an owner, and nothing else would collect it.
+func TestLeaseThatAClaimLeft(t *testing.T) {
+	orphaned := func(lease *coordinationv1.Lease) { lease.OwnerReferences = nil }
+	for _, row := range []struct {
+		name   string
+		change func(*coordinationv1.Lease)
+		claim  bool
+		kept   bool
+	}{
+		{"it has no owner", orphaned, false, false},
+		{"it has its owner: Kubernetes collects it", func(*coordinationv1.Lease) {}, false, true},
+		{"another owns it by now", func(lease *coordinationv1.Lease) {
+			lease.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: "web", UID: "pod"}}
+		}, false, true},
+		{"it is not ours", func(lease *coordinationv1.Lease) { lease.OwnerReferences, lease.Labels = nil, nil }, false, true},
+		{"the claim is there, though the cache does not show it yet", orphaned, true, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.changeLease(row.change)
+			if row.claim {
+				w.hidesClaims = true
+			} else {
+				w.changeClaim(func(claim *v1alpha1.ENIClaim) { claim.Finalizers = nil })
+				assert.NilError(t, w.Delete(t.Context(), w.claim()))
+			}
+			w.reconcile()
+			left := &coordinationv1.LeaseList{}
+			assert.NilError(t, w.List(t.Context(), left))
+			assert.Equal(t, len(left.Items) == 1, row.kept)
+		})
+	}
+}
+
+func TestClaimOfLease(t *testing.T) {
+	w := newWorld(t)
+	lease := w.lease()
+	assert.DeepEqual(t, claimOfLease(t.Context(), lease), []reconcile.Request{{NamespacedName: key}})
+	lease.OwnerReferences = nil
+	assert.DeepEqual(t, claimOfLease(t.Context(), lease), []reconcile.Request{{NamespacedName: key}})
+	lease.Name = "somebody-elses"
+	assert.Equal(t, len(claimOfLease(t.Context(), lease)), 0)
+	assert.Equal(t, len(claimOfLease(t.Context(), w.claim())), 0)
 }

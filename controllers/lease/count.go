@@ -39,7 +39,7 @@ func sightOf(claim *v1alpha1.ENIClaim, lease *coordinationv1.Lease) sight {
 }
 
 // counts remember since when this process has seen no renewal, by claim. They die
-// with the process, so that the next leader counts anew (protocol 10).
+// with the process, so that the next leader counts from the start (docs/protocols.md#leases).
 type counts struct {
 	mu      sync.Mutex
 	byClaim map[types.NamespacedName]count

@@ -16,14 +16,15 @@ import (
 
 // observation is all that a decision about one claim's Lease depends on.
 type observation struct {
+	// claim is nil if Kubernetes itself shows none.
 	claim *v1alpha1.ENIClaim
 	// lease is the Lease of the claim's lease name; nil: there is none.
 	lease *coordinationv1.Lease
 	// unchanged is how long this process has seen nothing change that counts as a
 	// renewal.
 	unchanged time.Duration
-	// reachable says that Kubernetes can be reached, so that a renewal could be
-	// made and seen.
+	// reachable is true if Kubernetes can be reached, so that a renewal could be made
+	// and seen.
 	reachable bool
 	grace     time.Duration
 }
@@ -55,6 +56,8 @@ type decision struct {
 // plan decides about one claim's Lease.
 func plan(o observation) decision {
 	switch {
+	case o.claim == nil:
+		return planOrphan(o)
 	case !o.claim.DeletionTimestamp.IsZero():
 		return decision{action: keepLease} // Kubernetes collects it with the claim.
 	case o.lease == nil:
@@ -70,6 +73,15 @@ func plan(o observation) decision {
 		return decision{action: repairLease, lease: shaped}
 	}
 	return planCount(o)
+}
+
+// planOrphan deletes a Lease of ours that nothing owns and whose claim is gone, as
+// `kubectl delete --cascade=orphan` leaves it. One with an owner is Kubernetes' to collect.
+func planOrphan(o observation) decision {
+	if o.lease == nil || !ours(o.lease) || len(o.lease.OwnerReferences) > 0 {
+		return decision{action: keepLease}
+	}
+	return decision{action: deleteLease, lease: o.lease}
 }
 
 func planMissing(o observation) decision {
@@ -101,12 +113,12 @@ func planCount(o observation) decision {
 	}
 }
 
-// ended says whether a claim holds nothing and never will.
+// ended reports whether a claim holds nothing and never will.
 func ended(claim *v1alpha1.ENIClaim) bool {
 	return claim.Status.Phase == v1alpha1.ClaimExpired || claim.Status.Phase == v1alpha1.ClaimLost
 }
 
-// hasExpired says whether a Lease ran out for this claim, for good.
+// hasExpired reports whether a Lease ran out for this claim, for good.
 func hasExpired(lease *coordinationv1.Lease, claim *v1alpha1.ENIClaim) bool {
 	return lease.Annotations[v1alpha1.LeaseExpiredAnnotation] == string(claim.UID)
 }

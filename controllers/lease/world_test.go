@@ -58,6 +58,8 @@ type world struct {
 	down bool
 	// stalled is what the cache shows of the Lease while its watch is broken.
 	stalled *coordinationv1.Lease
+	// hidesClaims: the cache does not show the claim yet.
+	hidesClaims bool
 	// beforeUpdate happens right before the controller updates a Lease.
 	beforeUpdate func() error
 	made         int
@@ -110,6 +112,9 @@ func (w *world) getLive(ctx context.Context, c client.WithWatch, key client.Obje
 
 // getCached shows the Leases with our label only, as the manager's cache does.
 func (w *world) getCached(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, o ...client.GetOption) error {
+	if _, isClaim := object.(*v1alpha1.ENIClaim); isClaim && w.hidesClaims {
+		return apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("eniclaims").GroupResource(), key.Name)
+	}
 	lease, ok := object.(*coordinationv1.Lease)
 	if ok && w.stalled != nil {
 		w.stalled.DeepCopyInto(lease)

@@ -8,6 +8,7 @@ package integration
 
 import (
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 	corev1 "k8s.io/api/core/v1"
