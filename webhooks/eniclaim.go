@@ -60,8 +60,8 @@ type claimView struct {
 	// policies are all that are not being deleted, ranked.
 	policies  []v1alpha1.ENIPolicy
 	namespace *corev1.Namespace
-	// What follows is read where a claim chooses its address: the Node's pool, its
-	// ENIs, and the claim that holds the address.
+	// What follows is read where a claim chooses its address: the pool that serves the
+	// Node, its ENIs, and the claim that holds the address.
 	pool   *v1alpha1.ENIPool
 	enis   []v1alpha1.ElasticNetworkInterface
 	holder *v1alpha1.ENIClaim
@@ -80,12 +80,19 @@ func (c *claimValidator) view(ctx context.Context, reader client.Reader, claim *
 	if claim.Spec.Address == nil {
 		return view, nil
 	}
-	if view.enis, err = c.enisOn(ctx, claim.Spec.NodeName); err != nil {
+	instance := instanceOf(view.node)
+	enis, err := c.enisOn(ctx, claim.Spec.NodeName)
+	if err != nil {
 		return view, err
 	}
-	if view.pool, err = find(ctx, reader, named(claim.Spec.NodeName), &v1alpha1.ENIPool{}); err != nil || view.pool == nil {
+	view.enis = slices.DeleteFunc(enis, func(eni v1alpha1.ElasticNetworkInterface) bool {
+		return eni.Spec.InstanceID != "" && eni.Spec.InstanceID != instance
+	})
+	pool, err := find(ctx, reader, named(claim.Spec.NodeName), &v1alpha1.ENIPool{})
+	if err != nil || pool == nil || !pool.Serves(instance) {
 		return view, err
 	}
+	view.pool = pool
 	if holder := view.pool.Status.HolderOf(*claim.Spec.Address); holder != nil {
 		view.holder, err = find(ctx, reader, types.NamespacedName{Namespace: holder.Namespace, Name: holder.Name}, &v1alpha1.ENIClaim{})
 	}

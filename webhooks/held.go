@@ -10,10 +10,14 @@ import (
 	"context"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/index"
 )
 
@@ -63,9 +67,11 @@ func heldBy(ctx context.Context, reader client.Reader, pools []string) ([]heldPo
 	return held, nil
 }
 
-// holdersIn are the claims that keep something of a pool on a live Node. What a Node
-// took with it is in nobody's use; and what a claim has that is being deleted is on its
-// way back, so that one `kubectl delete` may name claims and what they are served by.
+// holdersIn are the claims that keep something of a pool. What a Node took with it is in
+// nobody's use: what was there is gone, and the operator finishes the pool. But a Node
+// that is there and names no instance at the moment took nothing. And what a claim has
+// that is being deleted is on its way back, so that one `kubectl delete` may name claims
+// and what they are served by.
 func holdersIn(
 	ctx context.Context, reader client.Reader, name string, of func(*v1alpha1.ENIPoolStatus) []v1alpha1.ClaimReference,
 ) ([]v1alpha1.ClaimReference, error) {
@@ -74,10 +80,32 @@ func holdersIn(
 		return nil, err
 	}
 	pool, err := find(ctx, reader, named(name), &v1alpha1.ENIPool{})
-	if err != nil || pool == nil || pool.Spec.NodeGoneSince != nil {
+	if err != nil || pool == nil || terminated(pool) {
 		return nil, err
 	}
+	if pool.Spec.NodeGoneSince != nil {
+		node, err := find(ctx, reader, named(pool.Spec.NodeName), &corev1.Node{})
+		if err != nil || tookItsPool(node, pool) {
+			return nil, err
+		}
+	}
 	return slices.DeleteFunc(of(&pool.Status), func(holder v1alpha1.ClaimReference) bool { return leaving[holder.UID] }), nil
+}
+
+// terminated reports whether EC2 says that a pool's instance is terminated.
+func terminated(pool *v1alpha1.ENIPool) bool {
+	found := meta.FindStatusCondition(pool.Status.Conditions, v1alpha1.ConditionInstanceFound)
+	return found != nil && found.Status == metav1.ConditionFalse && found.Reason == v1alpha1.ReasonInstanceTerminated
+}
+
+// tookItsPool reports whether a Node is gone, or stands for something else than the
+// instance that its pool is for. Nil stands for a Node that is not there.
+func tookItsPool(node *corev1.Node, pool *v1alpha1.ENIPool) bool {
+	if node == nil {
+		return true
+	}
+	id, kind := ec2.ParseProviderID(node.Spec.ProviderID)
+	return kind != ec2.ProviderIDUnusable && id != pool.Spec.InstanceID
 }
 
 // leavingClaims are those on a Node that are being deleted.

@@ -11,9 +11,11 @@ import (
 	"testing"
 
 	"gotest.tools/v3/assert"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -27,6 +29,7 @@ func TestWhatClaimsLeaveIsNotInUse(t *testing.T) {
 		staying []string
 		leaving []string
 		gone    bool
+		node    *corev1.Node
 		kept    bool
 	}{
 		{name: "nobody holds anything"},
@@ -34,9 +37,12 @@ func TestWhatClaimsLeaveIsNotInUse(t *testing.T) {
 		{name: "a claim is being deleted", leaving: []string{"web"}},
 		{name: "one of two stays", staying: []string{"db"}, leaving: []string{"web"}, kept: true},
 		{name: "the Node is gone", staying: []string{"web"}, gone: true},
+		{name: "the Node stands for another instance", staying: []string{"web"}, gone: true, node: nodeOn("aws:///us-east-1a/i-0123456789abcdef1")},
+		{name: "the Node names no instance at the moment", staying: []string{"web"}, gone: true, node: nodeOn(""), kept: true},
+		{name: "the Node is back, and its pool does not know yet", staying: []string{"web"}, gone: true, node: nodeOn(onEC2), kept: true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := heldWorld(t, row.staying, row.leaving, row.gone)
+			w := heldWorld(t, row.staying, row.leaving, row.gone, row.node)
 			for kind, err := range deletions(t, w) {
 				if !row.kept {
 					assert.NilError(t, err, kind)
@@ -52,15 +58,26 @@ func TestWhatClaimsLeaveIsNotInUse(t *testing.T) {
 	}
 }
 
+const onEC2 = "aws:///us-east-1a/i-0123456789abcdef0"
+
+func nodeOn(providerID string) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node"}, Spec: corev1.NodeSpec{ProviderID: providerID}}
+}
+
 // heldWorld has a policy with one pool, of whose one ENI claims hold an address each.
-func heldWorld(t *testing.T, staying, leaving []string, gone bool) *world {
+func heldWorld(t *testing.T, staying, leaving []string, gone bool, node *corev1.Node) *world {
 	t.Helper()
-	pool := &v1alpha1.ENIPool{ObjectMeta: metav1.ObjectMeta{Name: "node"}, Spec: v1alpha1.ENIPoolSpec{NodeName: "node", PolicyName: "policy"}}
+	pool := &v1alpha1.ENIPool{ObjectMeta: metav1.ObjectMeta{Name: "node"}, Spec: v1alpha1.ENIPoolSpec{
+		NodeName: "node", InstanceID: "i-0123456789abcdef0", PolicyName: "policy",
+	}}
 	if gone {
 		pool.Spec.NodeGoneSince = new(metav1.Time)
 		*pool.Spec.NodeGoneSince = metav1.Now()
 	}
 	objects := []client.Object{pool}
+	if node != nil {
+		objects = append(objects, node)
+	}
 	for i, name := range append(append([]string(nil), staying...), leaving...) {
 		claim := &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name)}, Spec: v1alpha1.ENIClaimSpec{NodeName: "node"}}
 		if i >= len(staying) {
@@ -87,4 +104,47 @@ func deletions(t *testing.T, w *world) map[string]error {
 	_, verdicts["pool"] = (&poolValidator{w}).ValidateDelete(t.Context(), pool)
 	_, verdicts["ENI"] = (&eniValidator{w}).ValidateDelete(t.Context(), eni)
 	return verdicts
+}
+
+// TestTheEarlierInstancesPoolJudgesNoClaim: what claims hold of a pool that serves another
+// instance says nothing about the Node as it is now.
+func TestTheEarlierInstancesPoolJudgesNoClaim(t *testing.T) {
+	const address = "10.0.0.9"
+	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "policy"}}
+	policy.Spec.Shared = &v1alpha1.SharedBounds{MaximumIPs: 20}
+	for _, row := range []struct {
+		name    string
+		node    *corev1.Node
+		refused bool
+	}{
+		{"the Node stands for the pool's instance", nodeOn(onEC2), true},
+		{"the Node stands for another instance", nodeOn("aws:///us-east-1a/i-0123456789abcdef1"), false},
+		{"the Node names no instance at the moment", nodeOn(""), false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := heldWorld(t, []string{"web"}, nil, false, row.node)
+			assert.NilError(t, w.cached.(client.Client).Create(t.Context(), policy.DeepCopy()))
+			claim := &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "another"}}
+			claim.Spec = v1alpha1.ENIClaimSpec{NodeName: "node", Mode: v1alpha1.ModeShared, Address: ptr.To(v1alpha1.Address(address))}
+			_, err := (&claimValidator{w}).ValidateCreate(t.Context(), claim)
+			assert.Equal(t, err != nil, row.refused, "%v", err)
+			if row.refused {
+				assert.ErrorContains(t, err, "is held by claim shop/web")
+			}
+		})
+	}
+}
+
+// TestWhatATerminatedInstanceTookIsNotInUse: also while its Node is there.
+func TestWhatATerminatedInstanceTookIsNotInUse(t *testing.T) {
+	w := heldWorld(t, []string{"web"}, nil, false, nodeOn(""))
+	pool, err := find(t.Context(), w.live, named("node"), &v1alpha1.ENIPool{})
+	assert.NilError(t, err)
+	pool.Status.Conditions = []metav1.Condition{{
+		Type: v1alpha1.ConditionInstanceFound, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInstanceTerminated, LastTransitionTime: metav1.Now(),
+	}}
+	assert.NilError(t, w.cached.(client.Client).Update(t.Context(), pool))
+	for kind, err := range deletions(t, w) {
+		assert.NilError(t, err, kind)
+	}
 }

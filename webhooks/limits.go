@@ -36,9 +36,9 @@ func (v *verdict) judgeMinimum(view policyView, policy *v1alpha1.ENIPolicy) {
 // nodesByType are the Nodes that a policy will govern, by their instance type where it
 // is known.
 func nodesByType(view policyView, policy *v1alpha1.ENIPolicy) map[string][]string {
-	ofPool := map[string]string{}
+	pools := map[string]*v1alpha1.ENIPool{}
 	for i := range view.pools {
-		ofPool[view.pools[i].Name] = view.pools[i].Status.InstanceType
+		pools[view.pools[i].Name] = &view.pools[i]
 	}
 	others := slices.DeleteFunc(slices.Clone(view.policies), func(other v1alpha1.ENIPolicy) bool { return other.Spec.Priority <= policy.Spec.Priority })
 	byType, selects := map[string][]string{}, policy.NodeMatcher()
@@ -49,8 +49,8 @@ func nodesByType(view policyView, policy *v1alpha1.ENIPolicy) map[string][]strin
 			continue
 		}
 		name := node.Labels[corev1.LabelInstanceTypeStable]
-		if name == "" {
-			name = ofPool[node.Name]
+		if pool := pools[node.Name]; name == "" && pool != nil && pool.Serves(instanceOf(node)) {
+			name = pool.Status.InstanceType
 		}
 		if name != "" {
 			byType[name] = append(byType[name], node.Name)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -125,7 +126,10 @@ const policyName = "fleet"
 func (c *cluster) createPolicy(ctx context.Context, f fleet) error {
 	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: policyName}}
 	policy.Spec.MinDeviceIndex = &f.minDeviceIndex
-	policy.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: f.minimumIPs, MaximumIPs: maximumIPs}
+	policy.Spec.Shared = &v1alpha1.SharedBounds{
+		MinimumIPs: f.minimumIPs, MaximumIPs: maximumIPs,
+		IdleReleaseAfter: &metav1.Duration{Duration: time.Second}, // So that the pools go as soon as the policy does.
+	}
 	return c.Create(ctx, policy)
 }
 
