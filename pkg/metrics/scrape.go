@@ -31,6 +31,10 @@ var (
 	eniWaiting = scrapedGauge("eni_waiting_oldest_seconds",
 		"Age in seconds of the oldest ENI that was never attached, and of the longest deletion: how long the one that waits longest has waited. phase: creating or deleting; 0 if none is.",
 		"phase")
+	eniDoubtful = scrapedGauge("eni_doubtful_addresses",
+		"Addresses and prefixes that EC2 showed on two ENIs; they are not handed out until that is settled.")
+	eniRefused = scrapedGauge("eni_growth_refused",
+		"ENIs that EC2 has not the capacity for to carry what their spec asks for, by reason: SubnetExhausted, SubnetFragmented or QuotaExceeded.", "reason")
 	poolCount = scrapedGauge("ip_pools", "Pools, by policy, zone and whether they hold their minimum.", "policy", "zone", "ready")
 	poolENIs  = scrapedGauge("ip_pool_enis", "ENIs of pools, ready or not, by policy and zone.", "policy", "zone")
 
@@ -52,6 +56,8 @@ var (
 		"Calls a second that the operator's rate limiter allows now, by action; it falls when EC2 throttles, and recovers.", "action")
 	ec2Queue = scrapedGauge("eni_operator_ec2_queue_length",
 		"EC2 calls that wait for their turn now, by action.", "action")
+	ec2Trusted = scrapedGauge("eni_operator_ec2_trusted",
+		"1 while EC2 shows what this cluster has there, 0 while it does not and nothing that cannot be undone is done.")
 	inventorySize = scrapedGauge("eni_operator_inventory_size",
 		"What the operator knows of EC2, by kind: enis, instances, instance_types, subnets.", "kind")
 	inventoryAge = scrapedGauge("eni_operator_inventory_age_seconds",
@@ -170,12 +176,17 @@ func (s *Sources) collectENIs(found chan<- prometheus.Metric) {
 	type group struct{ kind, state, ready string }
 	counts, now := map[group]int{}, s.Clock.Now()
 	var creating, deleting time.Duration
+	doubtful, refused := 0, map[string]int{}
 	each(s.ENIs, func(eni *v1alpha1.ElasticNetworkInterface) {
 		state := eni.Status.State
 		if state == "" {
 			state = v1alpha1.ENIPending
 		}
 		counts[group{kindOf(eni.Spec.Mode, eni.Primary()), string(state), yes(isReady(eni.Status.Conditions))}]++
+		doubtful += len(eni.Status.Doubtful)
+		if refusal := eni.Status.Refusal; refusal != nil {
+			refused[refusal.Reason]++
+		}
 		switch {
 		case !eni.DeletionTimestamp.IsZero():
 			deleting = max(deleting, now.Sub(eni.DeletionTimestamp.Time))
@@ -185,6 +196,10 @@ func (s *Sources) collectENIs(found chan<- prometheus.Metric) {
 	})
 	for g, count := range counts {
 		found <- eniCount.is(float64(count), g.kind, g.state, g.ready)
+	}
+	found <- eniDoubtful.is(float64(doubtful))
+	for reason, count := range refused {
+		found <- eniRefused.is(float64(count), reason)
 	}
 	found <- eniWaiting.is(creating.Seconds(), "creating")
 	found <- eniWaiting.is(deleting.Seconds(), "deleting")
@@ -282,7 +297,7 @@ func (s *Sources) collectPools(found chan<- prometheus.Metric) {
 	}
 }
 
-// waiting says whether a claim holds nothing yet, and may.
+// waiting reports whether a claim holds nothing yet, and may.
 func waiting(claim *v1alpha1.ENIClaim) bool {
 	return claim.DeletionTimestamp.IsZero() && (claim.Status.Phase == "" || claim.Status.Phase == v1alpha1.ClaimPending)
 }
@@ -335,6 +350,11 @@ func (s *Sources) collectInventory(found chan<- prometheus.Metric) {
 	if s.Inventory == nil {
 		return
 	}
+	trusted := 1.0
+	if s.Inventory.Trust().Broken {
+		trusted = 0
+	}
+	found <- ec2Trusted.is(trusted)
 	known := s.Inventory.Stats()
 	found <- inventorySize.is(float64(known.ENIs), "enis")
 	found <- inventorySize.is(float64(known.Instances), "instances")

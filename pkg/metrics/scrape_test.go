@@ -84,9 +84,11 @@ func sources(t *testing.T) Sources {
 		ENIs: storeOf(t,
 			eni("a", func(e *v1alpha1.ElasticNetworkInterface) {
 				e.Status.State, e.Status.Conditions, e.Status.Attachment = v1alpha1.ENIAttached, ready(true), &v1alpha1.Attachment{}
+				e.Status.Doubtful = []v1alpha1.AddressOrPrefix{"10.0.0.5", "10.0.0.6"}
 			}),
 			eni("b", func(e *v1alpha1.ElasticNetworkInterface) {
 				e.Spec.Mode, e.Status.State = v1alpha1.ModeExclusive, v1alpha1.ENICreating
+				e.Status.Refusal = &v1alpha1.GrowthRefusal{Reason: v1alpha1.ReasonSubnetExhausted}
 			}),
 			eni("c", func(*v1alpha1.ElasticNetworkInterface) {}),
 			eni("d", func(e *v1alpha1.ElasticNetworkInterface) {
@@ -107,6 +109,8 @@ func TestScrapeOfTheCluster(t *testing.T) {
 		"eni_interfaces": "ready=false,state=Creating,type=exclusive 1\nready=false,state=Deleting,type=shared 1\n" +
 			"ready=false,state=Pending,type=shared 1\nready=true,state=Attached,type=shared 1",
 		"eni_waiting_oldest_seconds":        "phase=creating 60\nphase=deleting 20",
+		"eni_doubtful_addresses":            " 2",
+		"eni_growth_refused":                "reason=SubnetExhausted 1",
 		"ip_pools":                          "policy=general,ready=true,zone=a 2\npolicy=general,ready=true,zone=b 1",
 		"ip_pool_enis":                      "policy=general,zone=a 4\npolicy=general,zone=b 2",
 		"ip_pool_capacity":                  byMode("1", "30", "1", "30", 2),
@@ -192,6 +196,7 @@ func TestScrapeOfTheOperator(t *testing.T) {
 		"eni_operator_ec2_queue_length":        "action=AttachNetworkInterface 12",
 		"eni_operator_inventory_size":          "kind=enis 0\nkind=instance_types 0\nkind=instances 0\nkind=subnets 1",
 		"eni_operator_inventory_age_seconds":   " 60",
+		"eni_operator_ec2_trusted":             " 1",
 		"eni_operator_audits_total":            "outcome=error 0\noutcome=ok 1",
 		"eni_operator_audit_differences_total": " 0",
 		"eni_subnet_free_addresses":            "subnet=subnet-1,zone=a 250",

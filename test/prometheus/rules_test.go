@@ -207,6 +207,17 @@ var stories = []story{
 	{"ENIsLeaked", `eni_operator_leaked_enis 2+0x100`, "", "2 ENIs of this cluster belong to no resource, and are not being deleted."},
 	{"ENIsLeaked", `eni_operator_leaked_enis 0+0x40 2+0x40 0+0x20`, "", ""},
 	{"ENIsOrphanedOnInstances", `eni_operator_attached_orphan_enis 1+0x100`, "", "1 ENIs of this cluster are attached to instances and belong to no resource."},
+	{"EC2NotTrusted", `eni_operator_ec2_trusted{pod="a"} 0+0x100
+		eni_operator_ec2_trusted{pod="b"} 1+0x100`, "", "EC2 does not show what this cluster has there: the operator changes nothing."},
+	{"EC2NotTrusted", `eni_operator_ec2_trusted{pod="a"} 1+0x100`, "", ""},
+	{"ENIsLost", `eni_addresses_lost_total{pod="a"} 0+0x80 3+0x20`, "", "Addresses or whole ENIs were taken away in EC2 outside the operator."},
+	{"ENIsLost", `eni_addresses_lost_total{pod="a"} 3+0x100`, "", ""},
+	{"ENIAddressesDoubtful", `eni_doubtful_addresses{pod="a"} 2+0x100
+		eni_doubtful_addresses{pod="b"} 2+0x100`, "", "2 addresses were seen on two ENIs and are not handed out."},
+	{"ENIAddressesDoubtful", `eni_doubtful_addresses 0+0x80 2+0x5 0+0x20`, "", ""},
+	{"ENIGrowthRefused", `eni_growth_refused{reason="SubnetExhausted",pod="a"} 4+0x100`, `reason="SubnetExhausted"`,
+		"4 ENIs carry fewer addresses than they should, for lack of capacity in EC2 (SubnetExhausted)."},
+	{"ENIGrowthRefused", `eni_growth_refused{reason="SubnetExhausted"} 4+0x5`, "", ""},
 	{"ENIOperatorNoLeader", `eni_operator_leader{pod="a"} 0+0x100
 		eni_operator_leader{pod="b"} 0+0x100`, "", "No replica of the ENI operator leads: ENIs and claims stand still."},
 	{"ENIOperatorNoLeader", `up 1+0x100`, "", "No replica of the ENI operator leads: ENIs and claims stand still."},
