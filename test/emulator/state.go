@@ -49,9 +49,9 @@ type State struct {
 	Subnets   []SubnetState
 }
 
-// Look returns a Region as it is now. No call is logged, and no token taken.
+// Look returns a Region of the default account as it is now. No call is logged, and no token taken.
 func (s *Server) Look(regionName string) State {
-	r, lag := s.region(regionName), s.faults.lag()
+	r, lag := s.region(DefaultAccount, regionName), s.faults.lag()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.advance(s.clock.Now(), lag)
@@ -62,10 +62,7 @@ func (s *Server) Look(regionName string) State {
 	for _, i := range r.instances.ordered {
 		seen := InstanceState{
 			ID: i.id, Type: i.kind.id, State: i.state.name, SubnetID: i.subnet.id, Zone: i.subnet.zone.name,
-			ENIs: len(i.attachments), AddressesPerENI: i.kind.limits.IPv4PerInterface,
-		}
-		for _, n := range i.kind.interfaces {
-			seen.MostENIs += n
+			ENIs: len(i.attachments), MostENIs: i.kind.interfaces, AddressesPerENI: i.kind.limits.IPv4PerInterface,
 		}
 		state.Instances = append(state.Instances, seen)
 	}
