@@ -71,7 +71,7 @@ func TestHiddenInstances(t *testing.T) {
 	assert.Equal(t, *out.Reservations[0].Instances[0].Operator.Principal, eks)
 }
 
-// TestCreateAnswersWithoutHiddenByDefault: only Describe actions tell.
+// TestCreateAnswersWithoutHiddenByDefault: only Describe answers carry it.
 func TestCreateAnswersWithoutHiddenByDefault(t *testing.T) {
 	w := newWorld(t, unthrottled())
 	subnetID := w.subnet("10.0.0.0/24")

@@ -28,7 +28,7 @@ const (
 	reservedForNamed = "explicit"
 )
 
-// keepReserved tells the subnet's allocator what is reserved.
+// keepReserved keeps the allocator from choosing what is reserved.
 func (s *subnet) keepReserved() {
 	var all, blocks []netip.Prefix
 	for _, v := range s.reservations {

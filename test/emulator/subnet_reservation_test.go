@@ -45,8 +45,8 @@ func TestReservedAddressesAreNotChosen(t *testing.T) {
 	assert.Equal(t, len(w.assign(id, count(14))), 14)
 }
 
-// TestPrefixesComeFromTheirReservation fills a subnet's other blocks: a prefix is
-// still to be had from the reservation, where no address is chosen or may be named.
+// TestPrefixesComeFromTheirReservation: prefixes by count are chosen there first, and
+// no address of it may be named.
 func TestPrefixesComeFromTheirReservation(t *testing.T) {
 	w := newWorld(t, unthrottled())
 	subnetID := w.subnet("10.0.0.0/25")
