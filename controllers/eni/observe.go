@@ -9,6 +9,7 @@ package eni
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -149,9 +150,25 @@ func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.I
 		o.instance, o.zone = instanceLive, instance.AvailabilityZone
 	case inventory.Gone:
 		o.instance = instanceGone
+	case inventory.Absent:
+		var named bool
+		if named, err = r.nodeNames(ctx, o.eni.Spec.NodeName, o.instanceID); err == nil && !named {
+			o.instance = instanceGone
+		}
 	case inventory.Unknown:
 	}
 	return instance, err
+}
+
+// nodeNames asks Kubernetes itself whether the Node is there and names the instance:
+// then it is not gone, though EC2 does not know it.
+func (r *Reconciler) nodeNames(ctx context.Context, name, instanceID string) (bool, error) {
+	node := &corev1.Node{}
+	err := r.live.Get(ctx, types.NamespacedName{Name: name}, node)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading Node %s, whose instance EC2 does not know: %w", name, err)
+	}
+	return err == nil && instanceOf(node) == instanceID, nil
 }
 
 func (r *Reconciler) observeENI(ctx context.Context, o *observation) error {

@@ -27,6 +27,7 @@ const instanceTypesPageSize = 100
 
 type sdkClient struct {
 	api     *ec2.Client
+	region  string
 	limiter *limiter
 	gate    Gate
 	// configure changes how the SDK finds Region, credentials and HTTP client.
@@ -64,6 +65,7 @@ func NewClient(ctx context.Context, limits Limits, settings ...Option) (Client, 
 	if cfg.Region == "" {
 		return nil, fmt.Errorf("no AWS Region: set AWS_REGION, or give the pod a profile that has one")
 	}
+	c.region = cfg.Region
 	c.api = ec2.NewFromConfig(cfg, func(o *ec2.Options) {
 		o.APIOptions = append(o.APIOptions, c.limiter.addTo, traceCalls)
 		o.HTTPClient = plainBodies{o.HTTPClient}
@@ -73,6 +75,8 @@ func NewClient(ctx context.Context, limits Limits, settings ...Option) (Client, 
 	})
 	return c, nil
 }
+
+func (c *sdkClient) Region() string { return c.region }
 
 func (c *sdkClient) Backlog(action string) (waiting, underway int) {
 	q := c.limiter.queue(action)
@@ -207,8 +211,9 @@ func (c *sdkClient) DeleteTags(ctx context.Context, eniID string, keys []string)
 }
 
 func (c *sdkClient) DescribeNetworkInterfaces(ctx context.Context, filters ...Filter) ([]NetworkInterface, error) {
+	ids, filters := takeIDs(filters)
 	pages := ec2.NewDescribeNetworkInterfacesPaginator(c.api, &ec2.DescribeNetworkInterfacesInput{
-		Filters: toFilters(filters), MaxResults: aws.Int32(describePageSize),
+		NetworkInterfaceIds: ids, Filters: toFilters(filters), MaxResults: pageSize(ids), IncludeManagedResources: aws.Bool(true),
 	})
 	var enis []NetworkInterface
 	for pages.HasMorePages() {
@@ -224,8 +229,9 @@ func (c *sdkClient) DescribeNetworkInterfaces(ctx context.Context, filters ...Fi
 }
 
 func (c *sdkClient) DescribeInstances(ctx context.Context, filters ...Filter) ([]Instance, error) {
+	ids, filters := takeIDs(filters)
 	pages := ec2.NewDescribeInstancesPaginator(c.api, &ec2.DescribeInstancesInput{
-		Filters: toFilters(filters), MaxResults: aws.Int32(describePageSize),
+		InstanceIds: ids, Filters: toFilters(filters), MaxResults: pageSize(ids), IncludeManagedResources: aws.Bool(true),
 	})
 	var instances []Instance
 	for pages.HasMorePages() {
@@ -294,6 +300,26 @@ func (c *sdkClient) DescribeInstanceTypes(ctx context.Context, names []string) (
 		}
 	}
 	return out, nil
+}
+
+// takeIDs separates the ids of ByID from the filters.
+func takeIDs(all []Filter) (ids []string, filters []Filter) {
+	for _, filter := range all {
+		if filter.Name == byID {
+			ids = append(ids, filter.Values...)
+			continue
+		}
+		filters = append(filters, filter)
+	}
+	return ids, filters
+}
+
+// pageSize is the size of pages, which a question by id must not name (EC2).
+func pageSize(ids []string) *int32 {
+	if len(ids) > 0 {
+		return nil
+	}
+	return aws.Int32(describePageSize)
 }
 
 func optional(value string) *string {

@@ -32,7 +32,7 @@ type Client interface {
 	DeleteTags(ctx context.Context, eniID string, keys []string) error
 
 	// DescribeNetworkInterfaces returns the ENIs that fit all filters. Unknown
-	// values in a filter give nothing; they are no error.
+	// values in a filter give nothing; they are no error, unless they are ids in ByID.
 	DescribeNetworkInterfaces(ctx context.Context, filters ...Filter) ([]NetworkInterface, error)
 	DescribeInstances(ctx context.Context, filters ...Filter) ([]Instance, error)
 	DescribeSubnets(ctx context.Context, filters ...Filter) ([]Subnet, error)
@@ -40,6 +40,8 @@ type Client interface {
 	DescribeSecurityGroups(ctx context.Context, filters ...Filter) ([]string, error)
 	DescribeInstanceTypes(ctx context.Context, names []string) ([]InstanceType, error)
 
+	// Region returns the Region that the client calls.
+	Region() string
 	// Backlog is the number of calls of an action that wait for its rate limit, and
 	// of those that EC2 has not answered yet.
 	Backlog(action string) (waiting, underway int)
@@ -60,6 +62,14 @@ type Filter struct {
 	Name   string
 	Values []string
 }
+
+// byID is the name of the filter that ByID returns.
+const byID = "id"
+
+// ByID has DescribeNetworkInterfaces or DescribeInstances name ids outside of a filter.
+// EC2 then fails with ClassNotFound if one of them does not exist, which is a statement;
+// an answer to a filter that lacks something may just be lagging.
+func ByID(ids ...string) Filter { return Filter{Name: byID, Values: ids} }
 
 // Slot is where an ENI sits on an instance. Device indexes are unique per
 // network card (EC2).

@@ -22,8 +22,13 @@ type record struct {
 	owner string
 	// seen: a read has shown it, so that its absence means that it is gone.
 	seen bool
-	// createdAt is when a call of ours created it, until EC2 casts doubt on that.
-	createdAt time.Time
+	// bornAt and joinedAt are when calls of ours created it and last attached it, or
+	// may have: for a while an absence proves nothing.
+	bornAt   time.Time
+	joinedAt time.Time
+	// deletedAt is when EC2 accepted our deletion of it, until a read shows it after the
+	// visibility window.
+	deletedAt time.Time
 	// names are the addresses and prefixes that calls of ours added or removed.
 	names map[string]nameChange
 	// attachmentAt and attributesAt are when a call of ours last changed them with
@@ -58,13 +63,6 @@ type nameChange struct {
 // distrust has everything wait for a look; i.mu is held.
 func (r *record) distrust(now time.Time) {
 	r.unclear, r.unclearAt = true, now
-	r.createdAt = time.Time{}
-}
-
-// absence is since when EC2 does not show an ENI, and whether that made it gone.
-type absence struct {
-	since  time.Time
-	goneAt time.Time
 }
 
 // Presence is what is known of an ENI's existence.
@@ -147,42 +145,23 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// Look reads an ENI from EC2, together with all others asked for at the moment.
+// Look reads an ENI from EC2, together with all others asked for at the moment. It is
+// Gone only on a statement; see missENI.
 func (i *Inventory) Look(ctx context.Context, id string) (ec2.NetworkInterface, Presence, error) {
 	_, found, err := i.eniReads.Get(ctx, id)
 	if err != nil {
 		return ec2.NetworkInterface{}, Unknown, err
 	}
+	if !found {
+		return i.missENI(ctx, id)
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if known, ok := i.enis[id]; found && ok {
-		return clone(known.eni), Present, nil
-	}
-	return i.notFound(id)
-}
-
-// notFound decides what an answer without the ENI means; i.mu is held.
-func (i *Inventory) notFound(id string) (ec2.NetworkInterface, Presence, error) {
-	now := i.clock.Now()
 	known, ok := i.enis[id]
-	if ok && !known.seen && i.settling(known.createdAt, now) {
-		return clone(known.eni), Present, nil
+	if !ok || !known.deletedAt.IsZero() {
+		return ec2.NetworkInterface{}, Unknown, nil // On its way out, though EC2 still shows it.
 	}
-	missed, again := i.missing[id]
-	if !again {
-		missed.since = now
-	}
-	goes := (ok && known.seen) || !missed.goneAt.IsZero() || (again && !i.settling(missed.since, now))
-	if goes {
-		missed.goneAt = now
-	}
-	i.missing[id] = missed
-	if !goes {
-		return ec2.NetworkInterface{}, Unknown, nil
-	}
-	i.leaveInstance(id)
-	i.drop(id)
-	return ec2.NetworkInterface{}, Gone, nil
+	return clone(known.eni), Present, nil
 }
 
 // leaveInstance takes an ENI off its instance; i.mu is held.
@@ -244,10 +223,19 @@ func (i *Inventory) fetchByOwner(ctx context.Context, uids []string) (map[string
 	found := map[string][]ec2.NetworkInterface{}
 	for _, eni := range enis {
 		i.merge(eni, asked)
-		uid := eni.Tags[ec2.TagUID]
-		found[uid] = append(found[uid], eni)
+		if uid := eni.Tags[ec2.TagUID]; !i.deleted(eni.ID) {
+			found[uid] = append(found[uid], eni)
+		}
 	}
 	return found, nil
+}
+
+// deleted reports whether EC2 accepted our deletion of an ENI.
+func (i *Inventory) deleted(id string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	known, ok := i.enis[id]
+	return ok && !known.deletedAt.IsZero()
 }
 
 // merge takes a read that was asked for at a time, and says whether it showed
@@ -286,15 +274,27 @@ func (i *Inventory) mergeLocked(read ec2.NetworkInterface, asked time.Time) (bef
 		return before, true
 	}
 	before, known.seen = known.eni, true
-	if known.unclear && asked.Before(known.unclearAt) {
+	switch {
+	case known.unclear && asked.Before(known.unclearAt):
 		return before, false // It cannot tell what came of the call.
+	case i.settling(known.deletedAt, asked):
+		return before, false // It is on its way out.
+	case bare(before, read):
+		return before, false
 	}
+	known.deletedAt = time.Time{}
 	after := i.settle(known, clone(read), asked)
 	known.eni, known.unclear, known.unshown = after, false, false
 	known.readAt = later(known.readAt, asked)
 	i.own(known)
 	i.moveInterface(read.ID, before.Attachment, after.Attachment)
 	return before, !same(before, after)
+}
+
+// bare reports whether a read shows next to nothing of an ENI, as EC2's answers do
+// while an instance is being terminated.
+func bare(known, read ec2.NetworkInterface) bool {
+	return known.SubnetID != "" && read.SubnetID == "" && read.VPCID == ""
 }
 
 // settle keeps, of a read, what our own writes may not be visible in yet as they

@@ -382,12 +382,16 @@ func TestThrottledIsNoDoubt(t *testing.T) {
 }
 
 func TestPresence(t *testing.T) {
-	t.Run("seen before: gone at the first NotFound", func(t *testing.T) {
+	t.Run("seen before: gone at the first NotFound, but not while it is young", func(t *testing.T) {
 		w := newWorld(t, emulator.Options{})
 		eni := w.create("a", 0)
 		w.look(eni.ID)
 		w.ec2("DeleteNetworkInterface", "NetworkInterfaceId", eni.ID)
+		w.clk.Step(window - time.Second)
 		_, presence := w.look(eni.ID)
+		assert.Equal(t, presence, Present)
+		w.clk.Step(time.Second)
+		_, presence = w.look(eni.ID)
 		assert.Equal(t, presence, Gone)
 		assert.Equal(t, w.OwnedBy("a"), "")
 		_, presence = w.look(eni.ID)

@@ -9,13 +9,16 @@ package inventory
 import (
 	"context"
 	"maps"
+	"slices"
+	"time"
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 )
 
 // Instance returns an instance, from EC2 the first time. It is Gone if EC2 says
-// shutting-down or terminated, or showed no such instance twice, a visibility
-// window apart; until then an absent one is what was last known of it, or Unknown.
+// shutting-down or terminated, and Absent if EC2 answers NotFound for its id while it is
+// to be trusted. Until then an instance that EC2 does not show is what was last known
+// of it, or Unknown.
 func (i *Inventory) Instance(ctx context.Context, id string) (ec2.Instance, Presence, error) {
 	i.mu.Lock()
 	known, ok := i.instances[id]
@@ -40,27 +43,49 @@ func (i *Inventory) RefreshInstance(ctx context.Context, id string) (ec2.Instanc
 		instance.Interfaces = maps.Clone(instance.Interfaces)
 		return instance, presenceOf(instance), nil
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.absentInstance(id) == Gone {
-		delete(i.instances, id)
-		return ec2.Instance{}, Gone, nil
-	}
-	known, ok := i.instances[id]
-	if !ok {
-		return ec2.Instance{}, Unknown, nil
-	}
-	known.Interfaces = maps.Clone(known.Interfaces)
-	return known, presenceOf(known), nil
+	return i.missInstance(ctx, id)
 }
 
-// absentInstance says what it means that EC2 does not show an instance; i.mu is
-// held. There is no mark if somebody forgot the instance, or was shown it, since.
-func (i *Inventory) absentInstance(id string) Presence {
-	if since, missed := i.missingInstances[id]; missed && !i.settling(since, i.clock.Now()) {
-		return Gone
+// missInstance decides what an answer without the instance means.
+func (i *Inventory) missInstance(ctx context.Context, id string) (ec2.Instance, Presence, error) {
+	known, presence, decided := i.lastKnown(id)
+	if decided {
+		return known, presence, nil
 	}
-	return Unknown
+	proved, err := i.provedAbsent(ctx, i.missingInstances, id, i.asksForInstance)
+	if err != nil || !proved {
+		return known, presence, err
+	}
+	i.mu.Lock()
+	i.missingInstances[id] = absence{since: i.missingInstances[id].since, goneAt: i.clock.Now()}
+	delete(i.instances, id)
+	i.mu.Unlock()
+	i.notify([]Change{{InstanceID: id}})
+	return ec2.Instance{}, Absent, nil
+}
+
+// lastKnown returns what was last known of an instance that EC2 does not show, as long
+// as EC2 may be lagging, and reports whether no further question is needed.
+func (i *Inventory) lastKnown(id string) (known ec2.Instance, presence Presence, decided bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	known, ok := i.instances[id]
+	missed, missing := i.missingInstances[id]
+	settling := missing && i.settling(missed.since, i.clock.Now())
+	switch {
+	case ok && known.Gone(): // It never comes back.
+		known.Interfaces = maps.Clone(known.Interfaces)
+		return known, Gone, true
+	case missing && !missed.goneAt.IsZero():
+		return ec2.Instance{}, Absent, true
+	case !missing, !ok:
+		return ec2.Instance{}, Unknown, !missing || settling
+	case settling:
+		known.Interfaces = maps.Clone(known.Interfaces)
+		return known, Present, false
+	default:
+		return ec2.Instance{}, Unknown, false
+	}
 }
 
 func presenceOf(instance ec2.Instance) Presence {
@@ -76,39 +101,67 @@ func (i *Inventory) fetchInstances(ctx context.Context, ids []string) (map[strin
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[string]ec2.Instance, len(instances))
+	return i.takeInstances(instances, ids, asked), nil
+}
+
+// takeInstances takes what a read for some ids showed, and tells the subscribers what
+// has changed: not what stays as it was, or each answer would lead to the next question.
+func (i *Inventory) takeInstances(read []ec2.Instance, ids []string, asked time.Time) map[string]ec2.Instance {
+	found := make(map[string]ec2.Instance, len(read))
 	var changes []Change
 	i.mu.Lock()
-	for _, instance := range instances {
+	for _, instance := range read {
 		if i.mergePrimary(instance.Primary, asked) {
 			changes = append(changes, Change{InstanceID: instance.ID, ENIID: instance.Primary.ID})
 		}
-		instance.Interfaces = i.interfacesOf(instance)
-		found[instance.ID] = instance
-		known, ok := i.instances[instance.ID]
-		if ok && (known.State != instance.State || !maps.Equal(known.Interfaces, instance.Interfaces)) {
+		merged, differs := i.mergeInstance(instance)
+		if differs {
 			changes = append(changes, Change{InstanceID: instance.ID})
 		}
-		kept := instance
-		kept.Interfaces = maps.Clone(instance.Interfaces)
-		i.instances[instance.ID] = kept
-		delete(i.missingInstances, instance.ID)
+		found[instance.ID] = merged
 	}
-	now := i.clock.Now()
 	for _, id := range ids {
-		if _, ok := found[id]; ok {
+		known, ok := i.instances[id]
+		_, shown := found[id]
+		_, missed := i.missingInstances[id]
+		if shown || missed || (ok && known.Gone()) {
 			continue
 		}
-		if _, missed := i.missingInstances[id]; !missed {
-			i.missingInstances[id] = now
-		}
-		if _, known := i.instances[id]; known {
+		i.missingInstances[id] = absence{since: i.clock.Now()}
+		if ok {
 			changes = append(changes, Change{InstanceID: id})
 		}
 	}
 	i.mu.Unlock()
 	i.notify(changes)
-	return found, nil
+	return found
+}
+
+// mergeInstance takes an instance as it was read, and reports whether it is another
+// than it was known to be; i.mu is held.
+func (i *Inventory) mergeInstance(read ec2.Instance) (merged ec2.Instance, differs bool) {
+	known, ok := i.instances[read.ID]
+	if ok && known.VPCID != "" && read.VPCID == "" && !read.Gone() {
+		// EC2 shows next to nothing of an instance that is about to be terminated.
+		state := read.State
+		read = known
+		read.State = state
+	} else {
+		read.Interfaces = i.interfacesOf(read)
+	}
+	_, missed := i.missingInstances[read.ID]
+	kept := read
+	kept.Interfaces = maps.Clone(read.Interfaces)
+	i.instances[read.ID] = kept
+	delete(i.missingInstances, read.ID)
+	return read, missed || (ok && !sameInstance(known, read))
+}
+
+// sameInstance compares all that a decision may depend on. The primary ENI is compared
+// by itself.
+func sameInstance(a, b ec2.Instance) bool {
+	return a.State == b.State && a.Type == b.Type && a.VPCID == b.VPCID && a.SubnetID == b.SubnetID &&
+		a.AvailabilityZone == b.AvailabilityZone && slices.Equal(a.SecurityGroups, b.SecurityGroups) && maps.Equal(a.Interfaces, b.Interfaces)
 }
 
 // InstanceType returns the limits of an instance type; they never change.

@@ -44,6 +44,9 @@ type Options struct {
 	// Elected is closed when this process becomes the leader; nil if it is from the
 	// start. What a standby has read, the leader before it may have changed since.
 	Elected <-chan struct{}
+	// Expected returns what the cluster has in EC2, which each sweep compares with what
+	// EC2 shows. It is nil where EC2 is to be believed whatever it shows.
+	Expected func(context.Context) (Expected, error)
 	// Batched hears how many keys each batched call reads; it may be nil.
 	Batched func(action string, keys int)
 	// Clock is the time; the real one if nil.
@@ -61,6 +64,10 @@ type Inventory struct {
 	instanceReads *ec2.Batcher[ec2.Instance]
 	typeReads     *ec2.Batcher[ec2.InstanceType]
 	subnetReads   *ec2.Batcher[ec2.Subnet]
+	// censuses are sweeps that absences ask for, and the questions are those by id.
+	censuses          *ec2.Batcher[bool]
+	eniQuestions      *ec2.Batcher[statement]
+	instanceQuestions *ec2.Batcher[statement]
 	// occupancyReads read all ENIs of subnets.
 	occupancyReads *ec2.Batcher[*occupancy]
 
@@ -71,6 +78,7 @@ type Inventory struct {
 
 	mu     sync.Mutex
 	sweeps sweeps
+	trust  trust
 	// lastSwept is the last instance that a sweep has read, of those perSweep that it
 	// reads.
 	lastSwept string
@@ -85,8 +93,8 @@ type Inventory struct {
 	// attached are the slots of our ENIs, by instance and ENI id. It holds what our
 	// own calls did, which EC2 may not show yet.
 	attached map[string]map[string]ec2.Slot
-	// missingInstances are when EC2 first did not show an instance.
-	missingInstances map[string]time.Time
+	// missingInstances are those that EC2 does not show.
+	missingInstances map[string]absence
 	// needlessInstances are gone, and nobody has asked for them since a sweep at that
 	// time.
 	needlessInstances map[string]time.Time
@@ -128,7 +136,7 @@ func New(client ec2.Client, options Options) *Inventory {
 		missing:           map[string]absence{},
 		instances:         map[string]ec2.Instance{},
 		attached:          map[string]map[string]ec2.Slot{},
-		missingInstances:  map[string]time.Time{},
+		missingInstances:  map[string]absence{},
 		needlessInstances: map[string]time.Time{},
 		types:             map[string]ec2.InstanceType{},
 		subnets:           map[string]*subnetRecord{},
@@ -142,6 +150,9 @@ func New(client ec2.Client, options Options) *Inventory {
 	i.instanceReads = ec2.NewBatcher(i.instanceWindow, ec2.MaxBatch, observed(options, "DescribeInstances", i.fetchInstances))
 	i.typeReads = ec2.NewBatcher(window, ec2.MaxBatch, observed(options, "DescribeInstanceTypes", i.fetchTypes))
 	i.subnetReads = ec2.NewBatcher(window, ec2.MaxBatch, observed(options, "DescribeSubnets", i.fetchSubnets))
+	i.censuses = ec2.NewBatcher(window, 1, i.takeCensus)
+	i.eniQuestions = ec2.NewBatcher(window, maxQuestions, observed(options, "DescribeNetworkInterfaces", i.questionENIs))
+	i.instanceQuestions = ec2.NewBatcher(window, maxQuestions, observed(options, "DescribeInstances", i.questionInstances))
 	i.occupancyReads = ec2.NewBatcher(window, ec2.MaxBatch, observed(options, "DescribeNetworkInterfaces", i.fetchOccupancy))
 	return i
 }

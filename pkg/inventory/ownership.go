@@ -66,6 +66,9 @@ func (i *Inventory) permit(ref Ref, change scope) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 
+	if err := i.refuseDistrusted(); err != nil {
+		return err
+	}
 	known, ok := i.enis[ref.ID]
 	if !ok {
 		return notOwned(ref.ID, "EC2 has not shown its tags yet")
@@ -81,6 +84,13 @@ func (i *Inventory) permit(ref Ref, change scope) error {
 			tag, known.eni.Tags[tag]))
 	}
 	return nil
+}
+
+// permitCreation is the guard before an ENI is created.
+func (i *Inventory) permitCreation() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.refuseDistrusted()
 }
 
 func notOwned(id, why string) error {
@@ -135,7 +145,7 @@ func (i *Inventory) OwnedBy(uid string) string {
 	var first ec2.NetworkInterface
 	for _, id := range slices.Sorted(maps.Keys(i.owners[uid])) {
 		known, ok := i.enis[id]
-		if !ok || i.foreignTag(known, uid) != "" {
+		if !ok || !known.deletedAt.IsZero() || i.foreignTag(known, uid) != "" {
 			continue
 		}
 		if first.ID == "" || AdoptFirst(known.eni, first) < 0 {

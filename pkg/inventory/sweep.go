@@ -9,7 +9,6 @@ package inventory
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -30,11 +29,16 @@ func (i *Inventory) Sweep(ctx context.Context) error {
 func (i *Inventory) sweep(ctx context.Context, asked time.Time) (differences int, err error) {
 	leads := i.leads()
 	i.lead(asked, leads)
+	expected, err := i.expect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	i.reviewRegion(expected, asked)
 	enis, err := i.client.DescribeNetworkInterfaces(ctx, ec2.OwnedFilter(i.options.ClusterUID))
 	if err != nil {
 		return 0, err
 	}
-	if err := i.sweepInstances(ctx); err != nil {
+	if err := i.sweepInstances(ctx, expected.Instances); err != nil {
 		return 0, err
 	}
 	var changes []Change
@@ -46,6 +50,9 @@ func (i *Inventory) sweep(ctx context.Context, asked time.Time) (differences int
 			name := cmp.Or(before.Tags[ec2.TagName], eni.Tags[ec2.TagName])
 			changes = append(changes, Change{ENIID: eni.ID, OwnerName: name})
 		}
+	}
+	if err := i.review(ctx, expected, shown, asked); err != nil {
+		return 0, err
 	}
 	changes = append(changes, i.distrustMissing(shown, asked)...)
 	i.swept.Store(true)
@@ -75,7 +82,7 @@ func (i *Inventory) distrustMissing(shown map[string]bool, asked time.Time) []Ch
 	var changes []Change
 	for id, known := range i.enis {
 		switch {
-		case shown[id], i.settling(known.createdAt, asked):
+		case shown[id], i.young(known, asked):
 		case known.primary: // It comes with its instance, and goes with it.
 			if i.forgotten(known) && i.settled(known, asked) {
 				i.drop(id)
@@ -119,11 +126,14 @@ func (i *Inventory) forgotten(primary *record) bool {
 // works on its node.
 const instancesPerSweep = 1000
 
-// sweepInstances reads the known instances that are next. A process that has just
-// begun to act reads them all: what it knows may be old.
-func (i *Inventory) sweepInstances(ctx context.Context) error {
+// sweepInstances reads the instances that are next, of those that are known and those
+// that the cluster has. A process that has just begun to act reads them all: what it
+// knows may be old.
+func (i *Inventory) sweepInstances(ctx context.Context, expected []string) error {
 	i.mu.Lock()
-	ids := slices.Sorted(maps.Keys(i.instances))
+	ids := slices.Concat(sortedKeys(i.instances), expected)
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
 	if i.Current() {
 		ids = next(ids, i.lastSwept, i.perSweep)
 	}

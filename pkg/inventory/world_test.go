@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/smithy-go"
 	"gotest.tools/v3/assert"
 	clocktesting "k8s.io/utils/clock/testing"
 
@@ -41,6 +42,8 @@ type world struct {
 	api    *spy
 	subnet string
 	vpc    string
+	// expected is what Kubernetes says that the cluster has.
+	expected Expected
 
 	mu      sync.Mutex
 	changes []Change
@@ -50,9 +53,36 @@ type world struct {
 type spy struct {
 	ec2.Client
 	answered func()
+	// lags is how many more answers to filters about ENIs show nothing, and blind has
+	// all of them, and those by id, show nothing, as another account would.
+	lags  int
+	blind bool
+}
+
+var errNotFound = &smithy.GenericAPIError{Code: "InvalidInstanceID.NotFound"}
+
+func (s *spy) nothing(filters []ec2.Filter) error {
+	if filters[0].Name == ec2.ByID().Name {
+		return errNotFound
+	}
+	return nil
+}
+
+func (s *spy) DescribeInstances(ctx context.Context, filters ...ec2.Filter) ([]ec2.Instance, error) {
+	if s.blind {
+		return nil, s.nothing(filters)
+	}
+	return s.Client.DescribeInstances(ctx, filters...)
 }
 
 func (s *spy) DescribeNetworkInterfaces(ctx context.Context, filters ...ec2.Filter) ([]ec2.NetworkInterface, error) {
+	if s.blind {
+		return nil, s.nothing(filters)
+	}
+	if s.lags > 0 && filters[0].Name != ec2.ByID().Name {
+		s.lags--
+		return nil, nil
+	}
 	enis, err := s.Client.DescribeNetworkInterfaces(ctx, filters...)
 	if during := s.answered; during != nil {
 		s.answered = nil
@@ -90,6 +120,7 @@ func newWorld(t *testing.T, options emulator.Options) *world {
 func (w *world) fresh(elected <-chan struct{}) *Inventory {
 	i := New(w.api, Options{
 		ClusterUID: clusterUID, VisibilityWindow: window, NetworkTTL: time.Minute, Elected: elected, Clock: w.clk,
+		Expected: func(context.Context) (Expected, error) { return w.expected, nil },
 	})
 	i.Subscribe(func(change Change) {
 		w.mu.Lock()

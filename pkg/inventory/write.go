@@ -18,6 +18,9 @@ import (
 
 // Create makes the call and records the ENI that EC2 answers with.
 func (i *Inventory) Create(ctx context.Context, input ec2.CreateInput) (ec2.NetworkInterface, error) {
+	if err := i.permitCreation(); err != nil {
+		return ec2.NetworkInterface{}, err
+	}
 	done := i.reserve(input.SubnetID, 1+input.AddressCount+addressesPerPrefix*input.PrefixCount)
 	eni, err := i.client.CreateNetworkInterface(ctx, input)
 	done(err)
@@ -31,7 +34,7 @@ func (i *Inventory) Create(ctx context.Context, input ec2.CreateInput) (ec2.Netw
 		return clone(known.eni), nil
 	}
 	now := i.clock.Now()
-	created := &record{eni: clone(eni), ours: true, createdAt: now, attributesAt: now}
+	created := &record{eni: clone(eni), ours: true, bornAt: now, attributesAt: now}
 	created.changed(true, now, eni.Addresses, eni.Prefixes)
 	i.enis[eni.ID] = created
 	i.own(created)
@@ -44,12 +47,17 @@ func (i *Inventory) Attach(ctx context.Context, ref Ref, instanceID string, slot
 		return err
 	}
 	id, err := i.client.AttachNetworkInterface(ctx, ref.ID, instanceID, slot)
-	return i.wrote(ref.ID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
+	return i.wrote(ref.ID, err, func(known *record) {
+		known.doubtAttachment()
+		if ec2.Unclear(err) {
+			known.joinedAt = known.unclearAt
+		}
+	}, func(known *record, now time.Time) {
 		before := known.eni.Attachment
 		known.eni.Attachment = &ec2.Attachment{
 			ID: id, InstanceID: instanceID, Slot: slot, Status: ec2.AttachmentAttaching,
 		}
-		known.attachmentAt = now
+		known.attachmentAt, known.joinedAt = now, now
 		i.moveInterface(ref.ID, before, known.eni.Attachment)
 	})
 }
@@ -68,15 +76,16 @@ func (i *Inventory) Detach(ctx context.Context, ref Ref, attachmentID string, fo
 	})
 }
 
-// Delete deletes a detached ENI. Whether it is gone, a Look tells.
+// Delete deletes a detached ENI. Once EC2 has accepted that, one answer without the ENI
+// means that it is gone; answers that still show it are not believed for a while.
 func (i *Inventory) Delete(ctx context.Context, ref Ref) error {
 	if err := i.permit(ref, wholeENI); err != nil {
 		return err
 	}
 	err := i.client.DeleteNetworkInterface(ctx, ref.ID)
 	return i.wrote(ref.ID, err, (*record).doubtAttachment, func(known *record, now time.Time) {
-		known.seen = true
 		known.distrust(now)
+		known.deletedAt = now
 	})
 }
 
