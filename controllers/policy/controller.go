@@ -68,6 +68,7 @@ type NodeReconciler struct {
 	inventory cloud
 	clock     clock.PassiveClock
 	watch     *elapsed.Watch
+	abandoned abandoned
 	options   Options
 	conflicts store.Conflicts
 }
@@ -115,8 +116,11 @@ func (r *NodeReconciler) act(ctx context.Context, o observation, d decision) err
 	case deletePool:
 		logger.Info("Deleting pool", "instance", o.pool.Spec.InstanceID, "node", o.sighting(), "missingFor", o.missingFor,
 			"terminated", o.terminated, "absent", o.absent)
-		return client.IgnoreNotFound(r.client.Delete(ctx, o.pool,
-			client.Preconditions{UID: &o.pool.UID, ResourceVersion: &o.pool.ResourceVersion}))
+		err := r.client.Delete(ctx, o.pool, client.Preconditions{UID: &o.pool.UID, ResourceVersion: &o.pool.ResourceVersion})
+		if client.IgnoreNotFound(err) != nil {
+			return err
+		}
+		r.abandoned.pools.Delete(o.pool.UID)
 	case keepPool, awaitNode:
 	}
 	return nil

@@ -179,6 +179,27 @@ func TestAPolicyThatIsGoneForAMomentCostsNoPool(t *testing.T) {
 	assert.Assert(t, w.poolOn("node") == nil)
 }
 
+// TestAPolicyThatIsDeletedTakesItsPoolsAlong: as soon as nobody holds anything.
+func TestAPolicyThatIsDeletedTakesItsPoolsAlong(t *testing.T) {
+	w := newWorld(t, general(), heldPool("node"), nodeNamed("node", onEC2, "web"))
+	w.reconcile("node")
+	assert.NilError(t, w.Delete(t.Context(), general()))
+	w.reconcile("node")
+	assert.Equal(t, w.poolOn("node").Spec.PolicyName, "", "a claim holds something")
+
+	pool := w.poolOn("node")
+	pool.Status.Addresses = nil
+	assert.NilError(t, w.Status().Update(t.Context(), pool))
+	w.hidesPolicies = true // The cache does not show yet that the policy is there again.
+	assert.NilError(t, w.Create(t.Context(), general()))
+	w.reconcile("node")
+	assert.Assert(t, w.poolOn("node") != nil)
+
+	assert.NilError(t, w.Delete(t.Context(), general()))
+	w.reconcile("node")
+	assert.Assert(t, w.poolOn("node") == nil)
+}
+
 // TestNothingIsDeletedWhileEC2IsNotBelieved: another Region shows no instance at all.
 func TestNothingIsDeletedWhileEC2IsNotBelieved(t *testing.T) {
 	w := newWorld(t, general(), heldPool("node"))

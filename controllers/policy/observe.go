@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -85,12 +86,14 @@ func (r *NodeReconciler) observeNamesakes(ctx context.Context, o *observation, n
 	if node == nil {
 		return nil
 	}
-	policies := &v1alpha1.ENIPolicyList{}
-	if err := r.client.List(ctx, policies); err != nil {
-		return fmt.Errorf("listing the policies: %w", err)
+	policies, err := rankedPolicies(ctx, r.client)
+	if err != nil {
+		return err
 	}
-	v1alpha1.RankPolicies(policies.Items)
-	o.winner = v1alpha1.Governing(policies.Items, node.Labels)
+	o.winner = v1alpha1.Governing(policies, node.Labels)
+	if o.pool != nil {
+		o.policyDeleted = r.abandoned.note(o.pool, policies)
+	}
 	if o.node.instanceID == "" {
 		return nil
 	}
@@ -103,8 +106,38 @@ func (r *NodeReconciler) observeNamesakes(ctx context.Context, o *observation, n
 	if err := r.client.List(ctx, pools, client.MatchingFields{index.InstanceID: o.node.instanceID}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing the pools of instance %s: %w", o.node.instanceID, err)
 	}
-	o.keeper = keeperOf(pointers(pools.Items), pointers(nodes), policies.Items, o.node.name)
+	o.keeper = keeperOf(pointers(pools.Items), pointers(nodes), policies, o.node.name)
 	return nil
+}
+
+func rankedPolicies(ctx context.Context, reader client.Reader) ([]v1alpha1.ENIPolicy, error) {
+	list := &v1alpha1.ENIPolicyList{}
+	if err := reader.List(ctx, list); err != nil {
+		return nil, fmt.Errorf("listing the policies: %w", err)
+	}
+	v1alpha1.RankPolicies(list.Items)
+	return list.Items, nil
+}
+
+// abandoned remembers the pools whose policy was deleted, by their UIDs: their spec does
+// not name it any more.
+type abandoned struct{ pools sync.Map }
+
+// note reports whether the policy that governed a pool was deleted.
+func (a *abandoned) note(pool *v1alpha1.ENIPool, policies []v1alpha1.ENIPolicy) bool {
+	if pool.Spec.PolicyName == "" {
+		_, deleted := a.pools.Load(pool.UID)
+		return deleted
+	}
+	exists := slices.ContainsFunc(policies, func(policy v1alpha1.ENIPolicy) bool {
+		return policy.Name == pool.Spec.PolicyName && policy.DeletionTimestamp.IsZero()
+	})
+	if exists {
+		a.pools.Delete(pool.UID)
+	} else {
+		a.pools.Store(pool.UID, true)
+	}
+	return !exists
 }
 
 // nodesOf are the Nodes that name an instance. They are the cache's own: not to be
@@ -193,17 +226,24 @@ func (r *NodeReconciler) observeInstance(ctx context.Context, o *observation) er
 	return nil
 }
 
-// confirm reads once more what a deletion rests on: the Node from Kubernetes itself, and
-// whether EC2 is still believed. What EC2 says of the instance was read a moment ago.
+// confirm reads once more what a deletion rests on: the Node and the policies from
+// Kubernetes itself, and whether EC2 is still believed. What EC2 says of the instance was
+// read a moment ago.
 func (r *NodeReconciler) confirm(ctx context.Context, o observation) (observation, error) {
+	o.distrusted = r.inventory.Trust().Broken
 	node, err := readNode(ctx, r.live, o.node.name)
 	if err != nil {
 		return o, err
 	}
-	o.node = nodeState{name: o.node.name}
-	if node != nil {
-		o.node = stateOf(node)
+	if node == nil {
+		o.node = nodeState{name: o.node.name}
+		return o, nil
 	}
-	o.distrusted = r.inventory.Trust().Broken
-	return o, nil
+	o.node = stateOf(node)
+	if o.sighting() != nodeHere {
+		return o, nil
+	}
+	policies, err := rankedPolicies(ctx, r.live)
+	o.winner = v1alpha1.Governing(policies, node.Labels)
+	return o, err
 }

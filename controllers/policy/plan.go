@@ -63,6 +63,8 @@ type observation struct {
 	pool   *v1alpha1.ENIPool
 	winner *v1alpha1.ENIPolicy
 	now    time.Time
+	// policyDeleted: the policy that governed the pool was deleted, which is no accident.
+	policyDeleted bool
 	// keeper is the other Node that keeps the instance which this Node names too.
 	keeper string
 	// elsewhere is another Node that names the pool's instance.
@@ -173,9 +175,9 @@ const (
 	suspendedPoll = time.Minute
 )
 
-// planUngoverned stops the pool's growth, and deletes it once nobody has held anything
-// of it for a while: a policy that is back by then finds the pool as it was
-// (docs/protocols.md#policy-changes).
+// planUngoverned stops the pool's growth, and deletes it once nobody holds anything of it:
+// at once if its policy was deleted, and else after a while, so that a label which is back
+// by then finds the pool as it was (docs/protocols.md#policy-changes).
 func planUngoverned(o observation) decision {
 	spec := *o.pool.Spec.DeepCopy()
 	spec.PolicyName = ""
@@ -187,7 +189,7 @@ func planUngoverned(o observation) decision {
 	switch {
 	case o.distrusted:
 		return decision{action: updatePool, spec: spec, wait: suspendedPoll}
-	case left > 0:
+	case left > 0 && !o.policyDeleted:
 		return decision{action: updatePool, spec: spec, wait: left}
 	default:
 		return decision{action: deletePool}

@@ -154,6 +154,9 @@ func TestPlan(t *testing.T) {
 			observation{node: here, pool: poolOf(ungoverned, func(pool *v1alpha1.ENIPool) {
 				pool.Spec.Shared.IdleReleaseAfter = &metav1.Duration{Duration: time.Minute}
 			})}, updatePool, time.Minute, "", 0},
+		{"its policy was deleted: it stops growing first", observation{node: here, policyDeleted: true, pool: poolOf()}, updatePool, 0, "", 0},
+		{"its policy was deleted, and it is empty: it goes", observation{node: here, policyDeleted: true, pool: poolOf(ungoverned)}, deletePool, 0, "", 0},
+		{"its policy was deleted, an ENI is held", observation{node: here, policyDeleted: true, pool: poolOf(ungoverned, holdingENI)}, updatePool, 0, "", 0},
 		{"no policy and empty for a while: it goes", observation{node: here, emptyFor: idle, pool: poolOf(ungoverned)}, deletePool, 0, "", 0},
 		{"no policy, an address is held", observation{node: here, pool: poolOf(ungoverned, holding(v1alpha1.HolderAllocated))}, updatePool, 0, "", 0},
 		{"no policy, an ENI is held", observation{node: here, pool: poolOf(ungoverned, holdingENI)}, updatePool, 0, "", 0},

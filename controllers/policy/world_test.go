@@ -60,6 +60,8 @@ type world struct {
 	policies         *StatusReconciler
 	// hidden are Nodes that the cache does not show yet.
 	hidden map[string]bool
+	// hidesPolicies: the cache does not show the policies yet.
+	hidesPolicies bool
 }
 
 type indexer struct{ *fake.ClientBuilder }
@@ -106,6 +108,9 @@ func (w *world) listCached(ctx context.Context, c client.WithWatch, list client.
 	err := c.List(ctx, list, o...)
 	if nodes, ok := list.(*corev1.NodeList); ok {
 		nodes.Items = slices.DeleteFunc(nodes.Items, func(node corev1.Node) bool { return w.hidden[node.Name] })
+	}
+	if policies, ok := list.(*v1alpha1.ENIPolicyList); ok && w.hidesPolicies {
+		policies.Items = nil
 	}
 	return err
 }

@@ -57,7 +57,7 @@ func TestNodeWithMalformedProviderIDIsTold(t *testing.T) {
 	s.says(s.awaitPolicy(v1alpha1.ConditionNodesUsable, metav1.ConditionFalse, v1alpha1.ReasonProviderIDMissing), s.nodeName(0))
 }
 
-func TestNodesThatAreNoInstancesAreSkippedSilently(t *testing.T) {
+func TestNodesThatAreNoInstancesAreSkippedAndCounted(t *testing.T) {
 	t.Parallel()
 	s := shared.tell(t, "no-instances")
 	s.registerAs(s.nodeName(0), "aws:///us-east-1a/0123456789-fargate/fargate-ip-10-0-1-2.ec2.internal")
@@ -67,10 +67,12 @@ func TestNodesThatAreNoInstancesAreSkippedSilently(t *testing.T) {
 	s.awaitReady(node)
 
 	s.awaitPolicy(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
-	s.awaitPolicy(v1alpha1.ConditionNodesUsable, metav1.ConditionTrue, v1alpha1.ReasonAllUsable)
+	message := s.awaitPolicy(v1alpha1.ConditionNodesUsable, metav1.ConditionTrue, v1alpha1.ReasonNodesSkipped)
+	s.says(message, s.nodeName(0), s.nodeName(1), "no EC2 instances")
 	policy := s.policy()
 	assert.NilError(t, s.Get(t.Context(), key(policy), policy))
 	assert.Equal(t, policy.Status.Nodes, int32(1))
+	assert.Equal(t, policy.Status.SkippedNodes, int32(2))
 	events := &eventsv1.EventList{}
 	assert.NilError(t, s.List(t.Context(), events))
 	for i := range events.Items {

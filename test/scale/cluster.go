@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -126,10 +125,7 @@ const policyName = "fleet"
 func (c *cluster) createPolicy(ctx context.Context, f fleet) error {
 	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: policyName}}
 	policy.Spec.MinDeviceIndex = &f.minDeviceIndex
-	policy.Spec.Shared = &v1alpha1.SharedBounds{
-		MinimumIPs: f.minimumIPs, MaximumIPs: maximumIPs,
-		IdleReleaseAfter: &metav1.Duration{Duration: time.Second}, // So that the pools go as soon as the policy does.
-	}
+	policy.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: f.minimumIPs, MaximumIPs: maximumIPs}
 	return c.Create(ctx, policy)
 }
 
