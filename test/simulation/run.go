@@ -16,6 +16,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,9 @@ import (
 	"github.com/eni-operator/eni-operator/test/promises"
 	"github.com/eni-operator/eni-operator/test/simulation/apiserver"
 )
+
+// heartbeat counts the virtual minutes of all stories.
+var heartbeat atomic.Int64
 
 // outcome is how a story went.
 type outcome struct {
@@ -138,6 +142,7 @@ func (p *player) tick(ctx context.Context) {
 			return
 		case <-time.After(time.Minute):
 		}
+		heartbeat.Add(1)
 		p.referee.Minute(p.calm())
 		for _, refused := range p.api.Refusals() {
 			if strings.Contains(refused, "replica-") {

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,7 +53,28 @@ func TestMain(m *testing.M) {
 	}
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
+	go watchdog()
 	os.Exit(m.Run())
+}
+
+// playing is the seed that is played.
+var playing atomic.Uint64
+
+// standstill is how long virtual time may stand still: somebody waits for a mutex,
+// which virtual time does not know, while its owner waits for time to pass.
+const standstill = time.Minute
+
+// watchdog ends the process, with all goroutines, when virtual time stands still.
+func watchdog() {
+	for {
+		before := heartbeat.Load()
+		time.Sleep(standstill)
+		if heartbeat.Load() == before {
+			stacks := make([]byte, 8<<20)
+			fmt.Fprintf(os.Stderr, "virtual time stands still in the story of seed %d\n%s", playing.Load(), stacks[:runtime.Stack(stacks, true)])
+			os.Exit(3)
+		}
+	}
 }
 
 // TestSimulation plays histories.
@@ -65,6 +87,7 @@ func TestSimulation(t *testing.T) {
 		if seed == 0 {
 			seed = rand.Uint64N(1 << 40)
 		}
+		playing.Store(seed)
 		s := tell(seed)
 		result := play(t, s, "")
 		if *oneSeed > 0 {

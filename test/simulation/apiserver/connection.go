@@ -179,6 +179,10 @@ func (c *Connection) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer(r, nil, err), nil
 	}
 	f := c.draw(q.watch)
+	if q.kind == nil {
+		// Whoever asks what kinds there are holds a mutex over it: it takes no time.
+		f = fate{refused: f.refused}
+	}
 	if err := pause(r.Context(), f.before); err != nil {
 		return nil, err
 	}
