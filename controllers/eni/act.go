@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -25,7 +26,6 @@ import (
 // act does what was decided. It changes the status in memory only where the
 // outcome is known to it alone; report derives the rest and stores it.
 func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation, d decision, done *progress) error {
-	ctx = ec2.WithPriority(ctx, r.priority(ctx, eni, d), eni.Spec.NodeName)
 	looked := false
 	defer func() { done.looked = looked }()
 	done.freshAssignment = false
@@ -70,7 +70,7 @@ func refOf(eni *v1alpha1.ElasticNetworkInterface) inventory.Ref {
 // first, what nobody waits for last.
 func (r *Reconciler) priority(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, d decision) ec2.Priority {
 	switch d.action {
-	case actCreate, actAttach, actAssign:
+	case actRecord, actCreate, actAttach, actRecordAssignment, actAssign:
 	default:
 		return ec2.PriorityBackground
 	}
@@ -78,12 +78,21 @@ func (r *Reconciler) priority(ctx context.Context, eni *v1alpha1.ElasticNetworkI
 	if err := r.client.List(ctx, claims, client.MatchingFields{index.NodeName: eni.Spec.NodeName}, client.UnsafeDisableDeepCopy); err != nil {
 		return ec2.PriorityNormal
 	}
-	for i := range claims.Items {
-		if claims.Items[i].Status.Phase == v1alpha1.ClaimPending {
-			return ec2.PriorityUrgent
-		}
+	if slices.ContainsFunc(claims.Items, waitsForGrowth) {
+		return ec2.PriorityUrgent
 	}
 	return ec2.PriorityNormal
+}
+
+// waitsForGrowth reports whether a claim waits for what its pool takes from EC2. One
+// that may not be served, or not before something else changes, puts its node before
+// no other.
+func waitsForGrowth(claim v1alpha1.ENIClaim) bool {
+	if claim.Status.Phase != v1alpha1.ClaimPending {
+		return false
+	}
+	ready := meta.FindStatusCondition(claim.Status.Conditions, v1alpha1.ConditionReady)
+	return ready == nil || ready.Reason == v1alpha1.ReasonPoolGrowing
 }
 
 // amend changes an ENI that is where it should be.

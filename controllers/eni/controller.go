@@ -154,7 +154,11 @@ func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 			r.forget(observed)
 			return ctrl.Result{}, nil
 		}
-		acted := r.act(ctx, eni, observed, decided, done)
+		calls, pause := r.admit(ctx, eni, decided, done)
+		if pause > 0 {
+			return ctrl.Result{RequeueAfter: pause}, r.reportQueued(ctx, eni, done, observed, decided)
+		}
+		acted := r.act(calls, eni, observed, decided, done)
 		if acted == nil && decided.action == actCreate {
 			// The status tells what comes next, which saves the write that would.
 			decided.reason, decided.message = v1alpha1.ReasonAttaching, attachingTo(observed.instanceID)

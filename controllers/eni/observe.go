@@ -37,6 +37,8 @@ type progress struct {
 	freshRecord bool
 	// freshAssignment: the same for the record of an assignment.
 	freshAssignment bool
+	// admission is for the call that was admitted last.
+	admission *ec2.Admission
 	// looks are how often the ENI was observed.
 	looks int
 }

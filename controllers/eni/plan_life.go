@@ -96,8 +96,14 @@ func planAttributes(o observation) decision {
 		ready.action = actSetSecurityGroups
 		return ready
 	}
-	if set, remove := tagChanges(o); len(set)+len(remove) > 0 {
-		ready.action, ready.tags, ready.untag = actSetTags, set, remove
+	switch set, remove := tagChanges(o); {
+	case len(set) > 0:
+		ready.action = actSetTags
+		ready.tags = set
+		return ready
+	case len(remove) > 0: // Another call.
+		ready.action = actSetTags
+		ready.untag = remove
 		return ready
 	}
 	if at := o.actual.attachment; at.deleteOnTermination != (o.eni.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain) {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -81,6 +82,10 @@ func (c *sdkClient) Region() string { return c.region }
 func (c *sdkClient) Backlog(action string) (waiting, underway int) {
 	q := c.limiter.queue(action)
 	return q.length(), int(q.underway.Load())
+}
+
+func (c *sdkClient) Admit(ctx context.Context, action, key string) (*Admission, time.Duration) {
+	return c.limiter.queue(action).admit(callOf(ctx), action, key)
 }
 
 func (c *sdkClient) Limit(action string) Limit { return c.limiter.queue(action).full }

@@ -165,12 +165,14 @@ func (l *limiter) addTo(stack *middleware.Stack) error {
 		) {
 			action, asked := awsmiddleware.GetOperationName(ctx), l.clock.Now()
 			q := l.queue(action)
-			if err := q.wait(ctx); err != nil {
+			waited, admitted := useAdmission(ctx, action)
+			if err := q.pass(ctx, admitted); err != nil {
 				return middleware.FinalizeOutput{}, middleware.Metadata{}, &notSentError{cause: err}
 			}
 			sent := l.clock.Now()
-			l.observer.Waited(action, callOf(ctx).priority, sent.Sub(asked))
-			noteSent(ctx, sent.Sub(asked))
+			waited += sent.Sub(asked)
+			l.observer.Waited(action, callOf(ctx).priority, waited)
+			noteSent(ctx, waited)
 			q.underway.Add(1)
 			defer q.underway.Add(-1)
 			ctx, cancel := context.WithTimeout(ctx, l.callTimeout)

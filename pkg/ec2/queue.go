@@ -7,7 +7,6 @@ SPDX-License-Identifier: Apache-2.0
 package ec2
 
 import (
-	"cmp"
 	"container/heap"
 	"context"
 	"fmt"
@@ -44,6 +43,8 @@ type queue struct {
 	mu      sync.Mutex
 	bucket  *rate.Limiter
 	waiting waiters
+	// tickets are the places of callers that come back, by their keys.
+	tickets map[string]*ticket
 	// turns are the nodes' last places in the order; turn is the last one served.
 	turns    map[string]int64
 	turn     int64
@@ -54,18 +55,27 @@ type queue struct {
 
 func newQueue(stop <-chan struct{}, limit Limit, clk clock.WithDelayedExecution) *queue {
 	return &queue{
-		stop: stop, clock: clk, full: limit, turns: map[string]int64{}, changed: clk.Now(),
+		stop: stop, clock: clk, full: limit, tickets: map[string]*ticket{}, turns: map[string]int64{}, changed: clk.Now(),
 		bucket: rate.NewLimiter(rate.Limit(limit.PerSecond), limit.Bucket),
 	}
 }
 
 // waiter is one call in a queue.
 type waiter struct {
-	order    int
-	turn     int64
-	sequence int64
-	index    int
-	ready    chan struct{}
+	place
+	index int
+	ready chan struct{}
+}
+
+// pass returns when the call may be made: at once if it was admitted before.
+func (q *queue) pass(ctx context.Context, admitted bool) error {
+	if !admitted {
+		return q.wait(ctx)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return q.stopping()
 }
 
 // wait returns when the call may be made. A caller whose context ends leaves the
@@ -109,16 +119,25 @@ func (q *queue) join(c call) *waiter {
 	defer q.mu.Unlock()
 	now := q.clock.Now()
 	q.recover(now)
-	if len(q.waiting) == 0 && q.bucket.AllowN(now, 1) {
+	q.dropExpired(now)
+	if len(q.waiting)+len(q.tickets) == 0 && q.bucket.AllowN(now, 1) {
 		return nil
 	}
-	q.sequence++
-	turn := max(q.turn, q.turns[c.node]) + 1
-	q.turns[c.node] = turn
-	w := &waiter{order: c.priority.order(), turn: turn, sequence: q.sequence, ready: make(chan struct{})}
+	w := &waiter{place: q.newPlace(c), ready: make(chan struct{})}
+	if q.take(now, q.ahead(w.place)) {
+		return nil
+	}
 	heap.Push(&q.waiting, w)
 	q.arm(now)
 	return w
+}
+
+// newPlace is the place of a call that joins the queue now; q.mu is held.
+func (q *queue) newPlace(c call) place {
+	q.sequence++
+	turn := max(q.turn, q.turns[c.node]) + 1
+	q.turns[c.node] = turn
+	return place{order: c.priority.order(), turn: turn, sequence: q.sequence}
 }
 
 func (q *queue) leave(w *waiter) {
@@ -129,14 +148,17 @@ func (q *queue) leave(w *waiter) {
 	}
 }
 
+// longestArmed is how long a waiting call goes unlooked at.
+const longestArmed = time.Second
+
 // arm has serve called when the next token is there; q.mu is held.
 func (q *queue) arm(now time.Time) {
 	if q.armed || len(q.waiting) == 0 {
 		return
 	}
 	q.armed = true
-	missing := max(1-q.bucket.TokensAt(now), 0)
-	delay := time.Duration(missing / float64(q.bucket.Limit()) * float64(time.Second))
+	// Those with a ticket may give their places up earlier than their tokens come.
+	delay := min(q.untilTokens(now, q.ticketsAhead(q.waiting[0].place)+1), longestArmed)
 	// A nanosecond more, since rounding must not wake it just before the token.
 	q.clock.AfterFunc(delay+time.Nanosecond, q.serve)
 }
@@ -148,16 +170,22 @@ func (q *queue) serve() {
 	now := q.clock.Now()
 	q.armed = false
 	q.recover(now)
-	for len(q.waiting) > 0 && q.bucket.AllowN(now, 1) {
+	q.dropExpired(now)
+	for len(q.waiting) > 0 && q.take(now, q.ticketsAhead(q.waiting[0].place)) {
 		w := heap.Pop(&q.waiting).(*waiter) //nolint:forcetypeassert // holds nothing else
 		q.turn = max(q.turn, w.turn)
 		close(w.ready)
 	}
-	if len(q.waiting) == 0 {
+	q.forgetTurns()
+	q.arm(now)
+}
+
+// forgetTurns drops the nodes' turns once nobody waits; q.mu is held.
+func (q *queue) forgetTurns() {
+	if len(q.waiting)+len(q.tickets) == 0 {
 		clear(q.turns)
 		q.turn = 0
 	}
-	q.arm(now)
 }
 
 // throttled slows the action down: its bucket is empty, whoever emptied it.
@@ -190,7 +218,7 @@ func (q *queue) recover(now time.Time) {
 func (q *queue) length() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.waiting)
+	return len(q.waiting) + len(q.tickets)
 }
 
 // waiters is a heap.
@@ -198,10 +226,7 @@ type waiters []*waiter
 
 func (w waiters) Len() int { return len(w) }
 
-func (w waiters) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(w[i].order, w[j].order), cmp.Compare(w[i].turn, w[j].turn),
-		cmp.Compare(w[i].sequence, w[j].sequence)) < 0
-}
+func (w waiters) Less(i, j int) bool { return w[i].before(w[j].place) }
 
 func (w waiters) Swap(i, j int) {
 	w[i], w[j] = w[j], w[i]

@@ -15,8 +15,9 @@ import (
 
 // Client makes the EC2 calls that the operator needs. Each method is one API
 // action, but for the Describe methods, which follow the pages themselves. All
-// wait for their action's limiter first and make a single attempt: who calls
-// again decides that knowing what happened (see Classify and Unclear).
+// wait for their action's limiter first, unless they were admitted before (see
+// Admit), and make a single attempt: who calls again decides that knowing what
+// happened (see Classify and Unclear).
 type Client interface {
 	CreateNetworkInterface(ctx context.Context, input CreateInput) (NetworkInterface, error)
 	// AttachNetworkInterface returns the attachment's id.
@@ -47,6 +48,10 @@ type Client interface {
 	Backlog(action string) (waiting, underway int)
 	// Limit is the token bucket that the calls of an action keep to.
 	Limit(action string) Limit
+	// Admit takes a token of an action's bucket for one call; see WithAdmission. If it
+	// is not the call's turn, it keeps a place in the order under the key and returns
+	// how long to stay away: a worker that comes back holds up nobody meanwhile.
+	Admit(ctx context.Context, action, key string) (*Admission, time.Duration)
 }
 
 // The API actions whose queues a fleet's start waits for.
@@ -54,6 +59,16 @@ const (
 	ActionCreate = "CreateNetworkInterface"
 	ActionAttach = "AttachNetworkInterface"
 	ActionAssign = "AssignPrivateIpAddresses"
+)
+
+// The other API actions that change ENIs.
+const (
+	ActionDetach     = "DetachNetworkInterface"
+	ActionDelete     = "DeleteNetworkInterface"
+	ActionUnassign   = "UnassignPrivateIpAddresses"
+	ActionModify     = "ModifyNetworkInterfaceAttribute"
+	ActionCreateTags = "CreateTags"
+	ActionDeleteTags = "DeleteTags"
 )
 
 // Filter is a Describe filter: the values are ORed, filters are ANDed. EC2 takes
