@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -192,34 +193,56 @@ func (u *Uninstaller) abandonENI(ctx context.Context, object client.Object) erro
 	if !ok {
 		return nil
 	}
-	ids, err := u.idsOf(ctx, eni)
+	own, err := u.enisOf(ctx, eni)
 	if err != nil {
-		return err
+		return fmt.Errorf("finding the ENIs of %s in EC2: %w", eni.Name, err)
 	}
-	for _, id := range ids {
-		u.Log.Info("Retaining ENI", "eni", eni.Name, "eniID", id)
-		err := u.EC2.CreateTags(ctx, id, map[string]string{ec2.TagDeletionPolicy: string(v1alpha1.DeletionPolicyRetain)})
-		if err != nil && ec2.Classify(err) != ec2.ClassNotFound {
-			return err
+	for _, one := range own {
+		u.Log.Info("Retaining ENI", "eni", eni.Name, "eniID", one.ID)
+		if err := Retain(ctx, u.EC2, one); err != nil {
+			return fmt.Errorf("retaining %s: %w", one.ID, err)
 		}
 	}
 	return u.letGo(ctx, eni)
 }
 
-// idsOf are the ENIs of a resource in EC2: the one that it names, and any that a
-// creation made whose answer was lost. A primary ENI is not the operator's to tag.
-func (u *Uninstaller) idsOf(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) ([]string, error) {
+// Retain keeps an ENI in EC2 once no resource stands for it: from ending with its
+// instance first, and then, by its tag, from being collected. One that is gone needs
+// neither.
+func Retain(ctx context.Context, api ec2.Client, eni ec2.NetworkInterface) error {
+	if at := eni.Attachment; at != nil && at.DeleteOnTermination {
+		err := api.SetDeleteOnTermination(ctx, eni.ID, at.ID, false)
+		if err != nil && ec2.Classify(err) != ec2.ClassNotFound {
+			return err
+		}
+	}
+	err := api.CreateTags(ctx, eni.ID, map[string]string{ec2.TagDeletionPolicy: string(v1alpha1.DeletionPolicyRetain)})
+	if ec2.Classify(err) == ec2.ClassNotFound {
+		return nil
+	}
+	return err
+}
+
+// enisOf returns all ENIs in EC2 that carry the resource's UID: the one that its status
+// names, and any that a creation made whose answer was lost. A primary ENI is not the
+// operator's to tag, and neither is an ENI whose tags name another owner.
+func (u *Uninstaller) enisOf(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) ([]ec2.NetworkInterface, error) {
 	if eni.Primary() {
 		return nil, nil
 	}
-	if id := eni.Status.NetworkInterfaceID; id != "" {
-		return []string{id}, nil
-	}
 	found, err := u.EC2.DescribeNetworkInterfaces(ctx, ec2.OwnedFilter(u.ClusterUID),
 		ec2.Filter{Name: "tag:" + ec2.TagUID, Values: []string{string(eni.UID)}})
-	ids := make([]string, 0, len(found))
-	for _, one := range found {
-		ids = append(ids, one.ID)
+	id := eni.Status.NetworkInterfaceID
+	named := func(one ec2.NetworkInterface) bool { return one.ID == id }
+	if err != nil || id == "" || slices.ContainsFunc(found, named) {
+		return found, err
 	}
-	return ids, err
+	shown, err := u.EC2.DescribeNetworkInterfaces(ctx, ec2.Filter{Name: "network-interface-id", Values: []string{id}})
+	if err != nil {
+		return nil, err
+	}
+	if len(shown) == 0 { // Created a moment ago, or gone: tagging it tells.
+		found = append(found, ec2.NetworkInterface{ID: id})
+	}
+	return found, nil
 }
