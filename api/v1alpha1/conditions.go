@@ -180,6 +180,8 @@ const (
 	// ReasonUninstallBlocked: a CRD of the operator is being deleted, so nothing is
 	// detached or deleted in EC2.
 	ReasonUninstallBlocked = "UninstallBlocked"
+	// ReasonAttachmentStuck: EC2 takes far longer than it should to attach the ENI.
+	ReasonAttachmentStuck = "AttachmentStuck"
 	// ReasonNotOwned: the tags in EC2 say that the ENI that the status names is not
 	// this resource's, so it is left alone.
 	ReasonNotOwned = "NotOwned"

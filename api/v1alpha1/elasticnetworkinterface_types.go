@@ -132,7 +132,7 @@ type ElasticNetworkInterfaceSpec struct {
 
 // ENIState is where an ENI is on its way.
 //
-// +kubebuilder:validation:Enum=Pending;Creating;Available;Attaching;Attached;Detaching;Deleting;Retained
+// +kubebuilder:validation:Enum=Pending;Creating;Available;Attaching;Attached;Detaching;Deleting;Retained;Lost
 type ENIState string
 
 const (
@@ -150,6 +150,8 @@ const (
 	ENIDetaching ENIState = "Detaching"
 	// ENIDeleting is detached and being deleted.
 	ENIDeleting ENIState = "Deleting"
+	// ENILost was deleted in EC2 by others; nothing of what it carried is left.
+	ENILost ENIState = "Lost"
 )
 
 // CreationRecord is what a CreateNetworkInterface call says, written before the
@@ -304,7 +306,8 @@ type ElasticNetworkInterfaceStatus struct {
 	// +listType=atomic
 	// +optional
 	Missing []AddressOrPrefix `json:"missing,omitempty"`
-	// Lost are those of spec.reclaim that EC2 does not give back, such as an address
+	// Lost are those of spec.reclaim that EC2 does not give back, and all that an ENI
+	// carried that is gone in EC2, its primary address included; such as an address
 	// that another ENI has by now.
 	// +kubebuilder:validation:MaxItems=1024
 	// +listType=atomic

@@ -46,7 +46,9 @@ func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		return r.find(ctx, eni)
 	case actLook:
 		looked = true
-		return r.look(ctx, &o)
+		err := r.look(ctx, &o)
+		done.presence = o.presence
+		return err
 	case actAttach:
 		return r.attach(ctx, eni, o)
 	case actDetach:
@@ -55,7 +57,11 @@ func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		return gone404(r.inventory.Detach(ctx, refOf(eni), o.actual.attachment.id, d.force))
 	case actDelete:
 		log.FromContext(ctx).Info("Deleting ENI", "eniID", id)
-		return gone404(r.inventory.Delete(ctx, refOf(eni)))
+		err := gone404(r.inventory.Delete(ctx, refOf(eni)))
+		if err == nil {
+			r.memory.deleted(eni, r.clock.Now())
+		}
+		return err
 	default:
 		return r.amend(ctx, eni, o, d)
 	}
@@ -182,6 +188,9 @@ func (r *Reconciler) create(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 	log.FromContext(ctx).Info("Creating ENI", "attempt", record.Attempt, "subnet", record.SubnetID)
 	created, err := r.inventory.Create(ec2.WithAttempt(ctx, record.Attempt), createInput(eni.UID, record))
 	switch {
+	case err == nil && !first:
+		r.inventory.Reread(created.ID) // A repeated call is answered with its own tags, not with the ENI's.
+		eni.Status.NetworkInterfaceID = created.ID
 	case err == nil:
 		eni.Status.NetworkInterfaceID = created.ID
 	case refused(err):

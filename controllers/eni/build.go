@@ -21,6 +21,8 @@ import (
 const (
 	createdAtKey      = ec2.TagCreatedAt
 	deletionPolicyKey = ec2.TagDeletionPolicy
+	clusterUIDKey     = ec2.TagClusterUID
+	uidKey            = ec2.TagUID
 )
 
 // Identity is what the ENIs of this cluster have in common.

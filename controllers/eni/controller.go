@@ -11,6 +11,7 @@ package eni
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,12 +32,14 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/elapsed"
 	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/logging"
 	"github.com/eni-operator/eni-operator/pkg/store"
 	"github.com/eni-operator/eni-operator/pkg/tracing"
+	"github.com/eni-operator/eni-operator/pkg/uninstall"
 )
 
 const controllerName = "eni"
@@ -74,6 +77,18 @@ type Reconciler struct {
 	conflicts store.Conflicts
 	told      told
 	asked     asked
+	memory    memory
+	// definitions remembers for a moment whether CRDs of ours are being deleted.
+	definitions uninstall.Check
+
+	watchOnce sync.Once
+	changing  *elapsed.Watch
+}
+
+// watch is how long each ENI has been changing.
+func (r *Reconciler) watch() *elapsed.Watch {
+	r.watchOnce.Do(func() { r.changing = elapsed.New(r.clock) })
+	return r.changing
 }
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces,verbs=get;list;watch;create;update;patch;delete
@@ -110,8 +125,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		return ctrl.Result{}, err
 	}
 	eni := &v1alpha1.ElasticNetworkInterface{}
+	if r.inventory.Trust().Broken {
+		return ctrl.Result{}, nil // Each change of that brings all ENIs up.
+	}
 	if err := r.client.Get(ctx, request.NamespacedName, eni); err != nil {
 		r.told.forget(request.Name)
+		r.memory.forget(request.Name)
+		r.watch().Forget(request.Name)
 		r.asked.done(request.Name)
 		return r.conflicts.Settle(ctx, controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 	}

@@ -11,7 +11,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,7 +20,6 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
-	"github.com/eni-operator/eni-operator/pkg/uninstall"
 )
 
 // progress is what one reconcile has done so far.
@@ -30,6 +28,8 @@ type progress struct {
 	stored *v1alpha1.ElasticNetworkInterface
 	// looked: the last step asked EC2.
 	looked bool
+	// presence is what the last step found, if it looked at the ENI.
+	presence presence
 	// forced: the ENI was detached by force.
 	forced bool
 	// freshRecord: the creation record was written just now, so no call of its
@@ -48,7 +48,6 @@ type progress struct {
 func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, done *progress) (observation, error) {
 	o := observation{
 		eni: eni, now: r.clock.Now(), looked: done.looked, forced: done.forced, freshAssignment: done.freshAssignment,
-		stuck:        detachingFor(eni, r.clock.Now()) >= r.options.ForceDetachAfter,
 		recordMaxAge: r.options.CreateRecordMaxAge, visibility: r.options.VisibilityWindow,
 	}
 	instance, err := r.observeInstance(ctx, &o)
@@ -59,12 +58,13 @@ func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 	if eni.Primary() {
 		err = r.observePrimary(ctx, &o, instance)
 	} else {
-		err = r.observeENI(ctx, &o)
+		err = r.observeENI(ctx, &o, done)
 	}
 	if err != nil {
 		return o, err
 	}
-	if o.presence == present {
+	r.observeProgress(&o)
+	if o.presence == present && o.ownership == owned {
 		if err := r.observeVacant(ctx, &o); err != nil {
 			return o, err
 		}
@@ -127,8 +127,24 @@ func (r *Reconciler) observeDeletion(ctx context.Context, eni *v1alpha1.ElasticN
 	if o.drained, err = r.drained(ctx, eni); err != nil {
 		return err
 	}
-	o.uninstalling, err = uninstall.UnderWay(ctx, r.live)
+	o.uninstalling, err = r.definitions.UnderWay(ctx, r.live, r.clock, r.memory.deletionSeen(eni, r.clock.Now()))
 	return err
+}
+
+// observeProgress notes whose the ENI is, and how long EC2 has worked on the last
+// change, as far as this process saw it: a stored time may be another clock's.
+func (r *Reconciler) observeProgress(o *observation) {
+	if o.presence != present {
+		return // Nothing is known at the moment, so that the time goes on.
+	}
+	uid := string(o.eni.UID)
+	if !o.eni.Primary() {
+		seenOurs := r.inventory.OwnedBy(uid) == o.eni.Status.NetworkInterfaceID
+		o.ownership = ownershipOf(o.actual.tags, r.options.Identity.ClusterUID, uid, seenOurs)
+	}
+	o.changingFor = r.watch().Since(o.eni.Name, uid+" "+o.underway())
+	o.stuck = o.underway() != "" && o.changingFor >= r.options.ForceDetachAfter
+	o.deleteAccepted = r.memory.deletedWithin(o.eni, o.now, r.options.VisibilityWindow)
 }
 
 func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.Instance, error) {
@@ -173,7 +189,7 @@ func (r *Reconciler) nodeNames(ctx context.Context, name, instanceID string) (bo
 	return err == nil && instanceOf(node) == instanceID, nil
 }
 
-func (r *Reconciler) observeENI(ctx context.Context, o *observation) error {
+func (r *Reconciler) observeENI(ctx context.Context, o *observation, done *progress) error {
 	if o.eni.Status.NetworkInterfaceID == "" {
 		// Created a moment ago, and the cache does not show it yet; or found by a sweep.
 		o.eni.Status.NetworkInterfaceID = r.inventory.OwnedBy(string(o.eni.UID))
@@ -186,15 +202,11 @@ func (r *Reconciler) observeENI(ctx context.Context, o *observation) error {
 		o.presence, o.actual, o.doubt = present, actualOf(known), r.doubtAbout(id)
 		return nil
 	}
-	return r.look(ctx, o)
-}
-
-// detachingFor is how long an ENI has been on its way off its instance.
-func detachingFor(eni *v1alpha1.ElasticNetworkInterface, now time.Time) time.Duration {
-	if last := len(eni.Status.Transitions) - 1; last >= 0 && eni.Status.Transitions[last].State == v1alpha1.ENIDetaching {
-		return now.Sub(eni.Status.Transitions[last].At.Time)
+	if done.looked && done.presence != present {
+		o.presence = done.presence // The last step has just asked.
+		return nil
 	}
-	return 0
+	return r.look(ctx, o)
 }
 
 // observePrimary finds the primary ENI of the instance, which EC2 shows with it.
@@ -317,10 +329,14 @@ func (r *Reconciler) drained(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 	if eni.Spec.Drained || eni.Spec.PoolName == "" {
 		return true, nil
 	}
-	pool := &v1alpha1.ENIPool{}
-	err := r.live.Get(ctx, types.NamespacedName{Name: eni.Spec.PoolName}, pool)
-	if client.IgnoreNotFound(err) != nil || (err == nil && pool.Owns(eni)) {
-		return false, err
+	// Waiting harms nobody, so that the cache will do for it; only a live read tells
+	// that no pool owns the ENI any more.
+	for _, reader := range []client.Reader{r.client, r.live} {
+		pool := &v1alpha1.ENIPool{}
+		err := reader.Get(ctx, types.NamespacedName{Name: eni.Spec.PoolName}, pool)
+		if client.IgnoreNotFound(err) != nil || (err == nil && pool.Owns(eni)) {
+			return false, err
+		}
 	}
 	claims := &v1alpha1.ENIClaimList{}
 	if err := r.client.List(ctx, claims, client.MatchingFields{index.NodeName: eni.Spec.NodeName}); err != nil {

@@ -56,8 +56,10 @@ const (
 // The waits of this controller.
 const (
 	// attachPoll is how long a change of an attachment is given before it is looked
-	// at: EC2 takes 1 to 5 s to attach and 2 to 3 s to detach.
-	attachPoll = time.Second
+	// at: EC2 takes 1 to 5 s to attach and 2 to 3 s to detach. A change that takes
+	// longer is looked at less and less often, but every longestPoll.
+	attachPoll  = time.Second
+	longestPoll = 30 * time.Second
 	// terminationPoll is how often an ENI is looked at that EC2 deletes with its
 	// instance; that takes as long as the instance takes to shut down.
 	terminationPoll = 5 * time.Second
@@ -98,6 +100,20 @@ type attachment struct {
 	instanceID          string
 	changing            bool // attaching or detaching
 	deleteOnTermination bool
+}
+
+// underway names the change of the attachment that EC2 works on, or is "".
+func (o *observation) underway() string {
+	at := o.actual.attachment
+	leaves := at != nil && (!o.eni.DeletionTimestamp.IsZero() || at.instanceID != o.instanceID)
+	switch {
+	case at == nil, !at.changing && !o.carrierGone():
+		return ""
+	case leaves:
+		return "detaching " + at.id
+	default:
+		return "attaching " + at.id
+	}
 }
 
 // actual is the ENI as EC2 has it. Lists are sorted.
@@ -145,6 +161,12 @@ type observation struct {
 	desired      desired
 	presence     presence
 	actual       actual
+	// ownership is what actual's tags say about whose the ENI is.
+	ownership ownership
+	// deleteAccepted: EC2 accepted a Delete so lately that it may show the ENI still.
+	deleteAccepted bool
+	// changingFor is how long this process has seen the ENI attaching or detaching.
+	changingFor time.Duration
 	// doubt is what to doubt about actual's addresses.
 	doubt doubt
 	// looked: EC2 was asked within this reconcile, after the last write.
@@ -155,8 +177,8 @@ type observation struct {
 	// vacant are addresses, or prefixes, of the subnet that nobody has, as many as a
 	// primary ENI is to have more.
 	vacant []string
-	// stuck: the ENI has been detaching for too long. forced: it was detached by
-	// force within this reconcile.
+	// stuck: the ENI has been attaching or detaching for too long. forced: it was
+	// detached by force within this reconcile.
 	stuck, forced bool
 	recordMaxAge  time.Duration
 	// visibility is how long EC2 may not show what it has.

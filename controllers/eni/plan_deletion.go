@@ -23,6 +23,8 @@ func planDeletion(o observation) decision {
 		return letGo
 	case o.presence == presenceUnknown:
 		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonDeleting, message: "Making sure that the ENI is gone"}
+	case o.ownership != owned && !o.uninstalling:
+		return planForeignDeletion(o)
 	}
 	if d := planProtection(o); d.action != actNothing {
 		return d
@@ -32,6 +34,10 @@ func planDeletion(o observation) decision {
 		return planRetain(o, letGo)
 	case o.actual.attachment != nil:
 		return planDetach(o, "Detaching the ENI")
+	case o.deleteAccepted && !o.looked:
+		return decision{action: actLook, reason: v1alpha1.ReasonDeleting, message: "Deleting the ENI"}
+	case o.deleteAccepted: // EC2 shows for a while what it has deleted.
+		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonDeleting, message: "Deleting the ENI"}
 	default:
 		return decision{action: actDelete, reason: v1alpha1.ReasonDeleting, message: "Deleting the ENI"}
 	}
@@ -82,9 +88,9 @@ func planDetach(o observation, message string) decision {
 	case o.stuck:
 		d.action, d.wait = actWait, forcePoll
 	case goesWithInstance:
-		d.action, d.wait = actWait, terminationPoll
+		d.action, d.wait = actWait, max(terminationPoll, pollAfter(o.changingFor))
 	default:
-		d.action, d.wait = actWait, attachPoll
+		d.action, d.wait = actWait, pollAfter(o.changingFor)
 	}
 	return d
 }

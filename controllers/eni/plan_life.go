@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -19,12 +20,14 @@ import (
 func planLife(o observation) decision {
 	switch o.presence {
 	case gone:
-		return decision{action: actNothing, reason: v1alpha1.ReasonNotFound,
-			message: "The ENI was deleted outside the operator. Delete this resource; its pool makes another."}
+		return planLost(o)
 	case presenceUnknown:
 		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonInProgress,
 			message: "EC2 does not show the ENI yet"}
 	case present:
+	}
+	if o.ownership != owned {
+		return planForeign(o)
 	}
 	if d := changeAddresses(o); d.action == actUnassign && o.actual.attachment == nil && o.doubt.until.IsZero() {
 		return d // It may carry more than the instance takes.
@@ -65,13 +68,47 @@ func planAttachment(o observation) decision {
 		d := planDetach(o, "Moving the ENI to "+o.instanceID)
 		d.reason = v1alpha1.ReasonInProgress
 		return d
-	case at.changing && !o.looked:
-		return decision{action: actLook, reason: v1alpha1.ReasonAttaching, message: attachingTo(at.instanceID)}
 	case at.changing:
-		return decision{action: actWait, wait: attachPoll, reason: v1alpha1.ReasonAttaching, message: attachingTo(at.instanceID)}
+		return planAttaching(o)
 	default:
 		return decision{action: actNothing}
 	}
+}
+
+// planAttaching looks at an ENI that is being attached until it is, and reports one
+// that takes far longer than EC2 needs.
+func planAttaching(o observation) decision {
+	d := decision{action: actLook, reason: v1alpha1.ReasonAttaching, message: attachingTo(o.actual.attachment.instanceID)}
+	if o.stuck {
+		d.reason = v1alpha1.ReasonAttachmentStuck
+		d.message = fmt.Sprintf("EC2 takes minutes to attach the ENI to %s, which should take seconds. "+
+			"Look at the instance in EC2; stopping and starting it may help.", o.actual.attachment.instanceID)
+	}
+	if o.looked {
+		d.action = actWait
+		d.wait = pollAfter(o.changingFor)
+	}
+	return d
+}
+
+// pollAfter is how long to wait before a change of an attachment is looked at again
+// that has taken a time already.
+func pollAfter(taken time.Duration) time.Duration {
+	return min(max(attachPoll, (taken/pollGrowth).Truncate(time.Second)), longestPoll)
+}
+
+// pollGrowth makes each pause a part of the time that a change has taken already.
+const pollGrowth = 4
+
+// planLost waits for its pool to remove the resource of an ENI that is gone in EC2.
+func planLost(o observation) decision {
+	d := decision{action: actNothing, reason: v1alpha1.ReasonNotFound}
+	if pool := o.eni.Spec.PoolName; pool != "" {
+		d.message = fmt.Sprintf("The ENI was deleted outside the operator. Pool %s removes this resource, and makes another where it needs one.", pool)
+	} else {
+		d.message = "The ENI was deleted outside the operator. Delete this resource, and make another where you need one."
+	}
+	return d
 }
 
 func attachingTo(instanceID string) string { return "Attaching the ENI to " + instanceID }

@@ -185,11 +185,16 @@ func TestPlan(t *testing.T) {
 		// Life.
 		{"as it should be", settled, nil, "Nothing", v1alpha1.ReasonReady},
 		{"deleted by others", settled, func(o *observation) { o.presence = gone }, "Nothing", v1alpha1.ReasonNotFound},
+		{"an ENI of others is left alone", settled, both(of(foreign), func(o *observation) { o.actual.attachment = nil }), "Wait 1m0s", v1alpha1.ReasonNotOwned},
+		{"an ENI of nobody is left alone", settled, both(of(unowned), func(o *observation) { o.desired.addressCount = 9 }), "Wait 1m0s", v1alpha1.ReasonNotOwned},
 		{"not visible yet", settled, func(o *observation) { o.presence = presenceUnknown }, "Wait 5s", v1alpha1.ReasonInProgress},
 		{"not attached", settled, func(o *observation) { o.actual.attachment = nil }, "Attach", v1alpha1.ReasonAttaching},
 		{"nothing to attach to", settled, func(o *observation) { o.actual.attachment, o.instance = nil, instanceGone }, "Nothing", v1alpha1.ReasonNodeUnknown},
 		{"attaching is looked at", settled, func(o *observation) { o.actual.attachment.changing = true }, "Look", v1alpha1.ReasonAttaching},
 		{"and waited for", settled, both(looked, func(o *observation) { o.actual.attachment.changing = true }), "Wait 1s", v1alpha1.ReasonAttaching},
+		{"less and less often", settled, both(looked, changingFor(time.Minute)), "Wait 15s", v1alpha1.ReasonAttaching},
+		{"but at least so often", settled, both(looked, changingFor(time.Hour)), "Wait 30s", v1alpha1.ReasonAttaching},
+		{"attaching for far too long", settled, both(looked, changingFor(time.Hour), func(o *observation) { o.stuck = true }), "Wait 30s", v1alpha1.ReasonAttachmentStuck},
 		{"attached elsewhere: moved (protocol 9)", settled, func(o *observation) { o.actual.attachment.instanceID = instanceB }, "Detach", v1alpha1.ReasonInProgress},
 		{
 			"and forced off, where it is stuck", settled,
@@ -266,6 +271,13 @@ func TestPlan(t *testing.T) {
 			func(o *observation) { o.instance, o.actual.attachment.deleteOnTermination = instanceGone, false }, "Detach", v1alpha1.ReasonDeleting,
 		},
 		{"then deleted", dying, func(o *observation) { o.actual.attachment = nil }, "Delete", v1alpha1.ReasonDeleting},
+		{"deleted, and shown still: looked at", dying, deleteAccepted, "Look", v1alpha1.ReasonDeleting},
+		{"deleted, and shown still: waited for", dying, both(deleteAccepted, looked), "Wait 5s", v1alpha1.ReasonDeleting},
+		{"an ENI of others: looked at", dying, of(foreign), "Look", v1alpha1.ReasonNotOwned},
+		{"an ENI of others: let go, and left alone", dying, both(of(foreign), looked), "LetGo", v1alpha1.ReasonNotOwned},
+		{"an ENI of nobody: a person decides", dying, both(of(unowned), looked), "Wait 1m0s", v1alpha1.ReasonNotOwned},
+		{"an ENI of nobody, to be retained: left alone", dying, both(of(unowned), looked, retain), "LetGo", v1alpha1.ReasonNotOwned},
+		{"an ENI of others while uninstalling", dying, both(of(foreign), looked, func(o *observation) { o.uninstalling = true }), "Wait 1m0s", v1alpha1.ReasonUninstallBlocked},
 		{"retained: it outlives its instance", dying, retain, "SetTermination", v1alpha1.ReasonDeleting},
 		{
 			"retained: marked", dying, both(retain, func(o *observation) { o.actual.attachment = nil }),
@@ -312,6 +324,41 @@ func both(changes ...func(*observation)) func(*observation) {
 }
 
 func looked(o *observation) { o.looked = true }
+
+func of(whose ownership) func(*observation) { return func(o *observation) { o.ownership = whose } }
+
+func changingFor(taken time.Duration) func(*observation) {
+	return func(o *observation) {
+		o.actual.attachment.changing = true
+		o.changingFor = taken
+	}
+}
+
+func deleteAccepted(o *observation) {
+	o.actual.attachment = nil
+	o.deleteAccepted = true
+}
+
+func TestOwnership(t *testing.T) {
+	ours := map[string]string{clusterUIDKey: "c", uidKey: "u"}
+	for _, test := range []struct {
+		name string
+		tags map[string]string
+		seen bool
+		want ownership
+	}{
+		{"of the cluster and the resource", ours, false, owned},
+		{"of another resource", map[string]string{clusterUIDKey: "c", uidKey: "v"}, true, foreign},
+		{"of another cluster", map[string]string{clusterUIDKey: "d", uidKey: "u"}, true, foreign},
+		{"of another cluster, the resource untold", map[string]string{clusterUIDKey: "d"}, true, foreign},
+		{"without tags, and never seen with them", nil, false, unowned},
+		{"without tags, and seen with them", nil, true, owned},
+		{"one tag removed, and seen with it", map[string]string{uidKey: "u"}, true, owned},
+		{"one tag removed, and never seen with it", map[string]string{uidKey: "u"}, false, unowned},
+	} {
+		t.Run(test.name, func(t *testing.T) { assert.Equal(t, ownershipOf(test.tags, "c", "u", test.seen), test.want) })
+	}
+}
 
 func retain(o *observation) { o.eni.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain }
 

@@ -31,13 +31,13 @@ func (r *Reconciler) report(
 	if err := speechless(ctx, acted); err != nil {
 		return err
 	}
-	if known, ok := refresh(r.inventory, eni.Status.NetworkInterfaceID); ok {
+	if known, ok := refresh(r.inventory, eni.Status.NetworkInterfaceID); ok && o.ownership == owned {
 		if err := r.describe(ctx, eni, known); err != nil && acted == nil {
 			acted = err
 		}
 	}
 	if o.presence == gone {
-		eni.Status.Attachment = nil
+		loseAll(&eni.Status)
 	}
 	if (d.action != actRecord && d.action != actRecordAssignment) || len(eni.Status.Conditions) == 0 {
 		setConditions(eni, o, d, acted)
@@ -64,6 +64,26 @@ func speechless(ctx context.Context, acted error) error {
 		return acted
 	}
 	return ctx.Err()
+}
+
+// loseAll notes that an ENI is gone, and with it all that it carried.
+func loseAll(status *v1alpha1.ElasticNetworkInterfaceStatus) {
+	lost := slices.Concat(status.Lost, status.Missing, namesOf(status.Addresses, status.Prefixes))
+	if status.PrimaryAddress != "" {
+		lost = append(lost, v1alpha1.AddressOrPrefix(status.PrimaryAddress))
+	}
+	slices.Sort(lost)
+	status.Lost = slices.Compact(lost)
+
+	status.Attachment = nil
+	status.PrimaryAddress = ""
+	status.Addresses = nil
+	status.Prefixes = nil
+	status.Missing = nil
+	status.Doubtful = nil
+	status.Refusal = nil
+	status.AddressCount = 0
+	status.ForeignCount = 0
 }
 
 // describe copies what EC2 says into the status.
@@ -191,7 +211,7 @@ func setConditions(eni *v1alpha1.ElasticNetworkInterface, o observation, d decis
 		meta.SetStatusCondition(&eni.Status.Conditions, condition)
 	}
 	status := &eni.Status
-	created := status.NetworkInterfaceID != "" && o.presence != gone
+	created := status.NetworkInterfaceID != "" && o.presence != gone && o.ownership == owned
 	attached := created && inPlace(status.Attachment, o.instanceID)
 	assigned := created && len(status.Addresses) >= int(eni.Spec.AddressCount) && len(status.Prefixes) >= int(eni.Spec.PrefixCount)
 	setUninstallBlocked(eni, o)
@@ -267,6 +287,8 @@ func stateOf(eni *v1alpha1.ElasticNetworkInterface, o observation, d decision) v
 		return status.State // Nothing was learned, so nothing has changed.
 	case d.detaching:
 		return v1alpha1.ENIDetaching
+	case o.presence == gone && eni.DeletionTimestamp.IsZero():
+		return v1alpha1.ENILost
 	case d.reason == v1alpha1.ReasonDeleting && o.actual.attachment == nil, o.presence == gone:
 		return v1alpha1.ENIDeleting
 	case status.NetworkInterfaceID != "":

@@ -255,14 +255,25 @@ func ofENI(before, after *v1alpha1.ElasticNetworkInterface) []Event {
 	if is.AddressCount != was.AddressCount {
 		t.tell(ENIAddressesChanged, "", nil)
 	}
-	for _, name := range after.Status.Lost {
-		if !slices.Contains(before.Status.Lost, name) {
-			t.tell(ENIAddressLost, fmt.Sprintf("%s vanished from %s and cannot be assigned again: others have it", name, after.Status.NetworkInterfaceID),
-				&Notice{Warning: true, Reason: v1alpha1.ReasonAddressLost, Action: "Assign"})
-		}
-	}
+	t.addressesLost(before, after)
 	t.eniTurned(before, after)
 	return t.found
+}
+
+// addressesLost tells of each address that is lost. Where the whole ENI is, one notice
+// says so, which is another's.
+func (t *teller) addressesLost(before, after *v1alpha1.ElasticNetworkInterface) {
+	for _, name := range after.Status.Lost {
+		if slices.Contains(before.Status.Lost, name) {
+			continue
+		}
+		if after.Status.State == v1alpha1.ENILost {
+			t.tell(ENIAddressLost, "", nil)
+			continue
+		}
+		t.tell(ENIAddressLost, fmt.Sprintf("%s vanished from %s and cannot be assigned again: others have it", name, after.Status.NetworkInterfaceID),
+			&Notice{Warning: true, Reason: v1alpha1.ReasonAddressLost, Action: "Assign"})
+	}
 }
 
 func (t *teller) eniTurned(before, after *v1alpha1.ElasticNetworkInterface) {
