@@ -63,6 +63,7 @@ type Options struct {
 	ForceDetachAfter   time.Duration
 	SnapshotPath       string
 	AuditInterval      time.Duration
+	EC2Brake           bool
 	GCInterval         time.Duration
 	GCGrace            time.Duration
 	GCDryRun           bool
@@ -125,6 +126,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.SnapshotPath, "snapshot-path", "",
 		"File with what was last known of each ENI, for a restart to begin with; one for each replica. Unset: memory.")
 	flags.DurationVar(&o.AuditInterval, "audit-interval", 10*time.Minute, "Time between two reads of all our ENIs, which find what others changed.")
+	flags.BoolVar(&o.EC2Brake, "ec2-brake", true, "Change nothing in EC2 while it does not show what this cluster has there, as another account or Region would. "+
+		"false: believe EC2 whatever it shows; for the time after a real loss of most instances or ENIs, until the operator has cleaned up.")
 	flags.DurationVar(&o.GCInterval, "gc-interval", 10*time.Minute,
 		"Shortest time between two collections of leaked ENIs, which use the audit's reads: below --audit-interval it changes nothing. 0: collect none.")
 	flags.DurationVar(&o.GCGrace, "gc-grace", 10*time.Minute, "How old an ENI that no resource stands for becomes before it counts as leaked.")

@@ -78,7 +78,7 @@ func (a *auditor) audit(ctx context.Context) (elected bool) {
 		election = nil
 	}
 	for {
-		timer := time.NewTimer(wait.Jitter(a.interval, auditJitter))
+		timer := time.NewTimer(wait.Jitter(a.untilNext(), auditJitter))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -90,6 +90,18 @@ func (a *auditor) audit(ctx context.Context) (elected bool) {
 			a.sweep(ctx, "Auditing failed; what is known stays")
 		}
 	}
+}
+
+// distrustedInterval is how long EC2 is given to agree again while it is not believed:
+// all work waits for that.
+const distrustedInterval = 15 * time.Second
+
+// untilNext is the time until the next sweep.
+func (a *auditor) untilNext() time.Duration {
+	if a.inventory.Trust().Broken {
+		return min(distrustedInterval, a.interval)
+	}
+	return a.interval
 }
 
 // sweep says whether it succeeded, and logs why not.

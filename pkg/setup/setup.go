@@ -122,10 +122,16 @@ func New(
 	if err != nil {
 		return nil, err
 	}
+	brake := expectation(mgr.GetClient())
+	if !o.EC2Brake {
+		brake = nil
+	}
 	inv := inventory.New(api, inventory.Options{
+		Expected:   brake,
 		ClusterUID: clusterUID, VisibilityWindow: o.VisibilityWindow, BatchWindow: o.BatchWindow,
 		BusyBatchWindow: o.BusyBatchWindow, NetworkTTL: o.NetworkTTL, Elected: mgr.Elected(), Batched: metrics.Batched, Clock: a.clock,
 	})
+	logTrust(inv, ctrl.Log.WithName("inventory"))
 	if err := addSnapshotter(mgr, inv, bus, a.clock, clusterUID, o.SnapshotPath); err != nil {
 		return nil, err
 	}
@@ -298,6 +304,9 @@ func addProbes(mgr ctrl.Manager, inv *inventory.Inventory, o options.Options) er
 		if err := mgr.AddReadyzCheck("webhooks", mgr.GetWebhookServer().StartedChecker()); err != nil {
 			return err
 		}
+	}
+	if err := mgr.AddReadyzCheck(trustCheck, ec2Trusted(inv)); err != nil {
+		return err
 	}
 	return mgr.AddReadyzCheck("ec2", ec2Reached(inv))
 }
