@@ -65,6 +65,11 @@ var classes = map[string]Class{
 	"InvalidAttachmentID.NotFound":       ClassNotFound,
 	"InvalidSubnetID.NotFound":           ClassNotFound,
 	"InvalidGroup.NotFound":              ClassNotFound,
+	// Spellings of the API reference.
+	"InvalidNetworkInterface.NotFound":              ClassNotFound,
+	"InvalidSubnet":                                 ClassNotFound,
+	"InvalidSubnetId.NotFound":                      ClassNotFound,
+	"InvalidNetworkInterfaceAttachmentId.Malformed": ClassTerminal,
 
 	CodeInsufficientFreeAddresses: ClassCapacity,
 	CodeInsufficientCidrBlocks:    ClassCapacity,
@@ -74,9 +79,11 @@ var classes = map[string]Class{
 	"PrivateIpAddressLimitExceeded":           ClassQuota,
 	"SecurityGroupsPerInterfaceLimitExceeded": ClassQuota,
 	"TagLimitExceeded":                        ClassQuota,
+	"ResourceLimitExceeded":                   ClassQuota,
 
 	"InvalidNetworkInterface.InUse": ClassConflict,
 	CodeAddressInUse:                ClassConflict,
+	"Resource.AlreadyAssigned":      ClassConflict,
 	"IncorrectState":                ClassConflict,
 	"IncorrectInstanceState":        ClassConflict,
 	"DependencyViolation":           ClassConflict,
@@ -99,6 +106,7 @@ var classes = map[string]Class{
 
 	"RequestExpired":      ClassRetryable,
 	"ConcurrentTagAccess": ClassRetryable,
+	"RetryableError":      ClassRetryable,
 	// The SDK's own name for an answer without a code, such as a proxy's.
 	"UnknownError": ClassRetryable,
 
@@ -116,6 +124,10 @@ var classes = map[string]Class{
 	"InvalidSecurityGroupID.NotFound":     ClassNotFound,
 	"OperationNotPermitted":               ClassTerminal,
 	"InvalidInstanceType":                 ClassTerminal,
+	"TagPolicyViolation":                  ClassTerminal,
+	"InvalidTagKey.Malformed":             ClassTerminal,
+	"InvalidRequest":                      ClassTerminal,
+	"InvalidCharacter":                    ClassTerminal,
 	"UnsupportedOperation":                ClassTerminal,
 }
 
@@ -169,6 +181,9 @@ func Classify(err error) Class {
 	if !errors.As(err, &api) {
 		return ClassRetryable
 	}
+	if Capacity(err) != NoShortage {
+		return ClassCapacity
+	}
 	if class, ok := classes[api.ErrorCode()]; ok {
 		return class
 	}
@@ -185,15 +200,6 @@ func Code(err error) string {
 		return api.ErrorCode()
 	}
 	return ""
-}
-
-// Message returns EC2's error text, or the error's own where EC2 did not answer.
-func Message(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorMessage()
-	}
-	return err.Error()
 }
 
 // Action returns the API action that failed, as in CreateNetworkInterface, or

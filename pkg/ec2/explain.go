@@ -34,6 +34,10 @@ func Explain(err error) (reason, message string) {
 	case ClassNotFound:
 		return v1alpha1.ReasonNotFound, what + ". Name one that exists; it is tried again."
 	case ClassCapacity:
+		if Capacity(err) == Fragmented {
+			return v1alpha1.ReasonSubnetFragmented, what + ". The subnet has no free block of 16 addresses: " +
+				"add a subnet to subnetSelectorTerms, or reserve a CIDR of this one for prefixes."
+		}
 		return v1alpha1.ReasonSubnetExhausted, what + ". Add a subnet with free addresses to subnetSelectorTerms, or free some."
 	case ClassQuota:
 		return v1alpha1.ReasonQuotaExceeded, what + ". Ask for less, or have the quota raised."
