@@ -61,7 +61,7 @@ func readNode(ctx context.Context, reader client.Reader, name string) (*corev1.N
 		return nil, fmt.Errorf("reading Node %s: %w", name, err)
 	}
 	if err != nil {
-		return nil, nil //nolint:nilnil // none is an answer
+		return nil, nil
 	}
 	return node, nil
 }
