@@ -8,6 +8,7 @@ package events
 
 import (
 	"context"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -26,8 +27,21 @@ func Recorder(recorder events.EventRecorder) Handler {
 		if e.Notice.Warning {
 			kind = corev1.EventTypeWarning
 		}
-		recorder.Eventf(e.Object.object(), e.Notice.Related.object(), kind, e.Notice.Reason, e.Notice.Action, "%s", e.Message)
+		recorder.Eventf(e.Object.object(), e.Notice.Related.object(), kind, e.Notice.Reason, e.Notice.Action, "%s", noteOf(e.Message))
 	}
+}
+
+// longestNote is how many bytes Kubernetes takes of an Event's note; it refuses an Event
+// with more.
+const longestNote = 1024
+
+// noteOf returns a message as far as it fits into an Event.
+func noteOf(message string) string {
+	const ellipsis = "…"
+	if len(message) <= longestNote {
+		return message
+	}
+	return strings.ToValidUTF8(message[:longestNote-len(ellipsis)], "") + ellipsis
 }
 
 // object is the reference as client-go takes it.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-logr/logr/funcr"
 	"gotest.tools/v3/assert"
@@ -324,5 +325,18 @@ func TestFailuresAreHeardOf(t *testing.T) {
 		v1alpha1.ReasonDeleting: false, v1alpha1.ReasonPaused: false, v1alpha1.ReasonReady: false,
 	} {
 		assert.Equal(t, failure(reason), heard, reason)
+	}
+}
+
+// TestLongMessagesFitIntoAnEvent: Kubernetes refuses an Event with a longer note, and then
+// nobody sees anything.
+func TestLongMessagesFitIntoAnEvent(t *testing.T) {
+	assert.Equal(t, noteOf("short"), "short")
+	exactly := strings.Repeat("x", 1024)
+	assert.Equal(t, noteOf(exactly), exactly)
+	for shift := range 3 { // The cut never splits a character.
+		cut := noteOf(strings.Repeat("x", shift) + strings.Repeat("ü", 1024))
+		assert.Assert(t, len(cut) <= 1024 && len(cut) > 1015, "%d bytes", len(cut))
+		assert.Assert(t, utf8.ValidString(cut) && strings.HasSuffix(cut, "ü…"), cut)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"gotest.tools/v3/assert"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -47,6 +48,51 @@ func TestNodeWithoutProviderIDIsToldAndHeals(t *testing.T) {
 	s.awaitReady(node)
 	s.awaitPolicy(v1alpha1.ConditionNodesUsable, metav1.ConditionTrue, v1alpha1.ReasonAllUsable)
 	s.awaitPolicy(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+}
+
+func TestNodeThatIsRegisteredAgainWithoutProviderIDKeepsEverything(t *testing.T) {
+	t.Parallel()
+	s := shared.tell(t, "unnamed-again")
+	node, instance := s.machine("m5.large")
+	s.create(s.policy(sharing(3, 9)))
+	before := s.awaitReady(node)
+	claim := s.bind(node, v1alpha1.ModeShared, "web")[0]
+
+	s.unregister(node)
+	s.registerAs(node, "")
+	s.says(s.awaitPolicy(v1alpha1.ConditionNodesUsable, metav1.ConditionFalse, v1alpha1.ReasonNodeWithoutInstance), node, "keeps what it has")
+	s.awaitPool(node, "is suspended", func(pool *v1alpha1.ENIPool) error {
+		return differ("suspended", pool.Spec.NodeGoneSince != nil, true)
+	})
+	s.awaitBound(claim)
+
+	registered := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}
+	s.update(registered, func() { registered.Spec.ProviderID = "aws:///" + zoneA + "/" + instance })
+	after := s.awaitPool(node, "goes on", func(pool *v1alpha1.ENIPool) error {
+		return differ("suspended", pool.Spec.NodeGoneSince != nil, false)
+	})
+	assert.Equal(t, after.UID, before.UID)
+	s.awaitBound(claim)
+	s.awaitPolicy(v1alpha1.ConditionNodesUsable, metav1.ConditionTrue, v1alpha1.ReasonAllUsable)
+}
+
+func TestOfTwoNodesOfOneInstanceTheFirstKeepsItsPool(t *testing.T) {
+	t.Parallel()
+	s := shared.tell(t, "two-names")
+	node, instance := s.machine("m5.large")
+	s.create(s.policy(sharing(3, 9)))
+	s.awaitReady(node)
+	second := s.nodeName(1)
+	s.register(second, instance)
+
+	s.says(s.awaitPolicy(v1alpha1.ConditionNodesUsable, metav1.ConditionFalse, v1alpha1.ReasonInstanceTaken), second+" ("+node+")")
+	pool := &v1alpha1.ENIPool{ObjectMeta: metav1.ObjectMeta{Name: second}}
+	assert.Assert(t, apierrors.IsNotFound(s.Get(t.Context(), key(pool), pool)))
+	s.bind(node, v1alpha1.ModeShared, "web")
+
+	t.Log("Without the second Node all is well again")
+	s.unregister(second)
+	s.awaitPolicy(v1alpha1.ConditionNodesUsable, metav1.ConditionTrue, v1alpha1.ReasonAllUsable)
 }
 
 func TestNodeWithMalformedProviderIDIsTold(t *testing.T) {
