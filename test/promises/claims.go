@@ -61,6 +61,9 @@ func (r *Referee) give(claim *v1alpha1.ENIClaim) {
 		address: claim.Status.Address, eni: claim.Status.NetworkInterfaceID, instance: r.given[claim.UID].instance,
 		exclusive: claim.Spec.Mode == v1alpha1.ModeExclusive,
 	}
+	if now.eni == "" {
+		now.eni = r.given[claim.UID].eni
+	}
 	if eni := r.world.ENI(now.eni); eni != nil && eni.InstanceID != "" {
 		now.instance = eni.InstanceID
 	}

@@ -56,9 +56,9 @@ func (c *wallClock) Since(then time.Time) time.Duration { return c.Now().Sub(the
 // Package time keeps a reading of the wall clock as seconds since 1885 from bit 30 on
 // with the nanoseconds below, where there is a monotonic reading.
 const (
-	hasMonotonic   = 1 << 63
-	secondsShift   = 30
-	unixSince1885  = (1969-1884)*365*86400 + ((1969/4 - 1884/4) - (1969/100 - 1884/100) + (1969/400 - 1884/400)) * 86400
+	hasMonotonic  = 1 << 63
+	secondsShift  = 30
+	unixSince1885 = (1969-1884)*365*86400 + ((1969/4-1884/4)-(1969/100-1884/100)+(1969/400-1884/400))*86400
 )
 
 // withReadings returns a time whose monotonic reading says something else than its

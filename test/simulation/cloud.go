@@ -28,7 +28,7 @@ type account struct {
 	*emulator.Server
 	vpc     string
 	group   string
-	groups  []string // further ones
+	groups  []string          // further ones
 	subnets map[string]string // of the nodes and of the pods, by name
 }
 

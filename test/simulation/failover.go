@@ -162,7 +162,9 @@ func troubleRequests(w *world, rng *rand.Rand) string {
 		t.Refused, t.Lost, t.Failed, t.Throttled, t.Latency = refused, lost, failed, failed, 2*time.Second
 	})
 	w.later(wait, func() {
-		r.disturb(func(t *apiserver.Trouble) { t.Refused, t.Lost, t.Failed, t.Throttled, t.Latency = 0, 0, 0, 0, usualLatency })
+		r.disturb(func(t *apiserver.Trouble) {
+			t.Refused, t.Lost, t.Failed, t.Throttled, t.Latency = 0, 0, 0, 0, usualLatency
+		})
 	})
 	return fmt.Sprintf("for %s requests of %s to Kubernetes are refused (%.0f %%), lost (%.0f %%) or fail (%.0f %%)", wait.Round(time.Second), r.name, 100*refused, 100*lost, 100*failed)
 }

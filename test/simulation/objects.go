@@ -313,4 +313,3 @@ func deletePool(w *world, rng *rand.Rand) string {
 	w.ignore(client.IgnoreNotFound(w.Delete(w.ctx, &pool)))
 	return fmt.Sprintf("a person deletes the pool %s", pool.Name)
 }
-

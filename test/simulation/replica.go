@@ -46,7 +46,7 @@ func operatorOptions(snapshot string) options.Options {
 	o, err := options.Parse([]string{
 		"--cluster-name=simulation", "--metrics-bind-address=0", "--metrics-secure=false", "--health-probe-bind-address=0",
 		"--leader-elect-namespace=" + operatorSpace, "--leader-elect-lease-duration=60s", "--leader-elect-renew-deadline=40s",
-		"--leader-elect-retry-period=10s", "--snapshot-path=" + snapshot,
+		"--leader-elect-retry-period=15s", "--snapshot-path=" + snapshot,
 		"--eni-concurrency=16", "--pool-concurrency=8", "--node-concurrency=8",
 	}, nil)
 	if err != nil {

@@ -12,6 +12,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -30,20 +31,44 @@ import (
 // heartbeat counts the virtual minutes of all stories.
 var heartbeat atomic.Int64
 
-// outcome is how a story went.
-type outcome struct {
-	Violations []promises.Violation
-	Lines      []string
-	// Played are the adversaries that did something.
-	Played map[string]bool
-	// Virtual is how long the story was in the end.
-	Virtual time.Duration
-	start   time.Time
+// record is how a story went.
+type record struct {
+	Seed    uint64
+	Broken  []broken
+	Lines   []string
+	Played  []string      // the adversaries that did something
+	Virtual time.Duration // how long the story was in the end
+}
+
+// broken is a promise that was not kept.
+type broken struct {
+	At            time.Duration
+	Promise, What string
+}
+
+func (b broken) String() string { return fmt.Sprintf("%s  %s: %s", at(b.At), b.Promise, b.What) }
+
+// broke reports whether a story broke a promise.
+func (r record) broke(promise string) bool {
+	return slices.ContainsFunc(r.Broken, func(b broken) bool { return b.Promise == promise })
+}
+
+// text is the story for people.
+func (r record) text() string {
+	var out strings.Builder
+	for _, line := range r.Lines {
+		fmt.Fprintln(&out, line)
+	}
+	out.WriteString("broken promises:\n")
+	for _, b := range r.Broken {
+		fmt.Fprintln(&out, b)
+	}
+	return out.String()
 }
 
 // play plays a story. It ends early once a promise of this name is broken; "" plays
-// to the end, and "*" ends at the first.
-func play(t *testing.T, s story, until string) (result outcome) {
+// to the end.
+func play(t *testing.T, s story, until string) (result record) {
 	folder, err := os.MkdirTemp("", "simulation")
 	if err != nil {
 		t.Fatal(err)
@@ -65,12 +90,18 @@ func play(t *testing.T, s story, until string) (result outcome) {
 			return
 		}
 		p.run(ctx)
-		result = outcome{
-			Violations: p.world.referee.Violations(), Lines: p.world.lines, Played: p.played, Virtual: time.Since(p.world.start), start: p.world.start,
-		}
-		cancel()
+		result = p.record()
 	})
 	return result
+}
+
+// record writes down how the story went.
+func (p *player) record() record {
+	r := record{Seed: p.story.Seed, Lines: p.lines, Played: slices.Sorted(maps.Keys(p.played)), Virtual: time.Since(p.start)}
+	for _, v := range p.referee.Violations() {
+		r.Broken = append(r.Broken, broken{At: v.At.Sub(p.start), Promise: v.Promise, What: v.What})
+	}
+	return r
 }
 
 // player plays one story.
@@ -131,7 +162,7 @@ func (p *player) broken() bool {
 	if p.until == "" {
 		return false
 	}
-	return slices.ContainsFunc(p.referee.Violations(), func(v promises.Violation) bool { return p.until == "*" || v.Promise == p.until })
+	return slices.ContainsFunc(p.referee.Violations(), func(v promises.Violation) bool { return v.Promise == p.until })
 }
 
 // tick has the referee look every minute, and holders renew.
@@ -198,7 +229,9 @@ func (p *player) repair() {
 		wrong := r.astray != nil
 		r.astray, r.misled, r.crashIn = nil, nil, 0
 		r.mu.Unlock()
-		r.disturb(func(t *apiserver.Trouble) { *t = apiserver.Trouble{Latency: usualLatency, AnyLag: 50 * time.Millisecond} })
+		r.disturb(func(t *apiserver.Trouble) {
+			*t = apiserver.Trouble{Latency: usualLatency, AnyLag: 50 * time.Millisecond}
+		})
 		if current := r.current(); wrong && current != nil {
 			current.cancel()
 		}

@@ -12,7 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
-	"slices"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -22,22 +22,28 @@ import (
 	"github.com/go-logr/logr/funcr"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
-
-	"github.com/eni-operator/eni-operator/test/promises"
 )
 
 var (
-	seeds    = flag.Int("seeds", 0, "histories to play; 0: as many as fit into -duration")
-	oneSeed  = flag.Uint64("seed", 0, "the history to play; 0: others each time")
-	duration = flag.Duration("duration", 40*time.Second, "how long histories are played")
-	shrinks  = flag.Duration("shrink", 2*time.Minute, "how long a failing story may be made shorter")
-	survey   = flag.Bool("survey", false, "go on after a failure, do not shrink, and print what was found at the end")
-	logFile  = flag.String("log", "", "file for the operator's log, in virtual time")
+	seeds     = flag.Int("seeds", 0, "how many histories to play; 0: as many as fit into -duration")
+	oneSeed   = flag.Uint64("seed", 0, "the only history to play; 0: others each time")
+	duration  = flag.Duration("duration", 40*time.Second, "how long histories are played")
+	processes = flag.Int("processes", 1, "how many processes play at the same time")
+	shrinks   = flag.Duration("shrink", 2*time.Minute, "how long a story that broke a promise may be made shorter")
+	survey    = flag.Bool("survey", false, "go on after a broken promise, shrink nothing, and list everything at the end")
+	stories   = flag.String("stories", "", "folder to which stories that broke a promise are written")
+	logFile   = flag.String("log", "", "file for the operator's log, in virtual time")
+	worker    = flag.Bool("worker", false, "be one of several processes: write what happens to standard output as JSON")
 )
+
+// garbage is how much may gather, in percent of what is in use: there is memory enough,
+// and a history leaves little behind.
+const garbage = 400
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	runtime.GOMAXPROCS(1) // As few schedules as can be.
+	debug.SetGCPercent(garbage)
 	for _, variable := range os.Environ() {
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
 			_ = os.Unsetenv(name) // What the account of whoever runs the tests needs.
@@ -53,25 +59,24 @@ func TestMain(m *testing.M) {
 	}
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
-	go watchdog()
 	os.Exit(m.Run())
 }
 
-// playing is the seed that is played.
+// playing is the seed that is played, or 0.
 var playing atomic.Uint64
 
 // standstill is how long virtual time may stand still: somebody waits for a mutex,
 // which virtual time does not know, while its owner waits for time to pass.
-const standstill = time.Minute
+const standstill = 2 * time.Minute
 
 // watchdog ends the process, with all goroutines, when virtual time stands still.
 func watchdog() {
 	for {
 		before := heartbeat.Load()
 		time.Sleep(standstill)
-		if heartbeat.Load() == before {
+		if seed := playing.Load(); seed != 0 && heartbeat.Load() == before {
 			stacks := make([]byte, 8<<20)
-			fmt.Fprintf(os.Stderr, "virtual time stands still in the story of seed %d\n%s", playing.Load(), stacks[:runtime.Stack(stacks, true)])
+			fmt.Fprintf(os.Stderr, "virtual time stands still in the story of seed %d\n%s", seed, stacks[:runtime.Stack(stacks, true)])
 			os.Exit(3)
 		}
 	}
@@ -79,102 +84,43 @@ func watchdog() {
 
 // TestSimulation plays histories.
 func TestSimulation(t *testing.T) {
-	played, virtual, began := 0, time.Duration(0), time.Now()
-	found := map[string][]string{}
-	counts := map[string]int{}
-	for time.Since(began) < *duration || *seeds > 0 || *oneSeed > 0 {
-		seed := *oneSeed
-		if seed == 0 {
-			seed = rand.Uint64N(1 << 40)
-		}
-		playing.Store(seed)
-		s := tell(seed)
-		result := play(t, s, "")
-		if *oneSeed > 0 {
-			t.Log("\n" + strings.Join(result.Lines, "\n"))
-		}
-		played++
-		virtual += result.Virtual
-		for name := range result.Played {
-			counts[name]++
-		}
-		if len(result.Violations) > 0 && !*survey {
-			report(t, s, result)
-			break
-		}
-		for _, v := range result.Violations {
-			found[v.Promise] = append(found[v.Promise], fmt.Sprintf("seed %d %s %s", seed, at(v.At.Sub(result.start)), v.What))
-		}
-		if played == *seeds || *oneSeed > 0 {
-			break
-		}
+	go watchdog()
+	all := &tally{began: time.Now(), counts: map[string]int{}}
+	switch {
+	case *worker:
+		work(t)
+		return
+	case *oneSeed != 0:
+		one := playSeed(t, *oneSeed, "")
+		t.Log("\n" + strings.Join(one.Lines, "\n"))
+		all.add(one)
+	case *processes > 1:
+		all.playInProcesses(t)
+	default:
+		all.playHere(t)
 	}
-	t.Logf("%d histories, %s of cluster life in %s\n%s", played, virtual.Round(time.Minute), time.Since(began).Round(time.Second), table(counts, played))
-	for promise, what := range found {
-		t.Errorf("%s (%d):\n  %s", promise, len(what), strings.Join(what, "\n  "))
+	all.print(t)
+}
+
+// playHere plays histories in this process.
+func (all *tally) playHere(t *testing.T) {
+	for !all.enough() {
+		all.add(playSeed(t, newSeed(), ""))
 	}
 }
 
-// table says in how many histories each adversary did something.
-func table(counts map[string]int, played int) string {
-	var out strings.Builder
-	for _, a := range adversaries() {
-		if counts[a.name] == 0 && played < 100 {
-			continue
-		}
-		fmt.Fprintf(&out, "%-12s %-45s %5d of %d\n", a.theme, a.name, counts[a.name], played)
-	}
-	return out.String()
-}
+// newSeed is a seed that was not played before, in all likelihood.
+func newSeed() uint64 { return 1 + rand.Uint64N(1<<40) }
 
-// report shrinks a story that broke a promise, and tells it.
-func report(t *testing.T, s story, result outcome) {
+// playSeed plays the story of a seed.
+func playSeed(t *testing.T, seed uint64, until string) record {
 	t.Helper()
-	first := result.Violations[0]
-	small, smallest := shrink(t, s, result, first.Promise)
-	var out strings.Builder
-	fmt.Fprintf(&out, "seed %d broke a promise; play it again with -args -seed=%d\n\n", s.Seed, s.Seed)
-	fmt.Fprintf(&out, "the whole story (%d steps) broke:\n", len(s.Steps))
-	for _, v := range result.Violations {
-		fmt.Fprintf(&out, "  %s  %s\n", at(v.At.Sub(result.start)), v)
-	}
-	fmt.Fprintf(&out, "\na shorter story (%d steps):\n", len(small.Steps))
-	for _, line := range smallest.Lines {
-		fmt.Fprintf(&out, "  %s\n", line)
-	}
-	for _, v := range smallest.Violations {
-		fmt.Fprintf(&out, "  %s  %s\n", at(v.At.Sub(smallest.start)), v)
-	}
-	t.Error(out.String())
+	return playStory(t, makeUp(seed), until)
 }
 
-// shrink leaves out steps for as long as the same promise is broken.
-func shrink(t *testing.T, s story, result outcome, promise string) (story, outcome) {
+func playStory(t *testing.T, s story, until string) record {
 	t.Helper()
-	end := time.Now().Add(*shrinks)
-	broke := func(o outcome) bool {
-		return slices.ContainsFunc(o.Violations, func(v promises.Violation) bool { return v.Promise == promise })
-	}
-	try := func(candidate story) bool {
-		for range 2 { // The schedule differs a little each time.
-			if time.Now().After(end) {
-				return false
-			}
-			if o := play(t, candidate, promise); broke(o) {
-				s, result = candidate, o
-				return true
-			}
-		}
-		return false
-	}
-	for chunk := len(s.Steps) / 2; chunk >= 1; chunk /= 2 {
-		for from := 0; from < len(s.Steps); {
-			shorter := s
-			shorter.Steps = slices.Delete(slices.Clone(s.Steps), from, min(from+chunk, len(s.Steps)))
-			if !try(shorter) {
-				from += chunk
-			}
-		}
-	}
-	return s, result
+	playing.Store(s.Seed)
+	defer playing.Store(0)
+	return play(t, s, until)
 }

@@ -52,8 +52,8 @@ func adversaryNamed(name string) adversary {
 	panic("no adversary " + name)
 }
 
-// tell makes up a story.
-func tell(seed uint64) story {
+// makeUp makes up the story of a seed.
+func makeUp(seed uint64) story {
 	rng := rand.New(rand.NewPCG(seed, 5)) //nolint:gosec // repeatable, not secret
 	all := adversaries()
 	// Each story is about a few themes, so that what they do can meet.

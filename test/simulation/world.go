@@ -37,17 +37,17 @@ var namespaces = []string{"shop", "bank", "lab"}
 // world is a cluster, its account and the operator's replicas.
 type world struct {
 	client.Client
-	api      *apiserver.Server
-	cloud    *account
+	api   *apiserver.Server
+	cloud *account
 	// elsewhere is an account that has nothing of this cluster.
 	elsewhere *account
-	referee  *promises.Referee
-	replicas []*replica
-	folder   string
-	start    time.Time
-	ctx      context.Context //nolint:containedctx // the whole world ends with it
+	referee   *promises.Referee
+	replicas  []*replica
+	folder    string
+	start     time.Time
+	ctx       context.Context //nolint:containedctx // the whole world ends with it
 
-	turn     chan struct{}
+	turn chan struct{}
 
 	mu sync.Mutex
 	// lines are the story as it happened.
@@ -313,4 +313,3 @@ func choose[T any](rng *rand.Rand, from []T) (one T, ok bool) {
 	}
 	return from[rng.IntN(len(from))], true
 }
-

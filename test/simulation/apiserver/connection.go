@@ -179,8 +179,9 @@ func (c *Connection) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer(r, nil, err), nil
 	}
 	f := c.draw(q.watch)
-	if q.kind == nil {
-		// Whoever asks what kinds there are holds a mutex over it: it takes no time.
+	if q.kind == nil || q.kind.transient {
+		// client-go holds a mutex while it asks what kinds there are, or sends events:
+		// that takes no virtual time.
 		f = fate{refused: f.refused}
 	}
 	if err := pause(r.Context(), f.before); err != nil {

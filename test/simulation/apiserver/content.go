@@ -54,7 +54,9 @@ func keyOf(content map[string]any) string {
 	return key(text(content, "metadata", "namespace"), text(content, "metadata", "name"))
 }
 
-func terminating(content map[string]any) bool { return text(content, "metadata", "deletionTimestamp") != "" }
+func terminating(content map[string]any) bool {
+	return text(content, "metadata", "deletionTimestamp") != ""
+}
 
 func finalizers(content map[string]any) []any {
 	list, _ := lookup(content, "metadata", "finalizers").([]any)

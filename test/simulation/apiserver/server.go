@@ -151,7 +151,9 @@ func builtin() []*kind {
 // key is an object's name within its kind.
 func key(namespace, name string) string { return namespace + "/" + name }
 
-func (k *kind) group() schema.GroupResource { return schema.GroupResource{Group: k.Group, Resource: k.resource} }
+func (k *kind) group() schema.GroupResource {
+	return schema.GroupResource{Group: k.Group, Resource: k.resource}
+}
 
 // newUID returns a UID that the seed decides.
 func (s *Server) newUID() string {
@@ -224,7 +226,6 @@ func conflict(k *kind, name, format string, arguments ...any) error {
 
 // stamp is a time as the API shows it.
 func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
-
 
 // Seed makes an object that has nothing but a name.
 func (s *Server) Seed(group, resource, name string) {
