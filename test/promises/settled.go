@@ -102,6 +102,9 @@ func (r *Referee) unready(name, instance string, of map[string]string) string {
 	if pool == nil {
 		return fmt.Sprintf("%s: node %s has no pool, though policy %s selects it", EverythingEnd, name, policy.Name)
 	}
+	if !pool.DeletionTimestamp.IsZero() && r.inUse(pool) {
+		return "" // It goes when its claims do, and another is made then.
+	}
 	if pool.Spec.InstanceID != instance {
 		return fmt.Sprintf("%s: the pool of node %s is of instance %s, and the node is %s", EverythingEnd, name, pool.Spec.InstanceID, instance)
 	}
@@ -144,7 +147,7 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 		return ""
 	}
 	policy, pool := r.governing(node.Labels), r.poolOf(node.Name)
-	if policy == nil || pool == nil || !r.offered(claim, policy) {
+	if policy == nil || pool == nil || !r.offered(claim, policy) || (!pool.DeletionTimestamp.IsZero() && r.inUse(pool)) {
 		return ""
 	}
 	ready := meta.FindStatusCondition(claim.Status.Conditions, "Ready")
@@ -169,7 +172,7 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 // badlyServed is what is wrong with a bound claim.
 func (r *Referee) badlyServed(claim *v1alpha1.ENIClaim) string {
 	eni := r.world.ENI(claim.Status.NetworkInterfaceID)
-	there := Carries(eni, claim.Status.Address) && eni.InstanceID != ""
+	there := claim.Status.Address != "" && Carries(eni, claim.Status.Address) && eni.InstanceID != ""
 	switch {
 	case isReady(claim) && !there:
 		return fmt.Sprintf("%s: claim %s is Bound and Ready with %s of %s, which EC2 does not have there",

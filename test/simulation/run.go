@@ -24,6 +24,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/eni-operator/eni-operator/test/emulator"
 	"github.com/eni-operator/eni-operator/test/promises"
 	"github.com/eni-operator/eni-operator/test/simulation/apiserver"
 )
@@ -263,27 +264,38 @@ func (p *player) repairPolicies() {
 	}
 }
 
-// repairCloud takes away ENIs of others, starts stopped instances and puts the subnets
-// back into the selection.
+// repairCloud takes away ENIs of others and retained ones, starts stopped instances
+// and puts the subnets back into the selection.
 func (p *player) repairCloud() {
 	for _, name := range podSubnets {
 		p.cloud.must("CreateTags", "ResourceId.1", p.cloud.subnets[name], "Tag.1.Key", "role", "Tag.1.Value", "pods")
 	}
-	for _, eni := range p.cloud.Look(region).ENIs {
-		if eni.Tags[promises.TagClusterUID] == p.referee.ClusterUID() || (eni.InstanceID != "" && eni.DeviceIndex == 0) {
-			continue
-		}
-		if eni.AttachmentID != "" {
-			_, _ = p.cloud.call("DetachNetworkInterface", "AttachmentId", eni.AttachmentID, "Force", "true")
-			time.Sleep(8 * time.Second)
-		}
-		_, _ = p.cloud.call("DeleteNetworkInterface", "NetworkInterfaceId", eni.ID)
+	stands := map[string]bool{}
+	for _, resource := range p.enis() {
+		stands[resource.Status.NetworkInterfaceID] = true
 	}
-	for _, m := range p.nodes {
-		p.startInstance(m)
-		p.cloud.SetSick(region, m.instance, false)
+	for _, eni := range p.cloud.Look(region).ENIs {
+		ours := eni.Tags[promises.TagClusterUID] == p.referee.ClusterUID()
+		retained := eni.Tags[promises.TagDeletionPolicy] == "Retain" && !stands[eni.ID]
+		primary := eni.InstanceID != "" && eni.DeviceIndex == 0
+		if (!ours || retained) && !primary {
+			p.takeAway(eni)
+		}
+	}
+	for _, name := range p.nodeNames() {
+		p.startInstance(p.nodes[name])
+		p.cloud.SetSick(region, p.nodes[name].instance, false)
 	}
 	p.referee.Look()
+}
+
+// takeAway deletes an ENI.
+func (p *player) takeAway(eni emulator.ENIState) {
+	if eni.AttachmentID != "" {
+		_, _ = p.cloud.call("DetachNetworkInterface", "AttachmentId", eni.AttachmentID, "Force", "true")
+		time.Sleep(8 * time.Second)
+	}
+	_, _ = p.cloud.call("DeleteNetworkInterface", "NetworkInterfaceId", eni.ID)
 }
 
 // repairNodes makes the Nodes what they should be.
