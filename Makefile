@@ -24,7 +24,7 @@ GOLANGCI_LINT := $(TOOLS)/golangci-lint
 KUBECTL ?= kubectl
 
 # Packages whose tests start a control plane; all others run anywhere.
-CLUSTER_TESTS = $(shell go list ./test/... | grep -v /test/emulator)
+CLUSTER_TESTS = $(shell go list ./test/... | grep -v -e /test/emulator -e /test/simulation -e /test/promises)
 UNIT_TESTS = $(shell go list ./... | grep -v /test/ ; go list ./test/emulator/...)
 
 ##@ General
@@ -91,6 +91,8 @@ test-unit: ## Run the tests that need no control plane.
 test: controlplane build $(KUSTOMIZE) test-unit test-bundle test-prometheus ## Run all tests.
 	@# Two packages at a time: each has a control plane of its own, and waits more than it works.
 	go test -race -timeout 20m -p 2 $(CLUSTER_TESTS)
+	@# Without the race detector, which would leave time for a tenth of the histories.
+	go test -timeout 10m -count=1 ./test/promises/... ./test/simulation/...
 
 .PHONY: test-prometheus
 test-prometheus: ## Hold alerts and dashboard to what Prometheus and the operator know (a minute of two cores the first time).
@@ -107,6 +109,13 @@ HISTORIES ?= 10000
 .PHONY: test-long
 test-long: ## Play random histories of a pool against what must always hold, and print how many (HISTORIES=10000).
 	go test -timeout 60m -count 1 -v -run '^TestHistories$$' ./controllers/pool -rapid.checks=$(HISTORIES) -rapid.steps=60
+
+.PHONY: test-sim
+test-sim: ## Play histories of a whole cluster on virtual time, on all cores (DURATION=40m, or SEEDS=1000; SURVEY=1 goes on after a failure).
+	@# Built, so that the test starts further processes of itself.
+	go test -c -o $(BUILD)/bin/simulation.test ./test/simulation
+	cd test/simulation && $(abspath $(BUILD))/bin/simulation.test -test.run '^TestSimulation$$' -test.v -test.timeout 0 -processes $$(nproc) \
+		$(if $(SEEDS),-seeds $(SEEDS),-duration $(or $(DURATION),40m)) $(if $(SURVEY),-survey)
 
 .PHONY: bench
 bench: controlplane build ## Measure the operator against EC2's limits (NODES=50; ROWS=join,rest,..., or all; PROFILES=folder).

@@ -98,7 +98,9 @@ func play(t *testing.T, s story, until string) (result record) {
 
 // record writes down how the story went.
 func (p *player) record() record {
-	r := record{Seed: p.story.Seed, Lines: p.lines, Played: slices.Sorted(maps.Keys(p.played)), Virtual: time.Since(p.start)}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := record{Seed: p.story.Seed, Lines: slices.Clone(p.lines), Played: slices.Sorted(maps.Keys(p.played)), Virtual: time.Since(p.start)}
 	for _, v := range p.referee.Violations() {
 		r.Broken = append(r.Broken, broken{At: v.At.Sub(p.start), Promise: v.Promise, What: v.What})
 	}

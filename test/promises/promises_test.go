@@ -1,0 +1,256 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package promises
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gotest.tools/v3/assert"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/emulator"
+)
+
+const (
+	operator = "replica-1.1"
+	people   = "people"
+	instance = "i-1"
+)
+
+// stage is a cluster with one node and one ENI of ours, eni-1, which carries 10.0.0.1
+// to 10.0.0.3 and is the ENI of the resource u-eni.
+type stage struct {
+	*Referee
+	t     *testing.T
+	cloud emulator.State
+}
+
+func newStage(t *testing.T) *stage {
+	s := &stage{t: t}
+	s.Referee = NewReferee(Settings{
+		ClusterUID: "us", Operator: func(name string) bool { return strings.HasPrefix(name, "replica-") },
+		Look: func() emulator.State { return s.cloud }, LeaderLease: "leader", NodeGoneGrace: 5 * time.Minute, AuditInterval: 10 * time.Minute,
+	})
+	s.write(operator, "leases", nil, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "leader"}, Spec: coordinationv1.LeaseSpec{HolderIdentity: ptr.To("me")}})
+	s.write(people, "nodes", nil, theNode())
+	s.cloud.Instances = []emulator.InstanceState{{ID: instance, State: "running", MostENIs: 3, AddressesPerENI: 10}}
+	s.cloud.ENIs = []emulator.ENIState{{
+		ID: "eni-1", PrimaryAddress: "10.0.0.100", Addresses: []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}, InstanceID: instance,
+		AttachmentID: "eni-attach-1", DeviceIndex: 1, Tags: map[string]string{TagClusterUID: "us", TagUID: "u-eni"},
+	}}
+	s.call("CreateNetworkInterface")
+	s.write(operator, "elasticnetworkinterfaces", nil, theENI())
+	return s
+}
+
+func theNode() *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node", UID: "u-node"}, Spec: corev1.NodeSpec{ProviderID: "aws:///z/" + instance}}
+}
+
+func theENI() *v1alpha1.ElasticNetworkInterface {
+	return &v1alpha1.ElasticNetworkInterface{
+		ObjectMeta: metav1.ObjectMeta{Name: "e", UID: "u-eni"},
+		Status:     v1alpha1.ElasticNetworkInterfaceStatus{NetworkInterfaceID: "eni-1"},
+	}
+}
+
+// bound is a claim that holds an address.
+func bound(name, address string) *v1alpha1.ENIClaim {
+	return &v1alpha1.ENIClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID("u-" + name)},
+		Spec:       v1alpha1.ENIClaimSpec{NodeName: "node", Mode: v1alpha1.ModeShared},
+		Status: v1alpha1.ENIClaimStatus{
+			Phase: v1alpha1.ClaimBound, Address: address, NetworkInterfaceID: "eni-1", ENIName: "e",
+			Conditions: []metav1.Condition{{Type: "Ready", Status: metav1.ConditionTrue}},
+		},
+	}
+}
+
+func lost(claim *v1alpha1.ENIClaim) *v1alpha1.ENIClaim {
+	claim = claim.DeepCopy()
+	claim.Status.Phase, claim.Status.Conditions = v1alpha1.ClaimLost, nil
+	return claim
+}
+
+func (s *stage) write(client, resource string, before, after metav1.Object) {
+	s.t.Helper()
+	raw := func(object metav1.Object) []byte {
+		if object == nil {
+			return nil
+		}
+		text, err := json.Marshal(object)
+		assert.NilError(s.t, err)
+		return text
+	}
+	name := ""
+	for _, object := range []metav1.Object{before, after} {
+		if object != nil {
+			name = object.GetName()
+		}
+	}
+	s.See(Write{Client: client, Resource: resource, Name: name, Before: raw(before), After: raw(after)})
+}
+
+func (s *stage) call(action string, parameters ...string) {
+	form := url.Values{"Action": {action}}
+	for i := 0; i+1 < len(parameters); i += 2 {
+		form.Set(parameters[i], parameters[i+1])
+	}
+	c := Call{Client: operator, Params: form}
+	s.Sending(c)
+	s.Arriving(c)
+	s.Done(c, "")
+}
+
+// TestEachPromiseCanBeBroken has one story that keeps each promise, and one that
+// breaks it.
+func TestEachPromiseCanBeBroken(t *testing.T) {
+	a, b := bound("a", "10.0.0.1"), bound("b", "10.0.0.1")
+	for _, test := range []struct {
+		name, broken string
+		play         func(*stage)
+	}{
+		{"two addresses", "", func(s *stage) {
+			s.write(operator, "eniclaims", nil, a)
+			s.write(operator, "eniclaims", nil, bound("b", "10.0.0.2"))
+		}},
+		{"one address twice", HeldOnce, func(s *stage) {
+			s.write(operator, "eniclaims", nil, a)
+			s.write(operator, "eniclaims", nil, b)
+		}},
+		{"an address whose holder is gone", "", func(s *stage) {
+			s.write(operator, "eniclaims", nil, a)
+			s.write(operator, "eniclaims", a, nil)
+			s.write(operator, "eniclaims", nil, b)
+		}},
+		{"an address whose holder's status was wiped", HeldOnce, func(s *stage) {
+			s.write(operator, "eniclaims", nil, a)
+			wiped := a.DeepCopy()
+			wiped.Status = v1alpha1.ENIClaimStatus{}
+			s.write(people, "eniclaims", a, wiped)
+			s.write(operator, "eniclaims", nil, b)
+		}},
+		{"lost on a living instance", LostProved, func(s *stage) {
+			s.write(operator, "eniclaims", nil, a)
+			s.write(operator, "eniclaims", a, lost(a))
+		}},
+		{"lost with its instance", "", func(s *stage) {
+			s.write(operator, "eniclaims", nil, a)
+			s.cloud.Instances[0].State = "terminated"
+			s.write(operator, "eniclaims", a, lost(a))
+		}},
+		{"lost while the Node is away for a minute", LostProved, func(s *stage) {
+			s.write(operator, "eniclaims", nil, a)
+			s.write(people, "nodes", theNode(), nil)
+			time.Sleep(time.Minute)
+			s.write(operator, "eniclaims", a, lost(a))
+		}},
+		{"lost when the Node is gone for good", "", func(s *stage) {
+			s.write(operator, "eniclaims", nil, a)
+			s.write(people, "nodes", theNode(), nil)
+			time.Sleep(6 * time.Minute)
+			s.write(operator, "eniclaims", a, lost(a))
+		}},
+		{"a held address is unassigned", HeldKept, func(s *stage) {
+			s.write(operator, "eniclaims", nil, a)
+			s.call("UnassignPrivateIpAddresses", "NetworkInterfaceId", "eni-1", "PrivateIpAddress.1", "10.0.0.1")
+		}},
+		{"a free address is unassigned", "", func(s *stage) {
+			s.write(operator, "eniclaims", nil, a)
+			s.call("UnassignPrivateIpAddresses", "NetworkInterfaceId", "eni-1", "PrivateIpAddress.1", "10.0.0.2")
+		}},
+		{"a held ENI is detached", HeldKept, func(s *stage) {
+			s.write(operator, "eniclaims", nil, a)
+			s.call("DetachNetworkInterface", "AttachmentId", "eni-attach-1")
+		}},
+		{"a resource is gone, and its ENI not", NothingLeaks, func(s *stage) { s.write(operator, "elasticnetworkinterfaces", theENI(), nil) }},
+		{"a resource is gone with its ENI", "", func(s *stage) {
+			s.cloud.ENIs = nil
+			s.write(operator, "elasticnetworkinterfaces", theENI(), nil)
+		}},
+		{"two ENIs for a resource", OneENI, func(s *stage) {
+			again := s.cloud.ENIs[0]
+			again.ID = "eni-2"
+			s.cloud.ENIs = append(s.cloud.ENIs, again)
+			s.call("CreateNetworkInterface")
+		}},
+		{"an ENI of others", OthersKept, func(s *stage) {
+			s.cloud.ENIs = append(s.cloud.ENIs, emulator.ENIState{ID: "eni-2", DeviceIndex: 1})
+			s.Foreign("eni-2")
+			s.call("DeleteNetworkInterface", "NetworkInterfaceId", "eni-2")
+		}},
+		{"an ENI that was given away", OthersKept, func(s *stage) {
+			s.cloud.ENIs[0].Tags = map[string]string{TagClusterUID: "them"}
+			s.call("CreateTags", "ResourceId.1", "eni-1")
+		}},
+		{"an address of others on the primary ENI", OthersKept, func(s *stage) {
+			s.cloud.ENIs = append(s.cloud.ENIs, emulator.ENIState{ID: "eni-0", InstanceID: instance, Addresses: []string{"10.0.0.9"}})
+			s.call("UnassignPrivateIpAddresses", "NetworkInterfaceId", "eni-0", "PrivateIpAddress.1", "10.0.0.9")
+		}},
+		{"who does not lead acts", OneLeader, func(s *stage) {
+			s.write("replica-2.1", "leases", nil, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "leader"}, Spec: coordinationv1.LeaseSpec{HolderIdentity: ptr.To("other")}})
+			s.call("CreateNetworkInterface")
+		}},
+		{"a claim is Ready for an hour with nothing", TruthTold, func(s *stage) {
+			s.write(operator, "eniclaims", nil, a)
+			s.cloud.ENIs = nil
+			for range 60 {
+				s.Minute(true)
+			}
+		}},
+		{"a call is repeated", NoHotLoop, func(s *stage) {
+			for range 300 {
+				s.call("DescribeInstances")
+			}
+			s.Minute(true)
+		}},
+		{"something is written at rest", QuietAtRest, func(s *stage) {
+			s.Rest()
+			s.call("CreateTags", "ResourceId.1", "eni-1")
+			s.Rested()
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t)
+				test.play(s)
+				found := s.Violations()
+				if test.broken == "" {
+					assert.Equal(t, len(found), 0, "%v", found)
+					return
+				}
+				assert.Equal(t, len(found), 1, "%v", found)
+				assert.Equal(t, found[0].Promise, test.broken)
+			})
+		})
+	}
+}
+
+func TestUnsettled(t *testing.T) {
+	s := newStage(t)
+	assert.Equal(t, len(s.Unsettled()), 0, "%v", s.Unsettled())
+	s.cloud.ENIs = append(s.cloud.ENIs, emulator.ENIState{ID: "eni-2", Tags: map[string]string{TagClusterUID: "us"}})
+	deleted := bound("a", "10.0.0.1")
+	deleted.DeletionTimestamp = &metav1.Time{Time: time.Now()}
+	s.write(people, "eniclaims", nil, deleted)
+	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p", UID: "u-p"}, Spec: v1alpha1.ENIPolicySpec{ENITemplate: v1alpha1.ENITemplate{Shared: &v1alpha1.SharedBounds{}}}}
+	s.write(people, "enipolicies", nil, policy)
+	left := strings.Join(s.Unsettled(), "\n")
+	for _, wanted := range []string{"eni-2 carries our tags", "claim shop/a waits for its deletion", "node node has no pool"} {
+		assert.Assert(t, strings.Contains(left, wanted), left)
+	}
+}
