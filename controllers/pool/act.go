@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -28,26 +29,39 @@ import (
 
 // prepareClaims does what must be stored before a decision: claims that may be
 // served get our finalizer, and claims that are deleted, or whose lease ran out,
-// show no address any more.
-func (r *Reconciler) prepareClaims(ctx context.Context, o observation) error {
+// show no address any more. A claim for which that fails stays as it was in this round,
+// which goes on for all others.
+func (r *Reconciler) prepareClaims(ctx context.Context, o *observation) error {
+	o.unprepared = map[types.UID]bool{}
+	var failed []error
 	for i := range o.claims {
 		claim := &o.claims[i]
-		var err error
-		switch {
-		case o.expires(claim):
-			err = r.expireClaim(ctx, claim)
-		case claim.DeletionTimestamp.IsZero():
-			_, err = store.AddFinalizer(ctx, r.client, claim)
-		case claim.Status.Address != "":
-			before := claim.DeepCopy()
-			surrender(claim)
-			_, err = store.UpdateStatus(ctx, r.client, r.events, before, claim)
-		}
+		before := claim.DeepCopy()
+		err := r.prepareClaim(ctx, *o, claim)
 		if client.IgnoreNotFound(err) != nil {
-			return err
+			failed = append(failed, fmt.Errorf("preparing claim %s/%s: %w", claim.Namespace, claim.Name, err))
+			o.claims[i] = *before
+			o.unprepared[claim.UID] = true
 		}
 	}
-	return nil
+	return firstOf(failed)
+}
+
+func (r *Reconciler) prepareClaim(ctx context.Context, o observation, claim *v1alpha1.ENIClaim) error {
+	switch {
+	case o.expires(claim):
+		return r.expireClaim(ctx, claim)
+	case claim.DeletionTimestamp.IsZero():
+		_, err := store.AddFinalizer(ctx, r.client, claim)
+		return err
+	case claim.Status.Address != "":
+		before := claim.DeepCopy()
+		surrender(claim)
+		_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
+		return err
+	default:
+		return nil
+	}
 }
 
 // expireClaim stores that a claim's lease ran out.
@@ -69,33 +83,57 @@ func staleENIs(name string) error {
 }
 
 // tellClaims writes to each claim what the stored record means for it, and lets
-// go of those that are deleted and hold nothing.
-func (r *Reconciler) tellClaims(ctx context.Context, o observation) error {
-	now := metav1.NewTime(o.now)
-	var failed []error
+// go of those that are deleted and hold nothing. It returns what failed, and a conflict
+// if the record turned out to be an older one: then nothing must be done by it.
+func (r *Reconciler) tellClaims(ctx context.Context, o observation) (failed, stale error) {
+	var errs []error
 	for i := range o.claims {
 		claim := &o.claims[i]
-		v := verdictOn(o, &o.pool.Status, claim)
-		if !claim.DeletionTimestamp.IsZero() {
-			if v.phase != v1alpha1.ClaimBound {
-				failed = append(failed, store.RemoveFinalizer(ctx, r.client, r.events, claim))
-			}
+		if o.unprepared[claim.UID] {
 			continue
 		}
-		before := claim.DeepCopy()
-		if v.phase == v1alpha1.ClaimLost && before.Status.Phase == v1alpha1.ClaimBound {
+		v := verdictOn(o, &o.pool.Status, claim)
+		if v.phase == v1alpha1.ClaimLost && claim.Status.Phase == v1alpha1.ClaimBound && !o.keeps(claim, v) {
 			if err := r.confirmRecord(ctx, o.pool); err != nil {
-				return err
+				return firstOf(errs), err
 			}
 		}
-		applyVerdict(claim, v, now)
-		_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
-		if err == nil {
-			r.waits.told(ctx, claim)
+		if err := r.tellClaim(ctx, o, claim, v); client.IgnoreNotFound(err) != nil {
+			errs = append(errs, fmt.Errorf("updating claim %s/%s: %w", claim.Namespace, claim.Name, err))
 		}
-		failed = append(failed, client.IgnoreNotFound(err))
 	}
-	return firstOf(failed)
+	return firstOf(errs), nil
+}
+
+// keeps reports whether a claim keeps what its status says, whatever the record means for
+// it: the pool is suspended. Only claims that hold nothing are told why they wait.
+func (o observation) keeps(claim *v1alpha1.ENIClaim, v verdict) bool {
+	if o.suspended == nil {
+		return false
+	}
+	if !claim.DeletionTimestamp.IsZero() {
+		return o.recordLost()
+	}
+	return v.phase != v1alpha1.ClaimPending
+}
+
+func (r *Reconciler) tellClaim(ctx context.Context, o observation, claim *v1alpha1.ENIClaim, v verdict) error {
+	switch {
+	case o.keeps(claim, v):
+		return nil
+	case claim.DeletionTimestamp.IsZero():
+	case v.phase == v1alpha1.ClaimBound:
+		return nil
+	default:
+		return store.RemoveFinalizer(ctx, r.client, r.events, claim)
+	}
+	before := claim.DeepCopy()
+	applyVerdict(claim, v, metav1.NewTime(o.now))
+	_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
+	if err == nil {
+		r.waits.told(ctx, claim)
+	}
+	return err
 }
 
 // confirmRecord makes sure that a claim is called lost by the latest record only.
@@ -110,22 +148,34 @@ func (r *Reconciler) confirmRecord(ctx context.Context, pool *v1alpha1.ENIPool) 
 	return nil
 }
 
-// changeENIs creates, resizes and removes ENIs by the stored decision.
+// changeENIs creates, resizes and removes ENIs by the stored decision. An ENI that fails
+// keeps nothing from the others, unless it shows that the decision was made without it.
 func (r *Reconciler) changeENIs(ctx context.Context, o observation, d decision) error {
+	var failed []error
 	for _, n := range d.creates {
-		eni := buildENI(o, n)
-		tracing.Annotate(ctx, eni)
-		log.FromContext(ctx).Info("Adding ENI to the pool", "eni", eni.Name, "mode", n.mode, "count", n.count)
-		if err := r.client.Create(ctx, eni); apierrors.IsAlreadyExists(err) {
-			return r.nameTaken(ctx, o.pool, eni.Name)
-		} else if err != nil {
+		err := r.createENI(ctx, o, n)
+		if apierrors.IsConflict(err) {
 			return err
 		}
+		failed = append(failed, err)
 	}
 	for i := range o.enis {
-		if err := r.changeENI(ctx, o, &o.enis[i], d); client.IgnoreNotFound(err) != nil {
-			return err
-		}
+		err := r.changeENI(ctx, o, &o.enis[i], d)
+		failed = append(failed, client.IgnoreNotFound(err))
+	}
+	return firstOf(failed)
+}
+
+func (r *Reconciler) createENI(ctx context.Context, o observation, n newENI) error {
+	eni := buildENI(o, n)
+	tracing.Annotate(ctx, eni)
+	log.FromContext(ctx).Info("Adding ENI to the pool", "eni", eni.Name, "mode", n.mode, "count", n.count)
+	err := r.client.Create(ctx, eni)
+	if apierrors.IsAlreadyExists(err) {
+		return r.nameTaken(ctx, o.pool, eni.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("creating ENI %s: %w", eni.Name, err)
 	}
 	return nil
 }
@@ -159,7 +209,7 @@ func (r *Reconciler) changeENI(ctx context.Context, o observation, eni *v1alpha1
 		tracing.Annotate(ctx, eni) // It is written anyway.
 	}
 	if _, err := store.Update(ctx, r.client, before, eni); err != nil {
-		return err
+		return fmt.Errorf("updating ENI %s: %w", eni.Name, err)
 	}
 	if !removal || !eni.DeletionTimestamp.IsZero() {
 		return nil
@@ -180,12 +230,35 @@ func (r *Reconciler) withoutPool(ctx context.Context, node string) error {
 		return err // It is there: the cache will show it, and call again.
 	}
 	now := metav1.NewTime(r.clock.Now())
+	var failed []error
 	for i := range claims.Items {
-		if err := r.answerWithoutPool(ctx, claims.Items[i].DeepCopy(), now); client.IgnoreNotFound(err) != nil {
-			return err
-		}
+		err := r.answerWithoutPool(ctx, claims.Items[i].DeepCopy(), now)
+		failed = append(failed, client.IgnoreNotFound(err))
 	}
-	return nil
+	return firstOf(failed)
+}
+
+// answerUnsynced tells the claims of a node that have no status yet what they wait for,
+// before EC2 has been read for the first time.
+func (r *Reconciler) answerUnsynced(ctx context.Context, node string) error {
+	claims := &v1alpha1.ENIClaimList{}
+	if err := r.client.List(ctx, claims, client.MatchingFields{index.NodeName: node}); err != nil {
+		return fmt.Errorf("listing the claims of node %s: %w", node, err)
+	}
+	v := verdict{phase: v1alpha1.ClaimPending, reason: v1alpha1.ReasonInProgress,
+		message: "The operator has not read EC2 yet: this claim is looked at when it has"}
+	var failed []error
+	for i := range claims.Items {
+		claim := claims.Items[i].DeepCopy()
+		if claim.Status.Phase != "" || !claim.DeletionTimestamp.IsZero() {
+			continue
+		}
+		before := claim.DeepCopy()
+		applyVerdict(claim, v, metav1.NewTime(r.clock.Now()))
+		_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
+		failed = append(failed, client.IgnoreNotFound(err))
+	}
+	return firstOf(failed)
 }
 
 func (r *Reconciler) answerWithoutPool(ctx context.Context, claim *v1alpha1.ENIClaim, now metav1.Time) error {
@@ -196,8 +269,7 @@ func (r *Reconciler) answerWithoutPool(ctx context.Context, claim *v1alpha1.ENIC
 		message: "Node " + claim.Spec.NodeName + " has no pool: check that the Node exists, is an EC2 instance, and is selected by an ENIPolicy"}
 	switch claim.Status.Phase {
 	case v1alpha1.ClaimBound, v1alpha1.ClaimLost:
-		v = verdict{phase: v1alpha1.ClaimLost, reason: v1alpha1.ReasonNodeGone,
-			message: "The node's pool is gone, and what this claim held with it. Delete this claim and make a new one."}
+		v = lostVerdict(observation{nodeGone: true, goneReason: "The pool of node " + claim.Spec.NodeName + " is gone, and what this claim held with it"}, claim)
 	case v1alpha1.ClaimExpired:
 		v = expiredVerdict()
 	case v1alpha1.ClaimPending:

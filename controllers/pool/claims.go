@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package pool
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -31,44 +32,50 @@ type verdict struct {
 
 // verdictOn says what the stored record means for a claim. A claim whose entry is
 // being taken away in another writer's record keeps what its status says until
-// this record is read again. One that expired never holds anything again.
+// this record is read again. One that expired, or lost what it held, never holds
+// anything again.
 func verdictOn(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENIClaim) verdict {
 	if claim.Status.Phase == v1alpha1.ClaimExpired {
 		return expiredVerdict()
 	}
-	if eni, address, ok := heldBy(o, stored, claim); ok {
-		v := verdict{phase: v1alpha1.ClaimBound, reason: v1alpha1.ReasonBound, eni: eni, address: address}
-		v.missAddress()
-		return v
+	if h := heldBy(o, stored, claim); h.entry != nil {
+		return h.verdict()
 	}
-	wasBound := claim.Status.Phase == v1alpha1.ClaimBound || claim.Status.Phase == v1alpha1.ClaimLost
-	if wasBound || o.nodeGone {
-		return verdict{phase: v1alpha1.ClaimLost, reason: v1alpha1.ReasonNodeGone,
-			message: "The node is gone, and what it held with it. Delete this claim and make a new one."}
+	if claim.Status.Phase == v1alpha1.ClaimBound || claim.Status.Phase == v1alpha1.ClaimLost || o.nodeGone {
+		return lostVerdict(o, claim)
 	}
 	reason, message := whyPending(o, stored, claim)
 	return verdict{phase: v1alpha1.ClaimPending, reason: reason, message: message}
 }
 
-// missAddress changes the verdict on a claim whose address vanished in EC2.
-func (v *verdict) missAddress() {
-	switch {
-	case v.eni == nil:
-	case covered(v.eni.Status.Lost, v1alpha1.Address(v.address)):
-		v.lost, v.reason, v.message = true, v1alpha1.ReasonAddressLost, fmt.Sprintf(
-			"%s was taken from ENI %s in EC2 by others and cannot be had again. Delete this claim and make a new one.", v.address, v.eni.Name)
-	case covered(v.eni.Status.Missing, v1alpha1.Address(v.address)):
-		v.reason, v.message = v1alpha1.ReasonAddressMissing, fmt.Sprintf(
-			"%s vanished from ENI %s in EC2 and is being assigned again", v.address, v.eni.Name)
+// lostVerdict names the true cause once, when the claim loses what it held.
+func lostVerdict(o observation, claim *v1alpha1.ENIClaim) verdict {
+	ready := meta.FindStatusCondition(claim.Status.Conditions, v1alpha1.ConditionReady)
+	if claim.Status.Phase == v1alpha1.ClaimLost && ready != nil {
+		return verdict{phase: v1alpha1.ClaimLost, reason: ready.Reason, message: ready.Message}
 	}
+	cause := "The pool's record names nothing that this claim holds: it was edited or restored, or the ENI that the claim names is gone"
+	if o.nodeGone {
+		cause = o.goneReason
+	}
+	return verdict{phase: v1alpha1.ClaimLost, reason: v1alpha1.ReasonNodeGone, message: cause + ". Delete this claim and make a new one."}
+}
+
+// held is what a claim holds by the record: an address, or a whole ENI. The ENI's
+// resource is missing if it is gone.
+type held struct {
+	entry   *v1alpha1.PoolENI
+	eni     *v1alpha1.ElasticNetworkInterface
+	address string
 }
 
 // heldBy finds what the record says that a claim holds.
-func heldBy(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENIClaim) (*v1alpha1.ElasticNetworkInterface, string, bool) {
+func heldBy(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENIClaim) held {
 	for i := range stored.Addresses {
 		entry := &stored.Addresses[i]
 		if entry.State == v1alpha1.HolderAllocated && entry.Claim != nil && entry.Claim.UID == claim.UID {
-			return o.eni(entry.ENIName), string(entry.Address), true
+			eniEntry := entryOf(stored, entry.ENIName)
+			return held{entry: eniEntry, eni: o.resourceOf(eniEntry), address: string(entry.Address)}
 		}
 	}
 	for i := range stored.ENIs {
@@ -76,13 +83,54 @@ func heldBy(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENICl
 		if entry.Claim == nil || entry.Claim.UID != claim.UID {
 			continue
 		}
-		eni := o.eni(entry.Name)
-		if eni == nil {
-			return nil, "", true
+		h := held{entry: entry, eni: o.resourceOf(entry), address: claim.Status.Address}
+		if h.eni != nil {
+			h.address = h.eni.Status.PrimaryAddress
 		}
-		return eni, eni.Status.PrimaryAddress, true
+		return h
 	}
-	return nil, "", false
+	return held{}
+}
+
+// entryOf returns the record's entry of an ENI. A record without one, which was edited,
+// still says who holds the address.
+func entryOf(stored *v1alpha1.ENIPoolStatus, name string) *v1alpha1.PoolENI {
+	for i := range stored.ENIs {
+		if stored.ENIs[i].Name == name {
+			return &stored.ENIs[i]
+		}
+	}
+	return &v1alpha1.PoolENI{Name: name}
+}
+
+// resourceOf returns the resource that an entry stands for, unless its ENI is gone.
+func (o observation) resourceOf(entry *v1alpha1.PoolENI) *v1alpha1.ElasticNetworkInterface {
+	eni := o.eni(entry.Name)
+	if eni == nil || gone(eni) || !standsFor(entry, eni) {
+		return nil
+	}
+	return eni
+}
+
+// verdict is what a claim is told that holds something.
+func (h held) verdict() verdict {
+	v := verdict{phase: v1alpha1.ClaimBound, reason: v1alpha1.ReasonBound, eni: h.eni, address: h.address}
+	switch {
+	case h.eni == nil:
+		v.lost = true
+		v.reason = v1alpha1.ReasonAddressLost
+		v.message = fmt.Sprintf("ENI %s is gone from EC2, and %s with it: others may have it by now. Delete this claim and make a new one.",
+			h.entry.Name, cmp.Or(h.address, "its address"))
+	case covered(h.eni.Status.Lost, v1alpha1.Address(h.address)):
+		v.lost = true
+		v.reason = v1alpha1.ReasonAddressLost
+		v.message = fmt.Sprintf("%s vanished from ENI %s in EC2 and cannot be assigned again: others have it. Delete this claim and make a new one.",
+			h.address, h.eni.Name)
+	case covered(h.eni.Status.Missing, v1alpha1.Address(h.address)):
+		v.reason = v1alpha1.ReasonAddressMissing
+		v.message = fmt.Sprintf("%s vanished from ENI %s in EC2 and is being assigned again", h.address, h.eni.Name)
+	}
+	return v
 }
 
 func (o observation) eni(name string) *v1alpha1.ElasticNetworkInterface {
@@ -100,6 +148,8 @@ func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.E
 		return reason, message
 	}
 	switch {
+	case o.suspended != nil:
+		return o.suspended.reason, o.suspended.message
 	case claim.Spec.Address != nil:
 		return whyNotThat(o, stored, *claim.Spec.Address)
 	case len(o.troubles) > 0:
@@ -110,8 +160,16 @@ func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.E
 	if reason, message = troubledENI(o); reason != "" {
 		return reason, message
 	}
+	capacity := meta.FindStatusCondition(stored.Conditions, v1alpha1.ConditionCapacityAvailable)
+	lacks := capacity != nil && capacity.Status == metav1.ConditionFalse && capacity.Reason != v1alpha1.ReasonInstanceTypeLimit
 	if instanceFull(o, stored, claim.Spec.Mode) {
+		if lacks && (capacity.Reason == v1alpha1.ReasonOrphanedENIs || capacity.Reason == v1alpha1.ReasonInstanceFull) {
+			return capacity.Reason, capacity.Message
+		}
 		return v1alpha1.ReasonInstanceFull, fmt.Sprintf("%s carries no more ENIs or addresses; a claim must be released first", o.limits.instanceType)
+	}
+	if lacks && capacity.Reason != v1alpha1.ReasonOrphanedENIs {
+		return capacity.Reason, capacity.Message // What this round's decision found.
 	}
 	return v1alpha1.ReasonPoolGrowing, "The pool is taking more from EC2"
 }
@@ -135,6 +193,9 @@ func whyRefused(o observation, claim *v1alpha1.ENIClaim) (reason, message string
 func troubledENI(o observation) (reason, message string) {
 	for i := range o.enis {
 		ready := meta.FindStatusCondition(o.enis[i].Status.Conditions, v1alpha1.ConditionReady)
+		if gone(&o.enis[i]) {
+			continue // The pool makes another.
+		}
 		if ready != nil && ready.Status == metav1.ConditionFalse && !v1alpha1.Underway(ready.Reason) && ready.Reason != v1alpha1.ReasonDeleting {
 			return ready.Reason, fmt.Sprintf("ENI %s: %s", o.enis[i].Name, ready.Message)
 		}
@@ -181,7 +242,7 @@ func atMaximum(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mode
 	}
 	taken := int32(0)
 	for i := range stored.ENIs {
-		if entry := &stored.ENIs[i]; entry.Claim != nil || entry.CoolingSince != nil {
+		if entry := &stored.ENIs[i]; o.resourceOf(entry) != nil && (entry.Claim != nil || entry.CoolingSince != nil) {
 			taken++
 		}
 	}
@@ -193,7 +254,7 @@ func atMaximum(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mode
 func instanceFull(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mode) bool {
 	taken := o.otherENIs
 	for i := range o.enis {
-		if !o.enis[i].Primary() {
+		if !o.enis[i].Primary() && !gone(&o.enis[i]) {
 			taken++
 		}
 	}
@@ -203,6 +264,9 @@ func instanceFull(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.M
 	return !slices.ContainsFunc(stored.ENIs, func(entry v1alpha1.PoolENI) bool {
 		eni := o.eni(entry.Name)
 		if eni == nil || entry.Mode != mode || entry.State != v1alpha1.PoolENIActive {
+			return false
+		}
+		if _, refused := o.refusal(eni); refused {
 			return false
 		}
 		return !entry.Ready || (mode == v1alpha1.ModeShared && specSize(eni) < o.room(eni))
@@ -233,6 +297,13 @@ func applyVerdict(claim *v1alpha1.ENIClaim, v verdict, now metav1.Time) {
 	}
 	condition.Type, condition.Status = v1alpha1.ConditionAddressLost, metav1.ConditionTrue
 	meta.SetStatusCondition(&status.Conditions, condition)
+}
+
+// setNotReady says why a claim is not ready, and changes nothing else.
+func setNotReady(claim *v1alpha1.ENIClaim, reason, message string) {
+	meta.SetStatusCondition(&claim.Status.Conditions, metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: message, ObservedGeneration: claim.Generation,
+	})
 }
 
 func describe(status *v1alpha1.ENIClaimStatus, v verdict, now metav1.Time) {

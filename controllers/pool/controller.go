@@ -11,6 +11,7 @@ package pool
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -33,8 +34,6 @@ const controllerName = "pool"
 type Options struct {
 	// MinDeviceIndex is for pools whose policy has none.
 	MinDeviceIndex int32
-	// NodeGoneGrace is how long a missing Node is waited for.
-	NodeGoneGrace time.Duration
 	// Cooldown is for pools whose policy has no shared mode.
 	Cooldown time.Duration
 	// IdleReleaseAfter is for pools whose policy has no shared mode.
@@ -60,32 +59,54 @@ type Reconciler struct {
 	options   Options
 	conflicts store.Conflicts
 	waits     waits
+	refusals  refusals
+	empty     sightings
 }
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipools,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipools/status,verbs=update
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=eniclaims,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=eniclaims/status,verbs=update
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 
 // Reconcile brings one node's pool and claims closer to what they should be. The
 // request names the node, which is also the pool's name.
 func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
-	if err := r.inventory.WaitForSync(ctx); err != nil {
+	result, err := r.reconcile(ctx, request)
+	return r.conflicts.Settle(ctx, controllerName, request, result, err)
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
+	if err := r.awaitEC2(ctx, request.Name); err != nil {
 		return ctrl.Result{}, err
 	}
 	pool := &v1alpha1.ENIPool{}
 	err := r.client.Get(ctx, request.NamespacedName, pool)
 	if client.IgnoreNotFound(err) != nil {
-		return ctrl.Result{}, err
+		return ctrl.Result{}, fmt.Errorf("reading pool %s: %w", request.Name, err)
 	}
-	var result ctrl.Result
-	if err != nil {
-		err = r.withoutPool(ctx, request.Name)
-	} else {
-		result, err = r.withPool(ctx, pool.DeepCopy())
+	if err == nil {
+		return r.withPool(ctx, pool.DeepCopy())
 	}
-	return r.conflicts.Settle(ctx, controllerName, request, result, err)
+	if r.inventory.Trust().Broken {
+		return ctrl.Result{}, nil // All pools are looked at again when EC2 is believed.
+	}
+	return ctrl.Result{}, r.withoutPool(ctx, request.Name)
+}
+
+// awaitEC2 waits until EC2 has been read for the first time. The node's claims are told
+// so: that may take long.
+func (r *Reconciler) awaitEC2(ctx context.Context, node string) error {
+	noWait, cancel := context.WithCancel(ctx)
+	cancel()
+	if r.inventory.WaitForSync(noWait) == nil {
+		return nil
+	}
+	if err := r.answerUnsynced(ctx, node); err != nil {
+		return err
+	}
+	return r.inventory.WaitForSync(ctx)
 }
 
 // withPool reads, decides, stores the decision, and only then acts by it.
@@ -96,31 +117,32 @@ func (r *Reconciler) withPool(ctx context.Context, pool *v1alpha1.ENIPool) (ctrl
 		}
 	}
 	if pool.Annotations[v1alpha1.PausedAnnotation] == "true" {
-		return ctrl.Result{}, nil
+		return ctrl.Result{}, r.tellPaused(ctx, pool)
 	}
 	o, observeErr := r.observe(ctx, pool)
 	if o.pool == nil {
 		return ctrl.Result{}, observeErr
 	}
-	if err := r.prepareClaims(ctx, o); err != nil {
-		return ctrl.Result{}, err
-	}
+	prepareErr := r.prepareClaims(ctx, &o)
 	decided := r.decide(o)
 	if err := r.storeDecision(logging.WithCause(ctx, observeErr), pool, decided); err != nil {
 		return ctrl.Result{}, err
 	}
 	noteRound(ctx, o)
-	if err := r.tellClaims(ctx, o); err != nil {
-		return ctrl.Result{}, err
+	tellErr, stale := r.tellClaims(ctx, o)
+	if stale != nil {
+		return ctrl.Result{}, stale
 	}
-	if err := r.changeENIs(ctx, o, decided); err != nil {
-		return ctrl.Result{}, err
+	if o.suspended == nil {
+		if err := r.changeENIs(ctx, o, decided); err != nil {
+			return ctrl.Result{}, firstOf([]error{prepareErr, tellErr, err, observeErr})
+		}
 	}
-	if o.finished() {
+	if o.suspended == nil && o.finished() {
 		r.inventory.ForgetInstance(pool.Spec.InstanceID)
 		return ctrl.Result{}, store.RemoveFinalizer(ctx, r.client, r.events, pool)
 	}
-	return ctrl.Result{RequeueAfter: decided.recheck}, observeErr
+	return ctrl.Result{RequeueAfter: decided.recheck}, firstOf([]error{prepareErr, tellErr, observeErr})
 }
 
 // decide plans with what EC2's queues are like, and tells them what comes.

@@ -81,7 +81,15 @@ func (f *fixture) eni(slot, from, count int) *fixture {
 	eni := readyENI(slot, v1alpha1.ModeShared)
 	eni.Spec.AddressCount = int32(count)
 	eni.Status.Addresses = addresses(slot, from, count)
+	return f.add(eni)
+}
+
+// add adds an ENI that the record knows.
+func (f *fixture) add(eni v1alpha1.ElasticNetworkInterface) *fixture {
 	f.enis = append(f.enis, eni)
+	f.pool.Status.ENIs = append(f.pool.Status.ENIs, v1alpha1.PoolENI{
+		Name: eni.Name, UID: eni.UID, Mode: eni.Spec.Mode, State: v1alpha1.PoolENIActive,
+	})
 	return f
 }
 
@@ -92,13 +100,11 @@ func (f *fixture) prefixENI(slot, count int) *fixture {
 	for i := range count {
 		eni.Status.Prefixes = append(eni.Status.Prefixes, v1alpha1.Prefix(fmt.Sprintf("10.0.%d.%d/28", slot, 16*i)))
 	}
-	f.enis = append(f.enis, eni)
-	return f
+	return f.add(eni)
 }
 
 func (f *fixture) exclusiveENI(slot int) *fixture {
-	f.enis = append(f.enis, readyENI(slot, v1alpha1.ModeExclusive))
-	return f
+	return f.add(readyENI(slot, v1alpha1.ModeExclusive))
 }
 
 // last is the ENI that was added last.
@@ -225,12 +231,13 @@ func (f *fixture) record(slot, last int, state v1alpha1.HolderState, holder stri
 	return f
 }
 
-// entry adds an entry for an ENI to the stored record.
+// entry sets the entry for an ENI in the stored record.
 func (f *fixture) entry(slot int, mode v1alpha1.Mode, state v1alpha1.PoolENIState, how ...func(*v1alpha1.PoolENI)) *fixture {
-	entry := v1alpha1.PoolENI{Name: eniName(slot), Mode: mode, State: state}
+	entry := v1alpha1.PoolENI{Name: eniName(slot), UID: types.UID(eniName(slot)), Mode: mode, State: state}
 	for _, change := range how {
 		change(&entry)
 	}
+	f.pool.Status.ENIs = slices.DeleteFunc(f.pool.Status.ENIs, func(e v1alpha1.PoolENI) bool { return e.Name == entry.Name })
 	f.pool.Status.ENIs = append(f.pool.Status.ENIs, entry)
 	return f
 }

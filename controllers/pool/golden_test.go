@@ -51,6 +51,7 @@ func TestDecisions(t *testing.T) {
 			holds(1, map[string]int{"a": 1}).claim("b", time.Hour, wantsENI, boundTo(2, "10.0.2.250")).claim("c", time.Minute).
 			change(func(f *fixture) {
 				f.nodeGone = true
+				f.goneReason = "EC2 says that the instance is terminated"
 				f.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonInstanceTerminated, "Instance is terminated")
 			})},
 	} {

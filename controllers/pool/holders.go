@@ -7,12 +7,11 @@ SPDX-License-Identifier: Apache-2.0
 package pool
 
 import (
-	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -24,9 +23,13 @@ import (
 type holders struct {
 	enis      map[string]*v1alpha1.PoolENI
 	resources map[string]*v1alpha1.ElasticNetworkInterface
+	// strangers are resources with the name of an entry, and another UID than its.
+	strangers map[string]*v1alpha1.ElasticNetworkInterface
 	addresses map[v1alpha1.Address]*v1alpha1.PoolAddress
 	claims    map[string]*v1alpha1.ENIClaim // by UID
 	waiting   []*v1alpha1.ENIClaim
+	// refused are ENIs that get no more from EC2 for now.
+	refused map[string]bool
 }
 
 // holdersOf starts from the stored record and what the ENIs' resources say now.
@@ -34,20 +37,21 @@ func holdersOf(o observation) *holders {
 	h := &holders{
 		enis:      map[string]*v1alpha1.PoolENI{},
 		resources: map[string]*v1alpha1.ElasticNetworkInterface{},
+		strangers: map[string]*v1alpha1.ElasticNetworkInterface{},
 		addresses: map[v1alpha1.Address]*v1alpha1.PoolAddress{},
 		claims:    map[string]*v1alpha1.ENIClaim{},
+		refused:   map[string]bool{},
 	}
 	for i := range o.claims {
 		h.claims[string(o.claims[i].UID)] = &o.claims[i]
 	}
-	lost := o.pool.Status.PoolUID != o.pool.UID
-	if !lost {
+	if !o.recordLost() {
 		h.load(&o.pool.Status)
 	}
 	for i := range o.enis {
 		h.addResource(o, &o.enis[i])
 	}
-	if lost {
+	if o.recordLost() {
 		h.rebuild(o)
 	}
 	return h
@@ -62,24 +66,62 @@ func (h *holders) load(stored *v1alpha1.ENIPoolStatus) {
 	}
 }
 
+// addResource takes what a resource shows for the entry of its name. One that the
+// record does not know is adopted; one with another UID than the entry's serves nobody.
 func (h *holders) addResource(o observation, eni *v1alpha1.ElasticNetworkInterface) {
-	h.resources[eni.Name] = eni
 	entry := h.enis[eni.Name]
-	if entry == nil {
-		entry = &v1alpha1.PoolENI{Name: eni.Name, Mode: eni.Spec.Mode, State: v1alpha1.PoolENIActive}
-		h.enis[eni.Name] = entry
+	switch {
+	case entry == nil && o.suspended != nil:
+	case entry == nil:
+		h.adopt(o, eni)
+	case !standsFor(entry, eni):
+		h.strangers[eni.Name] = eni
+	default:
+		h.update(o, entry, eni)
 	}
-	entry.Ready = isTrue(eni.Status.Conditions, v1alpha1.ConditionReady)
+}
+
+// standsFor reports whether a resource is the one of an entry, as far as the entry knows.
+func standsFor(entry *v1alpha1.PoolENI, eni *v1alpha1.ElasticNetworkInterface) bool {
+	if entry.UID != "" {
+		return entry.UID == eni.UID
+	}
+	id := eni.Status.NetworkInterfaceID
+	return entry.NetworkInterfaceID == "" || id == "" || id == entry.NetworkInterfaceID
+}
+
+// adopt makes an entry for a resource that the record does not know. What such a
+// resource carries already was not asked for by this record, so nobody can say who uses
+// it: it is set aside. A rebuild does that once it knows what claims hold.
+func (h *holders) adopt(o observation, eni *v1alpha1.ElasticNetworkInterface) {
+	entry := &v1alpha1.PoolENI{Name: eni.Name, UID: eni.UID, Mode: eni.Spec.Mode, State: v1alpha1.PoolENIActive, Generation: eni.Generation}
+	h.enis[eni.Name] = entry
+	h.update(o, entry, eni)
+	if !o.recordLost() {
+		h.distrust(eni.Name, eni, o.now)
+	}
+}
+
+func (h *holders) update(o observation, entry *v1alpha1.PoolENI, eni *v1alpha1.ElasticNetworkInterface) {
+	h.resources[eni.Name] = eni
+	if o.confirmed[eni.Name] == eni.UID {
+		entry.UID = eni.UID
+	}
+	_, h.refused[eni.Name] = o.refusal(eni)
+	entry.Ready = isTrue(eni.Status.Conditions, v1alpha1.ConditionReady) && !gone(eni)
 	if entry.Ready { // Before that, each step of the ENI would be a write of the pool.
 		describeENI(entry, eni)
 	}
-	if eni.Spec.Drained {
+	if o.suspended != nil {
+		return
+	}
+	if eni.Spec.Drained || gone(eni) {
 		entry.State = v1alpha1.PoolENIReleasing
 	}
-	if entry.State == v1alpha1.PoolENIActive && h.outOfPlace(o, eni) {
+	if entry.State == v1alpha1.PoolENIActive && outOfPlace(o, eni) {
 		entry.State = v1alpha1.PoolENIDraining
 	}
-	if entry.State == v1alpha1.PoolENIDraining && !h.outOfPlace(o, eni) {
+	if entry.State == v1alpha1.PoolENIDraining && !outOfPlace(o, eni) {
 		entry.State = v1alpha1.PoolENIActive
 	}
 }
@@ -95,35 +137,92 @@ func describeENI(entry *v1alpha1.PoolENI, eni *v1alpha1.ElasticNetworkInterface)
 	}
 }
 
-// outOfPlace says whether an ENI is to take no new claims: it is being deleted,
+// gone reports whether EC2 has no such ENI any more: nothing that it carried can be used.
+func gone(eni *v1alpha1.ElasticNetworkInterface) bool {
+	created := meta.FindStatusCondition(eni.Status.Conditions, v1alpha1.ConditionCreated)
+	return eni.Status.NetworkInterfaceID != "" && created != nil &&
+		created.Status == metav1.ConditionFalse && created.Reason == v1alpha1.ReasonNotFound
+}
+
+// alive reports whether an entry's resource is there, and its ENI not gone.
+func (h *holders) alive(name string) bool {
+	eni := h.resources[name]
+	return eni != nil && !gone(eni)
+}
+
+// outOfPlace reports whether an ENI is to take no new claims: it is being deleted,
 // the pool or its mode is being given up, its subnet is none of the policy's, or it
 // is the primary ENI and not to be used any more.
-func (h *holders) outOfPlace(o observation, eni *v1alpha1.ElasticNetworkInterface) bool {
+func outOfPlace(o observation, eni *v1alpha1.ElasticNetworkInterface) bool {
 	if !eni.DeletionTimestamp.IsZero() || o.draining() || !o.offers(eni.Spec.Mode) {
 		return true
 	}
 	if eni.Primary() {
 		return o.primary.known && !o.primary.usable
 	}
-	return eni.Status.SubnetID != "" && len(o.network.subnetIDs) > 0 &&
+	return outsideSubnets(o, eni)
+}
+
+// outsideSubnets reports whether an ENI's subnet is none of the policy's.
+func outsideSubnets(o observation, eni *v1alpha1.ElasticNetworkInterface) bool {
+	return !eni.Primary() && eni.Status.SubnetID != "" && len(o.network.subnetIDs) > 0 &&
 		!slices.Contains(o.network.subnetIDs, eni.Status.SubnetID)
 }
 
-// forgetLost drops what a gone node held, and ENIs that are gone and held nothing.
+// forgetLost drops what a gone node held, and ENIs that are gone and held nothing. What
+// claims hold of ENIs that are gone stays theirs until they are deleted.
 func (h *holders) forgetLost(o observation) {
 	if o.nodeGone {
 		clear(h.addresses)
 		for _, entry := range h.enis {
-			entry.Claim, entry.CoolingSince = nil, nil
+			entry.Claim = nil
+			entry.CoolingSince = nil
 		}
 	}
 	uses := h.uses()
-	maps.DeleteFunc(h.enis, func(name string, entry *v1alpha1.PoolENI) bool {
-		return h.resources[name] == nil && entry.Claim == nil && uses[name].held == 0
-	})
-	maps.DeleteFunc(h.addresses, func(_ v1alpha1.Address, entry *v1alpha1.PoolAddress) bool {
-		return h.enis[entry.ENIName] == nil && entry.State != v1alpha1.HolderAllocated
-	})
+	for name, entry := range h.enis {
+		if h.resources[name] != nil {
+			continue
+		}
+		if entry.Claim == nil && uses[name].held == 0 {
+			delete(h.enis, name)
+			continue
+		}
+		entry.State = v1alpha1.PoolENIReleasing
+		entry.Ready = false
+	}
+	for name, eni := range h.strangers {
+		if h.enis[name] == nil {
+			delete(h.strangers, name)
+			h.adopt(o, eni)
+		}
+	}
+	h.forgetAddresses()
+}
+
+// forgetAddresses drops entries of ENIs that are gone. An address that still rests and
+// that another ENI carries by now rests there.
+func (h *holders) forgetAddresses() {
+	for address, entry := range h.addresses {
+		if h.alive(entry.ENIName) || entry.State == v1alpha1.HolderAllocated {
+			continue
+		}
+		if carrier := h.carrier(address); carrier != "" && entry.State == v1alpha1.HolderCooling {
+			entry.ENIName = carrier
+			continue
+		}
+		delete(h.addresses, address)
+	}
+}
+
+// carrier returns the ENI that shows an address, or nothing.
+func (h *holders) carrier(address v1alpha1.Address) string {
+	for _, name := range slices.Sorted(maps.Keys(h.resources)) {
+		if h.alive(name) && h.enis[name].Mode == v1alpha1.ModeShared && slices.Contains(offered(h.resources[name]), address) {
+			return name
+		}
+	}
+	return ""
 }
 
 // use is how much of an ENI is taken: addresses that claims hold, that cool down,
@@ -152,25 +251,46 @@ func (h *holders) uses() map[string]use {
 // cool moves released addresses to rest, and rested ones back to the free, or to
 // the subnet.
 func (h *holders) cool(o observation) {
-	now, plugin := restingFrom(o.now), o.ipam()
+	plugin := o.ipam()
+	h.startResting(o)
 	for address, entry := range h.addresses {
-		switch entry.State {
-		case v1alpha1.HolderAllocated:
-			if h.released(o, entry.Claim) {
-				entry.State, entry.Since = v1alpha1.HolderCooling, now
-			}
-		case v1alpha1.HolderCooling:
-			switch {
-			case !rested(o, entry.Since):
-			case h.returns(plugin, entry):
-				h.put(address, entry.ENIName, v1alpha1.HolderReleasing, nil, o.now)
-			default:
-				delete(h.addresses, address)
-			}
-		case v1alpha1.HolderReleasing, v1alpha1.HolderQuarantined:
+		switch {
+		case entry.State != v1alpha1.HolderCooling || !rested(o, entry.Since):
+		case h.returns(plugin, entry):
+			h.put(address, entry.ENIName, v1alpha1.HolderReleasing, nil, o.now)
+		default:
+			delete(h.addresses, address)
 		}
 	}
-	h.coolENIs(o, now)
+	for _, entry := range h.enis {
+		if entry.CoolingSince != nil && rested(o, *entry.CoolingSince) {
+			entry.CoolingSince = nil
+		}
+	}
+}
+
+// startResting lets what claims have given up rest.
+func (h *holders) startResting(o observation) {
+	now := restingFrom(o.now)
+	for _, entry := range h.addresses {
+		switch {
+		case entry.State == v1alpha1.HolderAllocated && h.released(o, entry.Claim):
+			entry.State = v1alpha1.HolderCooling
+			entry.Since = now
+		case entry.State == v1alpha1.HolderCooling:
+			entry.Since = sane(entry.Since, o.now, o.cooldown())
+		}
+	}
+	for _, entry := range h.enis {
+		switch {
+		case entry.Claim != nil && h.released(o, entry.Claim):
+			entry.Claim = nil
+			entry.CoolingSince = &now
+		case entry.CoolingSince != nil:
+			since := sane(*entry.CoolingSince, o.now, o.cooldown())
+			entry.CoolingSince = &since
+		}
+	}
 }
 
 // returns says whether a rested address goes back to the subnet. One of a prefix
@@ -179,17 +299,6 @@ func (h *holders) returns(plugin ipam.Plugin, entry *v1alpha1.PoolAddress) bool 
 	eni := h.resources[entry.ENIName]
 	return eni != nil && slices.Contains(eni.Status.Addresses, entry.Address) &&
 		plugin.ReleaseIP(ipam.Candidate{Address: entry.Address, ENI: entry.ENIName}) == ipam.Return
-}
-
-func (h *holders) coolENIs(o observation, now metav1.Time) {
-	for _, entry := range h.enis {
-		if entry.Claim != nil && h.released(o, entry.Claim) {
-			entry.Claim, entry.CoolingSince = nil, &now
-		}
-		if entry.CoolingSince != nil && rested(o, *entry.CoolingSince) {
-			entry.CoolingSince = nil
-		}
-	}
 }
 
 // restingFrom is when a rest begins: the next full second, since the record keeps
@@ -215,160 +324,43 @@ func (h *holders) released(o observation, reference *v1alpha1.ClaimReference) bo
 	return !claim.DeletionTimestamp.IsZero() || claim.Status.Phase == v1alpha1.ClaimExpired
 }
 
-// drain moves ENIs that take no new claims, and have none left, to Releasing.
-func (h *holders) drain(o observation) {
+// drain moves ENIs that take no new claims, and have none left, to Releasing. It
+// returns when one more will have been empty for long enough.
+func (h *holders) drain(o observation) time.Duration {
+	var wait time.Duration
 	uses := h.uses()
 	for name, entry := range h.enis {
 		if entry.State != v1alpha1.PoolENIDraining || uses[name].held > 0 || entry.Claim != nil {
 			continue
 		}
-		if o.nodeGone || (uses[name].resting == 0 && entry.CoolingSince == nil) {
-			entry.State = v1alpha1.PoolENIReleasing
+		if !o.nodeGone && (uses[name].resting > 0 || entry.CoolingSince != nil) {
+			continue
 		}
-	}
-}
-
-// allocate serves the claims that wait, the oldest first.
-func (h *holders) allocate(o observation) {
-	h.waiting = h.pending(o)
-	if len(h.waiting) == 0 {
-		return
-	}
-	order := h.fullestFirst()
-	free := h.candidates(order)
-	h.waiting = slices.DeleteFunc(h.waiting, func(claim *v1alpha1.ENIClaim) bool {
-		if claim.Spec.Mode == v1alpha1.ModeExclusive {
-			return h.giveENI(order, claim)
+		if left := h.keptFor(o, name); left > 0 {
+			wait = soonest(wait, left)
+			continue
 		}
-		at := chosen(o.ipam(), claim, free)
-		if at < 0 {
-			return false
-		}
-		h.put(free[at].Address, free[at].ENI, v1alpha1.HolderAllocated, referenceTo(claim), o.now)
-		free = slices.Delete(free, at, at+1)
-		return true
-	})
+		entry.State = v1alpha1.PoolENIReleasing
+	}
+	return wait
 }
 
-// candidates are the addresses of some ENIs that nobody holds, in order.
-func (h *holders) candidates(order []string) []ipam.Candidate {
-	var free []ipam.Candidate
-	for _, name := range order {
-		for _, address := range h.free(name) {
-			free = append(free, ipam.Candidate{Address: address, ENI: name})
-		}
+// keptFor returns how long an empty ENI that is not wanted is still kept, in case that
+// the policy wants it again. None is kept that is being deleted, or whose slot is needed.
+func (h *holders) keptFor(o observation, name string) time.Duration {
+	eni := h.resources[name]
+	if eni == nil || !eni.DeletionTimestamp.IsZero() || !o.pool.DeletionTimestamp.IsZero() || o.nodeGone {
+		return 0
 	}
-	return free
+	if !o.draining() && h.instanceFull(o) {
+		return 0
+	}
+	return max(o.idleReleaseAfter()-o.emptyFor[name], 0)
 }
 
-// chosen is which of the free addresses a claim gets: the one that it asks for, or
-// one that the plugin chooses. Negative: none.
-func chosen(plugin ipam.Plugin, claim *v1alpha1.ENIClaim, free []ipam.Candidate) int {
-	if claim.Spec.Address != nil {
-		return slices.IndexFunc(free, func(c ipam.Candidate) bool { return c.Address == *claim.Spec.Address })
-	}
-	if len(free) == 0 {
-		return -1
-	}
-	at, ok := plugin.AllocateIP(*referenceTo(claim), slices.Clone(free)) // A plugin could write into ours.
-	if !ok || at >= len(free) {
-		return -1
-	}
-	return at
-}
-
-// pending are the claims that may have something and have nothing.
-func (h *holders) pending(o observation) []*v1alpha1.ENIClaim {
-	if o.draining() {
-		return nil
-	}
-	holding := map[string]bool{}
-	for _, entry := range h.addresses {
-		if entry.Claim != nil && entry.State == v1alpha1.HolderAllocated {
-			holding[string(entry.Claim.UID)] = true
-		}
-	}
-	for _, entry := range h.enis {
-		if entry.Claim != nil {
-			holding[string(entry.Claim.UID)] = true
-		}
-	}
-	var waiting []*v1alpha1.ENIClaim
-	for i := range o.claims {
-		if claim := &o.claims[i]; mayHave(o, claim) && !holding[string(claim.UID)] {
-			waiting = append(waiting, claim)
-		}
-	}
-	slices.SortFunc(waiting, oldestFirst)
-	return waiting
-}
-
-// mayHave says whether a claim is to be served on this pool at all. One that was
-// bound before and holds nothing lost it: it is not given another behind the back
-// of whoever uses it.
-func mayHave(o observation, claim *v1alpha1.ENIClaim) bool {
-	fresh := claim.Status.Phase == "" || claim.Status.Phase == v1alpha1.ClaimPending
-	return claim.DeletionTimestamp.IsZero() && fresh && o.offers(claim.Spec.Mode) && o.allowed[claim.Namespace] &&
-		slices.Contains(claim.Finalizers, v1alpha1.Finalizer)
-}
-
-// fullestFirst are the names of ENIs that take new claims, those with the most
-// claims first, so that the others can be given back.
-func (h *holders) fullestFirst() []string {
-	uses := h.uses()
-	var names []string
-	for name, entry := range h.enis {
-		if entry.State == v1alpha1.PoolENIActive && h.usable(name) {
-			names = append(names, name)
-		}
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(uses[b].held, uses[a].held), strings.Compare(a, b))
-	})
-	return names
-}
-
-// usable says whether claims can use what an ENI carries. A shared one need not be
-// ready: while it waits for more addresses, those it has are as good as ever.
-func (h *holders) usable(name string) bool {
-	eni, entry := h.resources[name], h.enis[name]
-	return eni != nil && (entry.Ready || (entry.Mode == v1alpha1.ModeShared && attached(eni)))
-}
-
-func attached(eni *v1alpha1.ElasticNetworkInterface) bool {
-	return eni.Status.SubnetCIDR != "" && isTrue(eni.Status.Conditions, v1alpha1.ConditionAttached)
-}
-
-// free are the addresses of an ENI that nobody holds, in order.
-func (h *holders) free(name string) []v1alpha1.Address {
-	var free []v1alpha1.Address
-	for _, part := range h.ownParts(name) {
-		for _, address := range part.addresses {
-			if h.addresses[address] == nil {
-				free = append(free, address)
-			}
-		}
-	}
-	return free
-}
-
-func (h *holders) giveENI(order []string, claim *v1alpha1.ENIClaim) bool {
-	for _, name := range order {
-		entry := h.enis[name]
-		if entry.Mode == v1alpha1.ModeExclusive && entry.Claim == nil && entry.CoolingSince == nil {
-			entry.Claim = referenceTo(claim)
-			return true
-		}
-	}
-	return false
-}
-
-func (h *holders) put(
-	address v1alpha1.Address, eni string, state v1alpha1.HolderState, claim *v1alpha1.ClaimReference, now time.Time,
-) {
-	h.addresses[address] = &v1alpha1.PoolAddress{
-		Address: address, ENIName: eni, State: state, Claim: claim, Since: metav1.NewTime(now),
-	}
+// instanceFull reports whether the instance has no slot for another ENI.
+func (h *holders) instanceFull(o observation) bool {
+	return o.limits.known && h.slotsTaken() >= o.limits.slots-o.otherENIs
 }
 
 // nextThaw is how long the first address still has to rest.

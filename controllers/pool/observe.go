@@ -8,9 +8,7 @@ package pool
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -23,7 +21,6 @@ import (
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/index"
-	"github.com/eni-operator/eni-operator/pkg/inventory"
 )
 
 // observe reads all that a decision depends on. What EC2 does not tell becomes a
@@ -31,21 +28,27 @@ import (
 // Only when Kubernetes fails is there no observation.
 func (r *Reconciler) observe(ctx context.Context, pool *v1alpha1.ENIPool) (observation, error) {
 	o := observation{now: r.clock.Now(), idleAfter: r.options.IdleReleaseAfter, restFor: r.options.Cooldown, lowestSlot: r.lowestSlot(pool)}
-	if err := r.observeENIs(ctx, pool, &o); err != nil {
-		return observation{}, err
-	}
-	if err := r.observeClaims(ctx, pool, &o); err != nil {
-		return observation{}, err
-	}
-	if err := r.confirmENIs(ctx, pool, &o); err != nil {
-		return observation{}, err
+	for _, read := range []func(context.Context, *v1alpha1.ENIPool, *observation) error{
+		r.observeENIs, r.observeClaims, r.confirmENIs, r.observeNode,
+	} {
+		if err := read(ctx, pool, &o); err != nil {
+			return observation{}, err
+		}
 	}
 	o.pool = pool
-	if since := pool.Spec.NodeGoneSince; since != nil && o.now.Sub(since.Time) >= r.options.NodeGoneGrace {
-		o.nodeGone = true
+	o.refused = r.refusals.recall(pool.Name, o.enis, o.now)
+	o.emptyFor = r.empty.elapsed(pool.Name, emptyENIs(pool), o.now)
+	if o.distrust != nil {
+		return o, nil
 	}
-	err := r.observeEC2(ctx, &o)
-	return o, err
+	ec2Err := r.observeEC2(ctx, &o)
+	if err := r.confirmNodeGone(ctx, &o); err != nil {
+		return observation{}, err
+	}
+	if o.nodeGone {
+		o.suspended = nil
+	}
+	return o, ec2Err
 }
 
 func (r *Reconciler) lowestSlot(pool *v1alpha1.ENIPool) int32 {
@@ -55,14 +58,24 @@ func (r *Reconciler) lowestSlot(pool *v1alpha1.ENIPool) int32 {
 	return r.options.MinDeviceIndex
 }
 
+// observeENIs reads the node's ENIs: from the cache, or live where the record is lost and
+// nothing else names those that the cache does not show.
 func (r *Reconciler) observeENIs(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
+	reader := client.Reader(r.client)
+	if pool.Status.PoolUID != pool.UID {
+		reader = r.live
+	}
 	list := &v1alpha1.ElasticNetworkInterfaceList{}
-	if err := r.client.List(ctx, list, client.MatchingFields{index.NodeName: pool.Spec.NodeName}, client.UnsafeDisableDeepCopy); err != nil {
-		return err
+	if err := reader.List(ctx, list, client.MatchingFields{index.NodeName: pool.Spec.NodeName}, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing the ENIs of node %s: %w", pool.Spec.NodeName, err)
 	}
 	o.otherNames = map[string]bool{}
+	o.resourceIDs = map[string]bool{}
+	o.resourceUIDs = map[string]bool{}
 	for i := range list.Items {
 		eni := &list.Items[i]
+		o.resourceIDs[eni.Status.NetworkInterfaceID] = true
+		o.resourceUIDs[string(eni.UID)] = true
 		switch {
 		case pool.Owns(eni):
 			o.enis = append(o.enis, *eni.DeepCopy())
@@ -77,51 +90,6 @@ func (r *Reconciler) observeENIs(ctx context.Context, pool *v1alpha1.ENIPool, o 
 	}
 	slices.SortFunc(o.enis, func(a, b v1alpha1.ElasticNetworkInterface) int { return strings.Compare(a.Name, b.Name) })
 	return nil
-}
-
-// confirmENIs asks Kubernetes itself about ENIs that the record or a bound claim
-// names and the cache does not show, or shows as it was before: what it holds is
-// forgotten only when the ENI is truly gone. Where the record is lost it asks about
-// all of them, since nothing else tells what they carry.
-func (r *Reconciler) confirmENIs(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
-	expected := expectedENIs(pool, o)
-	for _, name := range slices.Sorted(maps.Keys(expected)) {
-		cached := o.eni(name)
-		if pool.Status.PoolUID == pool.UID && cached != nil && (expected[name] == "" || expected[name] == cached.Status.NetworkInterfaceID) {
-			continue
-		}
-		latest := &v1alpha1.ElasticNetworkInterface{}
-		err := r.live.Get(ctx, types.NamespacedName{Name: name}, latest)
-		if client.IgnoreNotFound(err) != nil {
-			return err
-		}
-		exists := err == nil && pool.Owns(latest)
-		if exists != (cached != nil) || (exists && cached.ResourceVersion != latest.ResourceVersion) {
-			return staleENIs(name)
-		}
-	}
-	return nil
-}
-
-// expectedENIs are the names of ENIs that must not be missed, with their ids where
-// they are known: those of the record or, where it is lost, all that are known.
-func expectedENIs(pool *v1alpha1.ENIPool, o *observation) map[string]string {
-	expected := map[string]string{}
-	if pool.Status.PoolUID == pool.UID {
-		for i := range pool.Status.ENIs {
-			expected[pool.Status.ENIs[i].Name] = pool.Status.ENIs[i].NetworkInterfaceID
-		}
-		return expected
-	}
-	for i := range o.enis {
-		expected[o.enis[i].Name] = ""
-	}
-	for i := range o.claims {
-		if status := &o.claims[i].Status; status.Phase == v1alpha1.ClaimBound && status.ENIName != "" {
-			expected[status.ENIName] = ""
-		}
-	}
-	return expected
 }
 
 // observeClaims reads the node's claims: from the cache, or live where the record
@@ -206,156 +174,81 @@ func (r *Reconciler) observeVanished(ctx context.Context, pool *v1alpha1.ENIPool
 	return nil
 }
 
-// observeEC2 reads the instance, its limits and the network of its ENIs.
-func (r *Reconciler) observeEC2(ctx context.Context, o *observation) error {
-	id := o.pool.Spec.InstanceID
-	instance, state, err := r.inventory.Instance(ctx, id)
-	switch {
-	case err != nil:
-		reason, message := ec2.Explain(err)
-		o.trouble(v1alpha1.ConditionInstanceFound, reason, message)
-		return err
-	case state == inventory.Gone && o.pool.Status.InstanceType != "":
-		o.nodeGone = true
-		o.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonInstanceTerminated,
-			fmt.Sprintf("EC2 says that instance %s is terminated, or does not know it any more", id))
-		return nil
-	case state != inventory.Present:
-		return r.unknownInstance(o)
-	}
-	if err := r.observeLimits(ctx, o, instance); err != nil {
-		return err
-	}
-	if o.draining() {
+// observeNode reads whether the Node stands for the pool's instance. While it does not,
+// or EC2 is not believed, the pool is suspended.
+func (r *Reconciler) observeNode(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
+	if trust := r.inventory.Trust(); trust.Broken {
+		o.distrust = &trouble{condition: v1alpha1.ConditionEC2Trusted, reason: trust.Reason, message: trust.Message}
+		o.suspended = o.distrust
 		return nil
 	}
-	if err := r.observeNetwork(ctx, o, instance); err != nil {
-		return err
+	if !pool.DeletionTimestamp.IsZero() {
+		return nil
 	}
-	o.observePrimary(instance.Primary)
-	return nil
-}
-
-// observePrimary says whether the pool may use the primary ENI. Its groups and its
-// subnet cannot be changed, so they must be what the policy asks for.
-func (o *observation) observePrimary(eni ec2.NetworkInterface) {
-	rightGroups := len(o.network.securityGroups) == 0 || slices.Equal(o.network.securityGroups, eni.SecurityGroups)
-	foreign := int32(len(eni.Addresses) + len(eni.Prefixes)) //nolint:gosec // bounded by EC2
-	if resource := o.eni(primaryName(o.pool)); resource != nil && resource.Status.NetworkInterfaceID != "" {
-		foreign = resource.Status.ForeignCount
+	node := &corev1.Node{}
+	err := r.client.Get(ctx, client.ObjectKey{Name: pool.Spec.NodeName}, node)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading node %s: %w", pool.Spec.NodeName, err)
 	}
-	o.primary = primary{
-		known:  eni.ID != "",
-		taken:  o.primary.taken,
-		usable: o.lowestSlot == 0 && eni.ID != "" && slices.Contains(o.network.subnetIDs, eni.SubnetID) && rightGroups && !o.primary.taken,
-		room:   max(o.limits.addressSlots-foreign, 0),
-	}
-}
-
-// unknownInstance may be one that EC2 does not show yet, so it is asked for again.
-func (r *Reconciler) unknownInstance(o *observation) error {
-	id := o.pool.Spec.InstanceID
-	o.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonInstanceNotFound, fmt.Sprintf(
-		"EC2 does not know instance %s in this account and Region. Check the Node's spec.providerID, and the operator's AWS_REGION and IAM identity.", id))
-	return errors.New("EC2 does not know instance " + id)
-}
-
-func (o *observation) trouble(condition, reason, message string) {
-	o.troubles = append(o.troubles, trouble{condition: condition, reason: reason, message: message})
-}
-
-func (r *Reconciler) observeLimits(ctx context.Context, o *observation, instance ec2.Instance) error {
-	limitsOf, found, err := r.inventory.InstanceType(ctx, instance.Type)
 	if err != nil {
-		reason, message := ec2.Explain(err)
-		o.trouble(v1alpha1.ConditionInstanceFound, reason, message)
-		return err
+		node = nil
 	}
-	if !found {
-		o.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonNotFound,
-			fmt.Sprintf("EC2 tells no limits of instance type %s", instance.Type))
-		return errors.New("EC2 tells no limits of instance type " + instance.Type)
+	o.suspended = suspension(pool, node)
+	return nil
+}
+
+// suspension returns why a pool waits for its Node, or nil. A Node that the cache does not
+// show yet is missing only once the policy controller has noted it.
+func suspension(pool *v1alpha1.ENIPool, node *corev1.Node) *trouble {
+	waits := func(reason, format string, args ...any) *trouble {
+		message := fmt.Sprintf(format, args...) + ". The pool keeps what it has and hands out nothing."
+		return &trouble{condition: v1alpha1.ConditionReady, reason: reason, message: message}
 	}
-	foreign := r.inventory.ForeignSlots(instance)
-	usable := int32(0)
-	for _, slot := range limitsOf.Slots(o.lowestSlot) {
-		if !foreign[slot] {
-			usable++
+	if node != nil {
+		switch id := instanceOf(node); id {
+		case pool.Spec.InstanceID:
+		case "":
+			return waits(v1alpha1.ReasonNodeWithoutInstance, "Node %s names no EC2 instance in spec.providerID at the moment", node.Name)
+		default:
+			return waits(v1alpha1.ReasonNodeMissing, "Node %s stands for instance %s now, not for %s", node.Name, id, pool.Spec.InstanceID)
 		}
 	}
-	o.limits = limits{
-		known: true, instanceType: instance.Type, zone: instance.AvailabilityZone, nitro: limitsOf.Nitro,
-		slots: min(usable, limitsOf.MaxENIs-int32(len(foreign))), addressSlots: limitsOf.IPv4PerENI - 1, //nolint:gosec // bounded by EC2
+	if pool.Spec.NodeGoneSince != nil {
+		return waits(v1alpha1.ReasonNodeMissing, "Node %s is missing, or was until a moment ago", pool.Spec.NodeName)
 	}
 	return nil
 }
 
-func (r *Reconciler) observeNetwork(ctx context.Context, o *observation, instance ec2.Instance) error {
-	spec := o.pool.Spec
-	if len(spec.SubnetSelectorTerms) == 0 {
-		o.network.subnetIDs = []string{instance.SubnetID}
-	} else {
-		subnets, err := r.inventory.Subnets(ctx, instance.VPCID, instance.AvailabilityZone, subnetTerms(spec.SubnetSelectorTerms))
-		if err != nil {
-			return o.networkFailed(err)
-		}
-		for _, subnet := range subnets {
-			o.network.subnetIDs = append(o.network.subnetIDs, subnet.ID)
-		}
-		if len(subnets) == 0 {
-			return o.nothingFound(v1alpha1.ReasonSubnetNotFound, fmt.Sprintf(
-				"subnetSelectorTerms of policy %s find no subnet in %s, zone %s", spec.PolicyName, instance.VPCID, instance.AvailabilityZone))
-		}
+// instanceOf returns the instance that a Node names, or nothing.
+func instanceOf(node *corev1.Node) string {
+	id, kind := ec2.ParseProviderID(node.Spec.ProviderID)
+	if kind != ec2.ProviderIDInstance {
+		return ""
 	}
-	if len(spec.SecurityGroupSelectorTerms) == 0 {
+	return id
+}
+
+// confirmNodeGone asks Kubernetes itself about the Node where the pool is being deleted,
+// or EC2 does not know the instance: only if no Node names the instance is what claims
+// hold of no use to anybody. A Node that names no instance may still be the one.
+func (r *Reconciler) confirmNodeGone(ctx context.Context, o *observation) error {
+	deleted := !o.pool.DeletionTimestamp.IsZero()
+	if o.nodeGone || !(deleted || o.instanceAbsent) {
 		return nil
 	}
-	groups, err := r.inventory.SecurityGroups(ctx, instance.VPCID, groupTerms(spec.SecurityGroupSelectorTerms))
-	if err != nil {
-		return o.networkFailed(err)
+	node := &corev1.Node{}
+	err := r.live.Get(ctx, client.ObjectKey{Name: o.pool.Spec.NodeName}, node)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading node %s: %w", o.pool.Spec.NodeName, err)
 	}
-	if len(groups) == 0 {
-		return o.nothingFound(v1alpha1.ReasonSecurityGroupNotFound, fmt.Sprintf(
-			"securityGroupSelectorTerms of policy %s find no security group in %s", spec.PolicyName, instance.VPCID))
+	id := instanceOf(node)
+	if err == nil && (id == "" || id == o.pool.Spec.InstanceID) {
+		return nil
 	}
-	o.network.securityGroups = groups
+	o.nodeGone = true
+	o.goneReason = fmt.Sprintf("Node %s is gone, and what it held with it", o.pool.Spec.NodeName)
+	if err == nil {
+		o.goneReason = fmt.Sprintf("Node %s stands for instance %s now; what %s held is gone with it", node.Name, id, o.pool.Spec.InstanceID)
+	}
 	return nil
-}
-
-func (o *observation) networkFailed(err error) error {
-	reason, message := ec2.Explain(err)
-	o.trouble(v1alpha1.ConditionNetworkResolved, reason, message)
-	o.limits.known = false
-	return err
-}
-
-// nothingFound stops growth until the terms find something; it is asked again.
-func (o *observation) nothingFound(reason, message string) error {
-	o.trouble(v1alpha1.ConditionNetworkResolved, reason, message)
-	o.limits.known = false
-	return errors.New(message)
-}
-
-func subnetTerms(in []v1alpha1.SubnetSelectorTerm) []inventory.Term {
-	out := make([]inventory.Term, 0, len(in))
-	for _, term := range in {
-		out = append(out, inventory.Term{ID: term.ID, Tags: tagsOf(term.Tags)})
-	}
-	return out
-}
-
-func groupTerms(in []v1alpha1.SecurityGroupSelectorTerm) []inventory.Term {
-	out := make([]inventory.Term, 0, len(in))
-	for _, term := range in {
-		out = append(out, inventory.Term{ID: term.ID, Name: term.Name, Tags: tagsOf(term.Tags)})
-	}
-	return out
-}
-
-func tagsOf(in map[string]v1alpha1.TagValue) map[string]string {
-	out := make(map[string]string, len(in))
-	for key, value := range in {
-		out[key] = string(value)
-	}
-	return out
 }

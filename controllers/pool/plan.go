@@ -9,6 +9,9 @@ package pool
 import (
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ipam"
 )
@@ -24,6 +27,16 @@ type limits struct {
 	// addressSlots of one ENI for secondary addresses or prefixes.
 	addressSlots int32
 	nitro        bool
+	// learned: EC2 refused an ENI more than these slots, fewer than the type promises.
+	learned bool
+}
+
+// subnetRoom is what is known of a subnet's free space.
+type subnetRoom struct {
+	known     bool
+	addresses int32
+	// fragmented: no block of 16 is free.
+	fragmented bool
 }
 
 // primary is what the pool may use of the instance's primary ENI.
@@ -45,6 +58,11 @@ type primary struct {
 type network struct {
 	subnetIDs      []string
 	securityGroups []string
+	// unresolved: reading it failed, or found nothing that an ENI can be made with, so
+	// nothing grows.
+	unresolved bool
+	// rooms of subnets, by id: those above and those of the pool's ENIs.
+	rooms map[string]subnetRoom
 }
 
 // observation is all that a decision depends on.
@@ -56,14 +74,36 @@ type observation struct {
 	enis       []v1alpha1.ElasticNetworkInterface
 	otherENIs  int32
 	otherNames map[string]bool
-	claims     []v1alpha1.ENIClaim
-	vanished   map[string]bool // UIDs of claims that a live read did not find
-	expired    map[string]bool // UIDs of claims whose lease ran out
-	allowed    map[string]bool // namespaces that may claim
+	// confirmed are the UIDs of ENI resources that a live read found, by name.
+	confirmed map[string]types.UID
+	claims    []v1alpha1.ENIClaim
+	vanished  map[string]bool // UIDs of claims that a live read did not find
+	expired   map[string]bool // UIDs of claims whose lease ran out
+	allowed   map[string]bool // namespaces that may claim
+	// unprepared are claims of which this round could not store what it begins with.
+	unprepared map[types.UID]bool
+	// suspended is why the pool keeps all it has and changes nothing; nil: it goes on.
+	suspended *trouble
+	// distrust is why EC2 is not believed; nil: it is.
+	distrust *trouble
+	// instanceAbsent: EC2 does not know the instance's id.
+	instanceAbsent bool
+	// resourceIDs and resourceUIDs are those of all ENI resources on the Node.
+	resourceIDs, resourceUIDs map[string]bool
+	// nodeGone: nobody can use anything of the pool any more, and why.
 	nodeGone   bool
-	limits     limits
-	primary    primary
-	network    network
+	goneReason string
+	// stopped names the state of an instance that does not run.
+	stopped string
+	// orphans are ENIs of this cluster that no resource stands for, on the instance.
+	orphans []string
+	limits  limits
+	primary primary
+	network network
+	// refused is what EC2 lately had no capacity for, by ENI.
+	refused map[string]v1alpha1.GrowthRefusal
+	// emptyFor is how long ENIs have been draining with nobody holding anything.
+	emptyFor map[string]time.Duration
 	// idleAfter and restFor are for pools whose policy has no shared mode.
 	idleAfter, restFor time.Duration
 	lowestSlot         int32
@@ -109,26 +149,54 @@ type newENI struct {
 // plan decides who holds what, how large the pool should be, and what that means
 // for its ENIs.
 func plan(o observation) decision {
+	if o.suspended != nil {
+		return hold(o)
+	}
 	h := holdersOf(o)
 	h.forgetLost(o)
 	h.settleReleases()
 	h.cool(o)
+	h.giveUpMissing(o)
 	h.quarantineSurprises(o)
-	h.drain(o)
+	h.giveUpUnattached(o)
+	wait := h.drain(o)
 	h.allocate(o)
-	d := decision{
-		counts: map[string]int32{}, releases: map[string][]v1alpha1.AddressOrPrefix{}, reclaims: map[string][]v1alpha1.AddressOrPrefix{},
-	}
+	d := newDecision()
 	s := sizeOf(o, h)
-	surplusSince, wait := h.shrink(o, s)
+	surplusSince, idle := h.shrink(o, s)
 	s.grow(o, h, &d)
 	h.handOver(o, &d)
-	h.answerMissing(&d)
+	h.reclaimMissing(&d)
 	d.status = statusOf(o, h, s)
 	d.status.SurplusSince = surplusSince
-	d.recheck = soonest(h.nextThaw(o), wait)
+	d.recheck = soonest(soonest(h.nextThaw(o), wait), soonest(idle, s.retry(o)))
 	return d
 }
+
+func newDecision() decision {
+	return decision{
+		counts: map[string]int32{}, releases: map[string][]v1alpha1.AddressOrPrefix{}, reclaims: map[string][]v1alpha1.AddressOrPrefix{},
+	}
+}
+
+// hold keeps all that a suspended pool has. Only claims that are deleted or expired give
+// up what they held, to rest until the pool goes on.
+func hold(o observation) decision {
+	d := newDecision()
+	if o.recordLost() {
+		d.status = *o.pool.Status.DeepCopy()
+		setSuspendedConditions(o, &d.status)
+		return d
+	}
+	h := holdersOf(o)
+	h.startResting(o)
+	h.waiting = h.pending(o)
+	d.status = heldStatus(o, h)
+	return d
+}
+
+// recordLost reports whether the record is not this pool's: it was lost or restored.
+func (o observation) recordLost() bool { return o.pool.Status.PoolUID != o.pool.UID }
 
 // draining says whether the pool takes no new claims at all.
 func (o observation) draining() bool {
@@ -186,4 +254,13 @@ func soonest(a, b time.Duration) time.Duration {
 		return b
 	}
 	return a
+}
+
+// sane returns a stored time, or now where the stored one is further ahead than the wait
+// that begins with it: a clock was wrong.
+func sane(at metav1.Time, now time.Time, wait time.Duration) metav1.Time {
+	if at.After(restingFrom(now.Add(wait)).Time) {
+		return restingFrom(now)
+	}
+	return at
 }

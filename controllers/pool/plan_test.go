@@ -273,7 +273,7 @@ func TestRelease(t *testing.T) {
 		{"an ENI that is gone takes what nobody holds", newFixture().entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).
 			record(1, 3, v1alpha1.HolderCooling, "b", 0).record(1, 4, v1alpha1.HolderReleasing, "", 0), "", "", 0},
 		{"but not what claims hold", newFixture().entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).
-			record(1, 3, v1alpha1.HolderAllocated, "b", 0).claim("b", time.Hour, boundTo(1, "10.0.1.3")), "b:10.0.1.3", "", 0},
+			record(1, 3, v1alpha1.HolderAllocated, "b", 0).claim("b", time.Hour, boundTo(1, "10.0.1.3")), "b:10.0.1.3", "-1 Releasing", 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			d := plan(row.of.observation)
@@ -472,6 +472,9 @@ func TestENIStates(t *testing.T) {
 		return newFixture().bounds(4, 0, 20).eni(1, 1, 4).entry(1, v1alpha1.ModeShared, state)
 	}
 	noPolicy := func(f *fixture) { f.pool.Spec.PolicyName = "" }
+	emptyFor := func(slot int, d time.Duration) func(f *fixture) {
+		return func(f *fixture) { f.emptyFor = map[string]time.Duration{eniName(slot): d} }
+	}
 	goneMode := func(f *fixture) { f.pool.Spec.Shared = nil }
 	for _, row := range []struct {
 		name string
@@ -481,7 +484,10 @@ func TestENIStates(t *testing.T) {
 	}{
 		{"in place", one(active), active, ""},
 		{"in a subnet outside the policy, with a claim", one(active).last(elsewhere).holds(1, map[string]int{"a": 1}), draining, "+-2 Shared 3"},
-		{"in a subnet outside the policy, empty", one(active).last(elsewhere), releasing, "+-2 Shared 4; x-1"},
+		{"in a subnet outside the policy, empty: kept for a while", one(active).last(elsewhere), draining, "+-2 Shared 4"},
+		{"in a subnet outside the policy, empty for long enough", one(draining).last(elsewhere).change(emptyFor(1, 10*time.Minute)),
+			releasing, "+-2 Shared 4; x-1"},
+		{"in a subnet outside the policy, empty, and its slot is needed", one(active).last(elsewhere).limit(1, 9), releasing, "x-1"},
 		{"in a subnet outside the policy, while an address rests", one(active).last(elsewhere).record(1, 1, v1alpha1.HolderCooling, "a", time.Second),
 			draining, "+-2 Shared 4"},
 		{"back in place", one(draining), active, ""},
@@ -489,9 +495,12 @@ func TestENIStates(t *testing.T) {
 		{"deleted by a person while in use", one(active).last(deleted).holds(1, map[string]int{"a": 1}), draining, "+-2 Shared 3"},
 		{"deleted by a person, empty: it may be detached", one(active).last(deleted), releasing, "+-2 Shared 4; x-1"},
 		{"of a mode that is given up, with a claim", one(active).change(goneMode).holds(1, map[string]int{"a": 1}), draining, ""},
-		{"of a mode that is given up, empty", one(active).change(goneMode), releasing, "x-1"},
+		{"of a mode that is given up, empty: kept for a while", one(active).change(goneMode), draining, ""},
+		{"of a mode that is given up, empty for long enough", one(draining).change(goneMode).change(emptyFor(1, 10*time.Minute)), releasing, "x-1"},
 		{"without a policy, with a claim", one(active).change(noPolicy).holds(1, map[string]int{"a": 1}), draining, ""},
-		{"without a policy, empty", one(active).change(noPolicy), releasing, "x-1"},
+		{"without a policy, empty: kept for a while", one(active).change(noPolicy), draining, ""},
+		{"without a policy, empty for long enough", one(draining).change(noPolicy).change(emptyFor(1, 10*time.Minute)), releasing, "x-1"},
+		{"with the policy back in time", one(draining).change(emptyFor(1, 9*time.Minute)), active, ""},
 		{"of a pool that is deleted, with a claim: it waits", one(active).holds(1, map[string]int{"a": 1}).
 			change(func(f *fixture) { f.pool.DeletionTimestamp = &metav1.Time{Time: start} }), draining, ""},
 		{"of a pool that is deleted, empty", one(active).
@@ -635,7 +644,8 @@ func TestConditions(t *testing.T) {
 			"m5.large carries no prefixes: only Nitro instance types do. Set addressType: IPv4, or select other nodes."},
 		{"room that draining ENIs take for now is no limit of the type", newFixture().bounds(9, 0, 20).limit(1, 9).eni(1, 1, 9).
 			last(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status.SubnetID = subnetB }).holds(1, map[string]int{"a": 1}),
-			v1alpha1.ConditionCapacityAvailable, truly, v1alpha1.ReasonFits, ""},
+			v1alpha1.ConditionCapacityAvailable, falsely, v1alpha1.ReasonInstanceFull,
+			"m5.large has no slot for ENIs in the policy's subnets. Until all claims of one of these ENIs outside of them are released, they serve: " + eniName(1)},
 		{"but the pool waits for it", newFixture().bounds(9, 0, 20).limit(1, 9).eni(1, 1, 9).
 			last(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status.SubnetID = subnetB }).holds(1, map[string]int{"a": 1}),
 			v1alpha1.ConditionReady, falsely, v1alpha1.ReasonInstanceFull,

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 
@@ -83,6 +84,9 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"changePlugin":   w.changePlugin,
 		"loseRecord":     w.loseRecord,
 		"loseNode":       w.loseNode,
+		"loseENI":        w.drawLoss,
+		"missNode":       w.missNode,
+		"fillSubnet":     w.fillSubnet,
 		"":               w.check,
 	}
 }
@@ -118,15 +122,16 @@ func (w *world) old() reading {
 	if back := rapid.IntRange(0, min(2, len(w.pools)-1)).Draw(w.T, "pool versions back"); back > 0 {
 		r.pool = w.pools[len(w.pools)-1-back].DeepCopy()
 	}
-	for _, name := range slices.Sorted(maps.Keys(w.enis)) {
-		versions := w.enis[name].versions
-		missing := len(versions)
-		if r.pool.Status.PoolUID != r.pool.UID {
-			missing-- // With the record lost as well nobody would know of it.
-		}
-		back := rapid.IntRange(0, missing).Draw(w.T, "ENI versions back")
-		if back < len(versions) {
-			r.enis = append(r.enis, *versions[len(versions)-1-back].DeepCopy())
+	names := map[string]bool{}
+	for name := range w.enis {
+		names[name] = true
+	}
+	for name := range w.buried {
+		names[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if eni := w.oldENI(name); eni != nil {
+			r.enis = append(r.enis, *eni)
 		}
 	}
 	r.hidden, r.renewed = map[types.UID]bool{}, map[types.UID]bool{}
@@ -138,8 +143,24 @@ func (w *world) old() reading {
 	return r
 }
 
+// oldENI is a version of an ENI, possibly of an earlier one of its name, or nothing.
+func (w *world) oldENI(name string) *v1alpha1.ElasticNetworkInterface {
+	versions := slices.Clone(w.buried[name])
+	latest := 0 // Nothing.
+	if sim := w.enis[name]; sim != nil {
+		versions = append(versions, sim.versions...)
+		latest = 1
+	}
+	back := rapid.IntRange(latest-1, len(versions)).Draw(w.T, "ENI versions back")
+	if back < 0 || back == len(versions) {
+		return nil
+	}
+	return versions[len(versions)-1-back].DeepCopy()
+}
+
 func (w *world) crash(*rapid.T) {
 	r := w.fresh()
+	w.refusals, w.empty = refusals{}, sightings{}
 	r.steps = rapid.IntRange(1, 2).Draw(w.T, "steps")
 	w.say("crashing after step %d", r.steps)
 	w.reconcile(r)
@@ -240,19 +261,70 @@ func (w *world) loseNode(*rapid.T) {
 	}
 }
 
+// judgeReady: at rest a claim is ready if EC2 has what it was told, and not otherwise.
+func (w *world) judgeReady(claim *v1alpha1.ENIClaim) {
+	status := &claim.Status
+	if status.Phase != v1alpha1.ClaimBound || w.nodeGone {
+		return
+	}
+	has := w.cloud[v1alpha1.Address(status.Address)] == status.NetworkInterfaceID
+	if claim.Spec.Mode == v1alpha1.ModeExclusive {
+		has = !w.vanished[v1alpha1.Address(status.Address)][status.NetworkInterfaceID]
+	}
+	if ready := isTrue(status.Conditions, v1alpha1.ConditionReady); ready != has {
+		w.Fatalf("claim %s says ready %v of %s on %s, and EC2 has it: %v", claim.UID, ready, status.Address, status.NetworkInterfaceID, has)
+	}
+}
+
+// drawLoss has somebody delete an ENI in EC2.
+func (w *world) drawLoss(*rapid.T) {
+	if rapid.IntRange(0, 3).Draw(w.T, "really") > 0 {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.enis)) {
+		eni := w.enis[name].latest()
+		if eni.Status.NetworkInterfaceID != "" && !eni.Primary() && !w.enis[name].lost && rapid.Bool().Draw(w.T, "this one") {
+			w.lose(name)
+			return
+		}
+	}
+}
+
+// missNode has the policy controller note that the Node is missing, or is back.
+func (w *world) missNode(*rapid.T) {
+	w.changePool(func(pool *v1alpha1.ENIPool) {
+		if pool.Spec.NodeGoneSince != nil {
+			w.say("the Node is back")
+			pool.Spec.NodeGoneSince = nil
+			return
+		}
+		w.say("the Node is missing")
+		now := metav1.NewTime(w.now)
+		pool.Spec.NodeGoneSince = &now
+	})
+}
+
+// fillSubnet takes the last address of a subnet, or frees many.
+func (w *world) fillSubnet(*rapid.T) {
+	id := rapid.SampledFrom([]string{subnetA, subnetB}).Draw(w.T, "subnet")
+	w.full[id] = !w.full[id]
+	w.say("%s full: %v", id, w.full[id])
+}
+
 // judge holds a decision to what it may decide.
 func (w *world) judge(o observation, d decision) {
 	again := plan(o)
 	if !reflect.DeepEqual(d, again) {
 		w.Fatalf("the same observation, another decision:\n%s\n%s", render(o, d), render(o, again))
 	}
-	if shared := d.status.Shared; shared != nil && o.pool.Spec.Shared != nil && !o.draining() {
+	if shared := d.status.Shared; shared != nil && o.pool.Spec.Shared != nil && !o.draining() && o.suspended == nil {
 		if shared.Desired < min(o.pool.Spec.Shared.MinimumIPs, shared.Desired) || shared.Desired > o.pool.Spec.Shared.MaximumIPs {
 			w.Fatalf("%d addresses desired", shared.Desired)
 		}
 	}
 	for _, entry := range d.status.Addresses {
-		if slices.Contains(d.removals, entry.ENIName) && entry.State == v1alpha1.HolderAllocated {
+		eni := o.eni(entry.ENIName)
+		if slices.Contains(d.removals, entry.ENIName) && entry.State == v1alpha1.HolderAllocated && !gone(eni) {
 			w.Fatalf("ENI %s is removed while %s is held", entry.ENIName, entry.Address)
 		}
 		name := v1alpha1.AddressOrPrefix(entry.Address)
@@ -261,9 +333,12 @@ func (w *world) judge(o observation, d decision) {
 		}
 	}
 	for _, entry := range d.status.ENIs {
-		if slices.Contains(d.removals, entry.Name) && entry.Claim != nil {
+		if slices.Contains(d.removals, entry.Name) && entry.Claim != nil && !gone(o.eni(entry.Name)) {
 			w.Fatalf("ENI %s is removed while it is held", entry.Name)
 		}
+	}
+	if o.suspended != nil && len(d.creates)+len(d.counts)+len(d.releases)+len(d.reclaims)+len(d.removals) > 0 {
+		w.Fatalf("a suspended pool does something:\n%s", render(o, d))
 	}
 	w.judgeGrowth(o, d)
 }
@@ -315,7 +390,7 @@ func (w *world) judgeGrowth(o observation, d decision) {
 // secondaries counts the ENIs that take a slot: the primary ENI has its own.
 func (o observation) secondaries() (count int) {
 	for i := range o.enis {
-		if !o.enis[i].Primary() {
+		if !o.enis[i].Primary() && !gone(&o.enis[i]) {
 			count++
 		}
 	}
@@ -352,6 +427,7 @@ func (w *world) judgeRecord(before *v1alpha1.ENIPool, o observation) {
 	if before.Status.PoolUID != before.UID || w.nodeGone {
 		return
 	}
+	w.notice(o)
 	held := map[v1alpha1.Address]bool{}
 	for _, entry := range before.Status.Addresses {
 		if entry.State != v1alpha1.HolderAllocated {
@@ -374,6 +450,21 @@ func (w *world) judgeRecord(before *v1alpha1.ENIPool, o observation) {
 	}
 }
 
+// notice remembers of which vanished addresses a record was stored that knows it.
+func (w *world) notice(o observation) {
+	for address, ids := range w.vanished {
+		for i := range o.enis {
+			eni := &o.enis[i]
+			if id := eni.Status.NetworkInterfaceID; ids[id] && (gone(eni) || covered(eni.Status.Missing, address)) && o.suspended == nil {
+				if w.noticed[address] == nil {
+					w.noticed[address] = map[string]bool{}
+				}
+				w.noticed[address][id] = true
+			}
+		}
+	}
+}
+
 // judgeAllocation holds a new allocation to EC2, whatever the reading was.
 func (w *world) judgeAllocation(entry v1alpha1.PoolAddress, o observation) {
 	if w.leaving[entry.Address] {
@@ -383,7 +474,15 @@ func (w *world) judgeAllocation(entry v1alpha1.PoolAddress, o observation) {
 		w.Fatalf("%s was handed out %s after it was released", entry.Address, w.now.Sub(freed))
 	}
 	eni := o.eni(entry.ENIName)
-	if eni == nil || w.cloud[entry.Address] != eni.Status.NetworkInterfaceID {
+	if o.suspended != nil {
+		w.Fatalf("%s was handed out by a suspended pool", entry.Address)
+	}
+	if eni == nil {
+		w.Fatalf("%s was handed out without an ENI", entry.Address)
+	}
+	id := eni.Status.NetworkInterfaceID
+	unseen := w.vanished[entry.Address][id] && !w.noticed[entry.Address][id] // No reading could have told.
+	if w.cloud[entry.Address] != id && !unseen {
 		w.Fatalf("%s was handed out, but EC2 has it on %q", entry.Address, w.cloud[entry.Address])
 	}
 	if other := w.inUse(entry.Address); other != nil && other.UID != entry.Claim.UID {
@@ -415,33 +514,55 @@ func (w *world) check(*rapid.T) {
 		}
 		w.told[uid] = status.Address
 		address, shared := v1alpha1.Address(status.Address), w.claims[uid].Spec.Mode == v1alpha1.ModeShared
-		if shared && w.cloud[address] == "" && w.vanished[address] != status.NetworkInterfaceID && !w.nodeGone {
+		if shared && w.cloud[address] == "" && !w.vanished[address][status.NetworkInterfaceID] && !w.nodeGone {
 			w.Fatalf("claim %s has %s, which EC2 does not", uid, status.Address)
 		}
 	}
 }
 
-// settle lets everything come to rest, and expects it to.
+// settle lets everything come to rest, and expects it to: first with the subnets as they
+// are, then with room in all of them.
 func (w *world) settle() {
-	for range 40 {
+	if w.pool().Spec.NodeGoneSince != nil {
+		w.missNode(w.T)
+	}
+	w.rest()
+	if w.scarce() {
+		clear(w.full)
+		w.rest()
+	}
+}
+
+// scarce reports whether EC2 has not all that could be asked for.
+func (w *world) scarce() bool { return w.full[subnetA] || w.full[subnetB] }
+
+func (w *world) rest() {
+	unchanged := 0
+	for range 60 {
 		changed := w.stepAll()
 		changed = w.reconcile(w.fresh()) || changed
 		w.check(w.T)
-		if !changed && w.nothingDue() {
+		unchanged++
+		if changed {
+			unchanged = 0
+			continue
+		}
+		if w.nothingDue(unchanged) {
 			w.atRest()
 			return
 		}
-		if !changed {
-			w.now = w.now.Add(5 * time.Minute)
-		}
+		w.now = w.now.Add(5 * time.Minute)
 	}
 	o, _ := w.observe(w.fresh())
 	w.Fatalf("no rest:\n%s", render(o, plan(o)))
 }
 
-func (w *world) nothingDue() bool {
+// nothingDue reports whether time alone changes nothing any more. What EC2 lacks is looked
+// for again and again: then nothing has changed for longer than any other wait.
+func (w *world) nothingDue(unchanged int) bool {
 	o, _ := w.observe(w.fresh())
-	return plan(o).recheck == 0
+	recheck := plan(o).recheck
+	return recheck == 0 || (w.scarce() && recheck == scarcityRetry && unchanged > 4)
 }
 
 // atRest: nothing is on its way, and whoever waits waits for good reason.
@@ -461,7 +582,7 @@ func (w *world) atRest() {
 		w.Fatalf("%d addresses that nobody asked for at rest:\n%s", shared.Free, render(o, d))
 	}
 	for i := range o.enis {
-		if eni := &o.enis[i]; o.pool.Spec.IPAM == ipam.AWS && !o.draining() && o.unit() == 1 && eni.Spec.Mode == v1alpha1.ModeShared && len(offered(eni)) == 0 {
+		if eni := &o.enis[i]; o.pool.Spec.IPAM == ipam.AWS && !o.draining() && o.unit() == 1 && eni.Spec.Mode == v1alpha1.ModeShared && len(offered(eni)) == 0 && !w.scarce() {
 			w.Fatalf("ENI %s is empty, and still there at rest:\n%s", eni.Name, render(o, d))
 		}
 	}
@@ -472,17 +593,19 @@ func (w *world) atRest() {
 	}
 	for i := range o.claims {
 		claim := &o.claims[i]
+		w.judgeReady(claim)
 		if !claim.DeletionTimestamp.IsZero() {
 			w.Fatalf("claim %s is not gone at rest", claim.UID)
 		}
 		if claim.Status.Phase == v1alpha1.ClaimPending && claim.Spec.Address == nil && !o.draining() {
 			reason, _ := whyPending(o, &d.status, claim)
-			if reason != v1alpha1.ReasonPoolAtMaximum && reason != v1alpha1.ReasonInstanceFull {
+			full := reason == v1alpha1.ReasonSubnetExhausted && w.scarce()
+			if reason != v1alpha1.ReasonPoolAtMaximum && reason != v1alpha1.ReasonInstanceFull && !full {
 				w.Fatalf("claim %s waits at rest: %s\n%s", claim.UID, reason, render(o, d))
 			}
 		}
 	}
-	if shared := d.status.Shared; !o.draining() && shared.Capacity < shared.Desired && shared.Capacity+o.unit() <= o.highest() && !instanceFull(o, &d.status, v1alpha1.ModeShared) {
+	if shared := d.status.Shared; !w.scarce() && !o.draining() && shared.Capacity < shared.Desired && shared.Capacity+o.unit() <= o.highest() && !instanceFull(o, &d.status, v1alpha1.ModeShared) {
 		w.Fatalf("%d of %d addresses at rest:\n%s", shared.Capacity, shared.Desired, render(o, d))
 	}
 	if o.draining() && len(d.status.Holders()) == 0 && len(o.enis) > 0 {

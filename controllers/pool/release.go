@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -82,7 +83,7 @@ func carries(eni *v1alpha1.ElasticNetworkInterface, name v1alpha1.AddressOrPrefi
 // copy of the ENI shows nothing to rely on.
 func (h *holders) ownParts(name string) []part {
 	eni, entry := h.resources[name], h.enis[name]
-	if eni == nil || entry.Mode != v1alpha1.ModeShared || eni.Generation < entry.Generation {
+	if eni == nil || gone(eni) || entry.Mode != v1alpha1.ModeShared || eni.Generation < entry.Generation {
 		return nil
 	}
 	return slices.DeleteFunc(partsOf(eni), func(p part) bool { return slices.Contains(eni.Spec.Release, p.name) })
@@ -101,11 +102,11 @@ func (h *holders) has(p part, like func(*v1alpha1.PoolAddress) bool) bool {
 	})
 }
 
-// leaves says whether the record has a part, as a whole, on its way back.
-func (h *holders) leaves(p part) bool {
+// leaves reports whether the record has a part, as a whole, on its way back from an ENI.
+func (h *holders) leaves(eni string, p part) bool {
 	return !slices.ContainsFunc(p.addresses, func(address v1alpha1.Address) bool {
 		entry := h.addresses[address]
-		return entry == nil || entry.State != v1alpha1.HolderReleasing
+		return entry == nil || entry.State != v1alpha1.HolderReleasing || entry.ENIName != eni
 	})
 }
 
@@ -130,7 +131,7 @@ func (h *holders) settleReleases() {
 // (protocol 6), and sends what is quarantined back to the subnet.
 func (h *holders) quarantineSurprises(o observation) {
 	for name, eni := range h.resources {
-		if h.enis[name].Mode != v1alpha1.ModeShared {
+		if h.enis[name].Mode != v1alpha1.ModeShared || gone(eni) {
 			continue
 		}
 		for _, prefix := range []bool{false, true} {
@@ -220,7 +221,7 @@ func (h *holders) giving(eni *v1alpha1.ElasticNetworkInterface) giving {
 	g := giving{addressSurplus: -eni.Spec.AddressCount, prefixSurplus: -eni.Spec.PrefixCount}
 	carried := map[v1alpha1.Address]bool{}
 	for _, p := range partsOf(eni) {
-		g.count(eni, p, h.leaves(p))
+		g.count(eni, p, h.leaves(eni.Name, p))
 		for _, address := range p.addresses {
 			carried[address] = true
 		}
@@ -229,11 +230,23 @@ func (h *holders) giving(eni *v1alpha1.ElasticNetworkInterface) giving {
 		leaving := entry.ENIName == eni.Name && entry.State == v1alpha1.HolderReleasing
 		if leaving && !carried[address] && !covered(eni.Spec.Release, address) {
 			// Gone by itself: named all the same, so that the record settles.
-			g.names = append(g.names, v1alpha1.AddressOrPrefix(address))
+			g.names = append(g.names, vanishedName(eni, address))
 		}
 	}
 	slices.Sort(g.names)
+	g.names = slices.Compact(g.names)
 	return g
+}
+
+// vanishedName returns by which name an address vanished from an ENI: that of its prefix,
+// or its own.
+func vanishedName(eni *v1alpha1.ElasticNetworkInterface, address v1alpha1.Address) v1alpha1.AddressOrPrefix {
+	for _, name := range eni.Status.Missing {
+		if covers(name, address) {
+			return name
+		}
+	}
+	return v1alpha1.AddressOrPrefix(address)
 }
 
 func (g *giving) count(eni *v1alpha1.ElasticNetworkInterface, p part, leaves bool) {
@@ -269,34 +282,79 @@ func (g giving) beyond(prefix bool) int32 {
 	return g.addressSurplus - g.addresses
 }
 
-// handOver says what the record means for the ENIs' specs. It is acted upon only
+// handOver turns the record into what the ENIs' specs should say. It is acted upon only
 // once the record is stored.
 func (h *holders) handOver(o observation, d *decision) {
-	uses := h.uses()
 	for _, name := range slices.Sorted(maps.Keys(h.resources)) {
-		eni, entry := h.resources[name], h.enis[name]
-		if entry.State == v1alpha1.PoolENIReleasing && entry.Claim == nil && uses[name].held == 0 {
+		if h.removable(name) {
 			d.removals = append(d.removals, name)
 			continue
 		}
+		eni := h.resources[name]
 		g := h.giving(eni)
-		if len(g.names) == 0 {
-			if room := o.room(eni); eni.Primary() && o.limits.known && specSize(eni) > room && !g.underway() {
-				d.counts[name] = room // Others took slots of the primary ENI.
-			}
-			continue
+		if len(g.names) > 0 {
+			d.releases[name] = g.names
 		}
-		d.releases[name] = g.names
-		if size := h.size(eni); size != specSize(eni) {
-			d.counts[name] = size
+		switch size := h.size(eni); {
+		case len(g.names) > 0 || h.refused[name] && !g.underway():
+			if size != specSize(eni) {
+				d.counts[name] = size
+			}
+		case eni.Primary() && o.limits.known && specSize(eni) > o.room(eni) && !g.underway():
+			d.counts[name] = o.room(eni) // Others took slots of the primary ENI.
 		}
 	}
 }
 
-// answerMissing says what is to become of addresses that vanished in EC2 (protocol
-// 4): those that claims hold are assigned again by name, the others are given up.
-func (h *holders) answerMissing(d *decision) {
+// removable reports whether an ENI's resource may go: nobody holds anything of the ENI,
+// or EC2 has no such ENI any more.
+func (h *holders) removable(name string) bool {
+	entry := h.enis[name]
+	if entry.State != v1alpha1.PoolENIReleasing {
+		return false
+	}
+	return gone(h.resources[name]) || (entry.Claim == nil && h.uses()[name].held == 0)
+}
+
+// giveUpMissing records that addresses which vanished in EC2, and which no claim holds,
+// are given up: an older copy of the ENI, which still shows them, must not serve them.
+func (h *holders) giveUpMissing(o observation) {
 	for name, eni := range h.resources {
+		if h.enis[name].Mode != v1alpha1.ModeShared || gone(eni) {
+			continue
+		}
+		for _, vanished := range eni.Status.Missing {
+			if !h.holds(name, vanished) && !slices.Contains(eni.Spec.Release, vanished) {
+				h.giveUp(o, name, vanished)
+			}
+		}
+	}
+}
+
+func (h *holders) giveUp(o observation, eni string, name v1alpha1.AddressOrPrefix) {
+	for _, address := range addressesOf(name) {
+		entry := h.addresses[address]
+		if entry == nil || (entry.ENIName == eni && entry.State != v1alpha1.HolderReleasing) {
+			h.put(address, eni, v1alpha1.HolderReleasing, nil, o.now)
+		}
+	}
+}
+
+// addressesOf are the addresses that a name, of an address or a prefix, stands for.
+func addressesOf(name v1alpha1.AddressOrPrefix) []v1alpha1.Address {
+	if strings.Contains(string(name), "/") {
+		return addressesIn(v1alpha1.Prefix(name))
+	}
+	return []v1alpha1.Address{v1alpha1.Address(name)}
+}
+
+// reclaimMissing has addresses that vanished in EC2, and that claims hold, assigned again
+// by name (protocol 4). Those that other ENIs' entries stand for are given up.
+func (h *holders) reclaimMissing(d *decision) {
+	for name, eni := range h.resources {
+		if gone(eni) {
+			continue
+		}
 		for _, vanished := range eni.Status.Missing {
 			switch {
 			case h.holds(name, vanished):
@@ -320,20 +378,22 @@ func (h *holders) holds(eni string, name v1alpha1.AddressOrPrefix) bool {
 
 // size is an ENI's count of addresses or prefixes without what it gives back. One
 // that gives back takes nothing meanwhile, so its count falls to what will be left:
-// EC2 may assign the very address that the ENI is told to release.
+// EC2 may assign the very address that the ENI is told to release. One that EC2 refuses
+// more counts with what it carries.
 func (h *holders) size(eni *v1alpha1.ElasticNetworkInterface) int32 {
 	g := h.giving(eni)
-	if len(g.names) == 0 {
+	if len(g.names) == 0 && !h.refused[eni.Name] {
 		return specSize(eni)
 	}
-	return specSize(eni) + min(g.beyond(inPrefixes(eni))+h.reclaimed(eni), 0)
+	return specSize(eni) + min(g.beyond(inPrefixes(eni))+h.replaced(eni), 0)
 }
 
-// reclaimed is how many names vanished from an ENI that it is to have again.
-func (h *holders) reclaimed(eni *v1alpha1.ElasticNetworkInterface) int32 {
+// replaced is how many names vanished from an ENI that it is to have again, or others in
+// their place.
+func (h *holders) replaced(eni *v1alpha1.ElasticNetworkInterface) int32 {
 	count := int32(0)
 	for _, name := range eni.Status.Missing {
-		if h.holds(eni.Name, name) && !slices.Contains(eni.Status.Lost, name) {
+		if !h.holds(eni.Name, name) || !slices.Contains(eni.Status.Lost, name) {
 			count++
 		}
 	}

@@ -35,17 +35,19 @@ func (h *holders) shrink(o observation, s *sizing) (*metav1.Time, time.Duration)
 	if o.draining() {
 		return nil, 0
 	}
+	if !o.limits.known {
+		return o.pool.Status.SurplusSince, 0 // What the pool has of use is not known.
+	}
 	found := h.findIdle(s.sharedSupply-s.sharedDesired, s.exclusiveSupply-s.exclusiveDesired)
 	if found.shared == 0 && found.exclusive == 0 && len(found.enis) == 0 {
 		return nil, 0
 	}
-	since := o.pool.Status.SurplusSince
-	if since == nil {
-		now := metav1.NewTime(o.now)
-		since = &now
+	since := metav1.NewTime(o.now)
+	if stored := o.pool.Status.SurplusSince; stored != nil {
+		since = sane(*stored, o.now, o.idleReleaseAfter())
 	}
 	if left := o.idleReleaseAfter() - o.now.Sub(since.Time); left > 0 {
-		return since, left
+		return &since, left
 	}
 	h.drop(found, o.now)
 	s.sharedSupply -= found.shared

@@ -8,6 +8,7 @@ package pool
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -30,6 +31,10 @@ type sizing struct {
 	sharedFits, exclusiveFits int32
 	// full says that the minimum waits for slots that others take.
 	full bool
+	// lost is how many claims hold what EC2 has not any more.
+	lost int32
+	// scarcity is what EC2 has not the capacity for although the pool wants it.
+	scarcity *trouble
 }
 
 // sizeOf counts supply, what is in flight included, and decides what is wanted.
@@ -39,7 +44,11 @@ func sizeOf(o observation, h *holders) *sizing {
 	for _, entry := range h.addresses {
 		switch entry.State {
 		case v1alpha1.HolderAllocated:
-			s.sharedAllocated++
+			if h.alive(entry.ENIName) {
+				s.sharedAllocated++
+			} else {
+				s.lost++
+			}
 		case v1alpha1.HolderCooling:
 			s.sharedCooling++
 			if h.active(entry.ENIName) {
@@ -67,9 +76,13 @@ func (s *sizing) countENIs(o observation, h *holders) {
 	for name, entry := range h.enis {
 		eni := h.resources[name]
 		switch {
+		case !h.alive(name):
+			if entry.Claim != nil {
+				s.lost++
+			}
 		case entry.Mode == v1alpha1.ModeExclusive:
 			s.countExclusive(entry)
-		case eni != nil && h.active(name):
+		case h.active(name):
 			s.sharedSupply += min(h.size(eni), o.room(eni))*unitOf(eni) - uses[name].aside
 		default:
 			s.sharedSupply += uses[name].held
@@ -141,21 +154,25 @@ func (s *sizing) grow(o observation, h *holders, d *decision) {
 	if !o.limits.known || o.draining() {
 		return
 	}
-	g := &growth{o: o, h: h, d: d, s: s, sizes: map[string]int32{}, slots: o.limits.slots - o.otherENIs - h.slotsTaken()}
 	exclusive, shared := s.minima(o)
 	s.fit(o, exclusive, shared)
+	if o.network.unresolved {
+		return
+	}
+	g := newGrowth(o, h, s, d)
 	s.full = !g.exclusive(exclusive)
 	s.full = !g.shared(shared) || s.full
 	g.exclusive(s.exclusiveDesired)
 	g.shared(s.sharedDesired)
+	s.scarcity = g.scarcity()
 }
 
 // slotsTaken is the number of slots that the pool's ENIs take: the primary ENI has
 // its own.
 func (h *holders) slotsTaken() int32 {
-	taken := int32(0)
+	taken := int32(len(h.strangers)) //nolint:gosec // bounded by EC2
 	for _, eni := range h.resources {
-		if !eni.Primary() {
+		if !eni.Primary() && !gone(eni) {
 			taken++
 		}
 	}
@@ -171,11 +188,20 @@ type growth struct {
 	slots int32
 	// sizes of the ENIs that grow, in addresses or prefixes.
 	sizes map[string]int32
+	// rooms of subnets, less what has been given out.
+	rooms map[string]subnetRoom
+}
+
+func newGrowth(o observation, h *holders, s *sizing, d *decision) *growth {
+	return &growth{
+		o: o, h: h, d: d, s: s, sizes: map[string]int32{}, rooms: maps.Clone(o.network.rooms),
+		slots: o.limits.slots - o.otherENIs - h.slotsTaken(),
+	}
 }
 
 // exclusive adds exclusive ENIs up to a target, and says whether it got there.
 func (g *growth) exclusive(target int32) bool {
-	for g.s.exclusiveSupply < target && g.slots > 0 {
+	for g.s.exclusiveSupply < target && g.slots > 0 && g.subnetWithRoom(0) {
 		g.create(v1alpha1.ModeExclusive, 0)
 		g.s.exclusiveSupply++
 	}
@@ -209,7 +235,7 @@ func (g *growth) shared(target int32) bool {
 
 // addENIs makes ENIs while there are slots for them.
 func (g *growth) addENIs(target int32) {
-	for g.missing(target) > 0 && g.slots > 0 && g.o.limits.addressSlots > 0 {
+	for g.missing(target) > 0 && g.slots > 0 && g.o.limits.addressSlots > 0 && g.subnetWithRoom(1) {
 		count := min(g.o.limits.addressSlots, g.missing(target))
 		g.create(v1alpha1.ModeShared, count)
 		g.s.sharedSupply += count * g.o.unit()
@@ -271,10 +297,11 @@ func (g *growth) fill(name string, want int32) {
 	if !grown {
 		size = g.h.size(eni)
 	}
-	added := min(g.o.room(eni)-size, want)
+	added := min(g.o.room(eni)-size, want, g.spare(eni))
 	if added <= 0 {
 		return
 	}
+	g.take(eni.Status.SubnetID, added*g.o.unit())
 	g.sizes[name] = size + added
 	g.s.sharedSupply += added * g.o.unit()
 	if !g.h.giving(eni).underway() {
@@ -299,7 +326,7 @@ func (g *growth) add(n newENI) {
 func (g *growth) freeName() string {
 	for slot := max(g.o.lowestSlot, 1); ; slot++ {
 		name := fmt.Sprintf("%s-%d", g.o.pool.Spec.InstanceID, slot)
-		if g.h.enis[name] == nil && g.h.resources[name] == nil && !g.o.otherNames[name] {
+		if g.h.enis[name] == nil && g.h.resources[name] == nil && g.h.strangers[name] == nil && !g.o.otherNames[name] {
 			return name
 		}
 	}

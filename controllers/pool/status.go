@@ -20,6 +20,20 @@ import (
 
 // statusOf writes the record and the counts down, in a fixed order.
 func statusOf(o observation, h *holders, s *sizing) v1alpha1.ENIPoolStatus {
+	status := recordOf(o, h, s)
+	setConditions(o, h, s, &status)
+	return status
+}
+
+// heldStatus is the status of a pool that is suspended.
+func heldStatus(o observation, h *holders) v1alpha1.ENIPoolStatus {
+	status := recordOf(o, h, sizeOf(o, h))
+	setSuspendedConditions(o, &status)
+	return status
+}
+
+// recordOf writes the record and the counts down.
+func recordOf(o observation, h *holders, s *sizing) v1alpha1.ENIPoolStatus {
 	status := *o.pool.Status.DeepCopy()
 	status.PoolUID = o.pool.UID
 	status.ObservedGeneration = o.pool.Generation
@@ -38,7 +52,6 @@ func statusOf(o observation, h *holders, s *sizing) v1alpha1.ENIPoolStatus {
 	})
 	status.ENICount = int32(len(status.ENIs)) //nolint:gosec // bounded by EC2
 	status.Shared, status.Exclusive = countShared(o, h, s), countExclusive(o, h, s)
-	setConditions(o, h, s, &status)
 	return status
 }
 
@@ -78,9 +91,9 @@ func countExclusive(o observation, h *holders, s *sizing) *v1alpha1.ExclusiveSta
 	return counts
 }
 
-// setConditions is the only place that builds a pool's conditions.
-func setConditions(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoolStatus) {
-	set := func(kind string, good bool, reason, message string) {
+// setter returns what sets a condition of a pool.
+func setter(o observation, status *v1alpha1.ENIPoolStatus) func(kind string, good bool, reason, message string) {
+	return func(kind string, good bool, reason, message string) {
 		state := metav1.ConditionFalse
 		if good {
 			state = metav1.ConditionTrue
@@ -90,6 +103,39 @@ func setConditions(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoo
 			LastTransitionTime: metav1.NewTime(o.now),
 		})
 	}
+}
+
+// setConditions and setSuspendedConditions are the only places that build a pool's
+// conditions.
+func setConditions(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoolStatus) {
+	set := setter(o, status)
+	set(v1alpha1.ConditionEC2Trusted, true, v1alpha1.ReasonEC2Agrees, "")
+	setFindings(o, set)
+	switch reason, message := shortage(o, h, s); {
+	case reason != "":
+		set(v1alpha1.ConditionCapacityAvailable, false, reason, message)
+	case o.limits.known:
+		set(v1alpha1.ConditionCapacityAvailable, true, v1alpha1.ReasonFits, "")
+	}
+	ready, reason, message := readiness(o, h, s, status)
+	set(v1alpha1.ConditionReady, ready, reason, message)
+}
+
+// setSuspendedConditions says why a pool is suspended. While EC2 is not believed,
+// everything else stays as it was last known.
+func setSuspendedConditions(o observation, status *v1alpha1.ENIPoolStatus) {
+	set := setter(o, status)
+	if t := o.distrust; t != nil {
+		set(v1alpha1.ConditionEC2Trusted, false, t.reason, t.message)
+		return
+	}
+	set(v1alpha1.ConditionEC2Trusted, true, v1alpha1.ReasonEC2Agrees, "")
+	setFindings(o, set)
+	set(v1alpha1.ConditionReady, false, o.suspended.reason, o.suspended.message)
+}
+
+// setFindings says what was found of the instance and the network.
+func setFindings(o observation, set func(kind string, good bool, reason, message string)) {
 	good := map[string]string{
 		v1alpha1.ConditionInstanceFound:   v1alpha1.ReasonInstanceFound,
 		v1alpha1.ConditionNetworkResolved: v1alpha1.ReasonNetworkResolved,
@@ -99,15 +145,36 @@ func setConditions(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoo
 			set(kind, false, t.reason, t.message)
 			continue
 		}
-		set(kind, true, good[kind], "")
+		message := ""
+		if kind == v1alpha1.ConditionInstanceFound && o.stopped != "" {
+			message = fmt.Sprintf("Instance %s is %s: what it has stays its own until it runs again", o.pool.Spec.InstanceID, o.stopped)
+		}
+		set(kind, true, good[kind], message)
 	}
-	if s.short {
-		set(v1alpha1.ConditionCapacityAvailable, false, v1alpha1.ReasonInstanceTypeLimit, shortMessage(o, s))
-	} else if o.limits.known {
-		set(v1alpha1.ConditionCapacityAvailable, true, v1alpha1.ReasonFits, "")
+}
+
+// shortage says what the policy asks for and the instance, or EC2, has no room for.
+func shortage(o observation, h *holders, s *sizing) (reason, message string) {
+	switch outside := h.lastResort(o); {
+	case len(o.orphans) > 0:
+		return v1alpha1.ReasonOrphanedENIs, fmt.Sprintf("ENIs of this cluster that no resource stands for take slots of %s: %s. "+
+			"Detach and delete them in EC2 once nobody uses them.", o.pool.Spec.InstanceID, strings.Join(o.orphans, ", "))
+	case s.scarcity != nil:
+		return s.scarcity.reason, s.scarcity.message
+	case s.short:
+		return v1alpha1.ReasonInstanceTypeLimit, shortMessage(o, s)
+	case len(outside) > 0:
+		return v1alpha1.ReasonInstanceFull, outsideMessage(o, outside)
+	default:
+		return "", ""
 	}
-	ready, reason, message := readiness(o, h, s, status)
-	set(v1alpha1.ConditionReady, ready, reason, message)
+}
+
+// outsideMessage says what a node waits for whose ENIs all lie outside the policy's
+// subnets.
+func outsideMessage(o observation, outside []string) string {
+	return fmt.Sprintf("%s has no slot for ENIs in the policy's subnets. Until all claims of one of these ENIs outside of them are released, they serve: %s",
+		o.limits.instanceType, strings.Join(outside, ", "))
 }
 
 func (o observation) troubleWith(condition string) *trouble {
@@ -137,17 +204,19 @@ func shortMessage(o observation, s *sizing) string {
 // readiness is True when the pool holds its minimum.
 func readiness(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoolStatus) (ready bool, reason, message string) {
 	switch {
-	case !o.pool.DeletionTimestamp.IsZero() && s.sharedAllocated+s.exclusiveAllocated > 0:
+	case !o.pool.DeletionTimestamp.IsZero() && s.sharedAllocated+s.exclusiveAllocated+s.lost > 0:
 		return false, v1alpha1.ReasonInUse, fmt.Sprintf("The pool is deleted when %d addresses and %d ENIs are released by their claims",
-			s.sharedAllocated, s.exclusiveAllocated)
+			s.sharedAllocated, s.exclusiveAllocated) + lostMessage(s)
 	case !o.pool.DeletionTimestamp.IsZero():
 		return false, v1alpha1.ReasonDeleting, "The pool's ENIs are being deleted"
 	case len(o.troubles) > 0:
 		return false, o.troubles[0].reason, o.troubles[0].message
 	case o.draining():
 		return false, v1alpha1.ReasonDraining, "No policy governs the node: the pool goes when its last claim is released"
-	case holdsMinimum(o, s, status):
+	case holdsMinimum(o, s, status) && (s.scarcity == nil || s.sharedPending+s.exclusivePending == 0):
 		return true, v1alpha1.ReasonReady, ""
+	case s.scarcity != nil:
+		return false, s.scarcity.reason, s.scarcity.message
 	case s.short:
 		return false, v1alpha1.ReasonInstanceTypeLimit, shortMessage(o, s)
 	case s.full:
@@ -156,6 +225,14 @@ func readiness(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoolSta
 	}
 	reason, message = waitingFor(h)
 	return false, reason, message
+}
+
+// lostMessage names claims that hold what is gone.
+func lostMessage(s *sizing) string {
+	if s.lost == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and %d claims are deleted that hold what is gone from EC2", s.lost)
 }
 
 func holdsMinimum(o observation, s *sizing, status *v1alpha1.ENIPoolStatus) bool {

@@ -47,6 +47,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 		Watches(&v1alpha1.ENIClaim{}, handler.EnqueueRequestsFromMapFunc(nodeOfClaim),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&coordinationv1.Lease{}, handler.EnqueueRequestsFromMapFunc(r.nodeOfLease), builder.WithPredicates(ranOut())).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(poolOfNode), builder.WithPredicates(instanceChanged())).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.nodesOfNamespace),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(r.instanceChanges()).
@@ -70,6 +71,20 @@ func poolOfENI(_ context.Context, object client.Object) []reconcile.Request {
 		return named(eni.Spec.NodeName) // It takes a slot of the node's.
 	}
 	return named(eni.Spec.PoolName)
+}
+
+// poolOfNode returns the pool of a Node, which has its name.
+func poolOfNode(_ context.Context, node client.Object) []reconcile.Request {
+	return named(node.GetName())
+}
+
+// instanceChanged passes Nodes that appear, go, or name another instance than before.
+func instanceChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, okBefore := e.ObjectOld.(*corev1.Node)
+		after, okAfter := e.ObjectNew.(*corev1.Node)
+		return okBefore && okAfter && instanceOf(before) != instanceOf(after)
+	}}
 }
 
 func nodeOfClaim(_ context.Context, object client.Object) []reconcile.Request {

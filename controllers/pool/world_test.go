@@ -39,9 +39,17 @@ type world struct {
 	cloud map[v1alpha1.Address]string
 	// leaving are addresses that the record gave up and EC2 still has assigned.
 	leaving map[v1alpha1.Address]bool
-	// vanished says from which ENI somebody else took an address, until that ENI has it
-	// again.
-	vanished map[v1alpha1.Address]string
+	// vanished are the ENIs from which somebody else took an address, until they have it
+	// again, or which somebody else deleted.
+	vanished map[v1alpha1.Address]map[string]bool
+	// noticed are those of them of which a stored record knows.
+	noticed map[v1alpha1.Address]map[string]bool
+	// buried are the versions of ENI resources that were deleted.
+	buried map[string][]v1alpha1.ElasticNetworkInterface
+	// full are subnets without a free address.
+	full     map[string]bool
+	refusals refusals
+	empty    sightings
 	// freed is when an address began to rest.
 	freed map[v1alpha1.Address]time.Time
 	// ranOut are claims whose Lease says that it ran out.
@@ -59,6 +67,8 @@ type world struct {
 type simulatedENI struct {
 	versions []v1alpha1.ElasticNetworkInterface
 	attached bool
+	// lost: somebody else deleted it in EC2.
+	lost bool
 }
 
 func (s *simulatedENI) latest() *v1alpha1.ElasticNetworkInterface {
@@ -76,8 +86,8 @@ func newWorld(t *rapid.T, plugins ...string) *world {
 	}
 	f.pool.Spec.IPAM = rapid.SampledFrom(plugins).Draw(t, "ipam")
 	w := &world{T: t, now: start, plugins: plugins, spec: f, enis: map[string]*simulatedENI{}, claims: map[types.UID]*v1alpha1.ENIClaim{},
-		cloud: map[v1alpha1.Address]string{}, leaving: map[v1alpha1.Address]bool{}, vanished: map[v1alpha1.Address]string{},
-		freed: map[v1alpha1.Address]time.Time{}, told: map[types.UID]string{},
+		cloud: map[v1alpha1.Address]string{}, leaving: map[v1alpha1.Address]bool{}, vanished: map[v1alpha1.Address]map[string]bool{}, noticed: map[v1alpha1.Address]map[string]bool{},
+		buried: map[string][]v1alpha1.ElasticNetworkInterface{}, full: map[string]bool{}, freed: map[v1alpha1.Address]time.Time{}, told: map[types.UID]string{},
 		ranOut: map[types.UID]bool{}, ended: map[types.UID]bool{}}
 	f.pool.Status = v1alpha1.ENIPoolStatus{}
 	f.pool.ResourceVersion = "0"
@@ -203,11 +213,15 @@ func (w *world) stepENI(name string, twice bool) bool {
 	switch {
 	case !eni.DeletionTimestamp.IsZero():
 		return w.stepDeletion(sim, eni)
+	case sim.lost:
+		return false
+	case eni.Status.NetworkInterfaceID == "" && w.noSubnet(eni):
+		eni.Status.Refusal = &v1alpha1.GrowthRefusal{Reason: v1alpha1.ReasonSubnetExhausted, Message: "full"}
 	case eni.Status.NetworkInterfaceID == "":
 		eni.Status.NetworkInterfaceID = "eni-of-" + string(eni.UID)
 		eni.Status.SubnetID, eni.Status.SubnetCIDR = subnetA, "10.0.0.0/16"
 		if sim.attached = eni.Primary(); !sim.attached {
-			eni.Status.SubnetID = string(eni.Spec.SubnetIDs[0])
+			eni.Status.SubnetID = w.subnetFor(eni)
 		}
 		eni.Status.PrimaryAddress = "10.1.0." + eni.Name[len(instanceID)+1:]
 		w.assign(eni, eni.Spec.AddressCount, eni.Spec.PrefixCount)
@@ -234,14 +248,20 @@ func (w *world) report(sim *simulatedENI, eni *v1alpha1.ElasticNetworkInterface)
 	})
 	eni.Status.Lost = slices.DeleteFunc(eni.Status.Lost, func(name v1alpha1.AddressOrPrefix) bool { return !slices.Contains(eni.Spec.Reclaim, name) })
 	condition := func(kind string, good bool) {
-		state := metav1.ConditionFalse
+		state, reason := metav1.ConditionFalse, v1alpha1.ReasonInProgress
 		if good {
 			state = metav1.ConditionTrue
 		}
-		meta.SetStatusCondition(&eni.Status.Conditions, metav1.Condition{Type: kind, Status: state, Reason: v1alpha1.ReasonInProgress,
+		if eni.Status.Refusal != nil {
+			reason = eni.Status.Refusal.Reason
+		}
+		meta.SetStatusCondition(&eni.Status.Conditions, metav1.Condition{Type: kind, Status: state, Reason: reason,
 			LastTransitionTime: metav1.NewTime(start)})
 	}
 	full := len(eni.Status.Addresses) >= int(eni.Spec.AddressCount) && len(eni.Status.Prefixes) >= int(eni.Spec.PrefixCount)
+	if eni.Status.NetworkInterfaceID != "" && (full || !w.full[eni.Status.SubnetID]) {
+		eni.Status.Refusal = nil
+	}
 	condition(v1alpha1.ConditionAttached, sim.attached)
 	condition(v1alpha1.ConditionReady, sim.attached && full && eni.DeletionTimestamp.IsZero())
 	before := len(sim.versions)
@@ -259,13 +279,67 @@ func (w *world) stepDeletion(sim *simulatedENI, eni *v1alpha1.ElasticNetworkInte
 		}
 	}
 	for _, claim := range w.claims {
-		if claim.Status.Phase == v1alpha1.ClaimBound && claim.Status.ENIName == eni.Name && !w.nodeGone {
+		held := claim.Status.Phase == v1alpha1.ClaimBound && claim.Status.NetworkInterfaceID == eni.Status.NetworkInterfaceID
+		if held && !w.nodeGone && !sim.lost {
 			w.Fatalf("ENI %s was deleted under claim %s", eni.Name, claim.UID)
 		}
 	}
 	w.say("deleted %s", eni.Name)
+	w.buried[eni.Name] = append(w.buried[eni.Name], sim.versions...)
 	delete(w.enis, eni.Name)
 	return true
+}
+
+// noSubnet reports whether every subnet for a new ENI is full.
+func (w *world) noSubnet(eni *v1alpha1.ElasticNetworkInterface) bool {
+	return !eni.Primary() && w.subnetFor(eni) == ""
+}
+
+// subnetFor returns the first subnet for a new ENI that is not full, or nothing.
+func (w *world) subnetFor(eni *v1alpha1.ElasticNetworkInterface) string {
+	for _, id := range eni.Spec.SubnetIDs {
+		if !w.full[string(id)] {
+			return string(id)
+		}
+	}
+	return ""
+}
+
+// lose has somebody else delete an ENI in EC2, and the ENI's controller notice it.
+func (w *world) lose(name string) {
+	sim := w.enis[name]
+	eni := sim.latest()
+	id := eni.Status.NetworkInterfaceID
+	w.say("%s is deleted in EC2", name)
+	sim.lost = true
+	sim.attached = false
+	for _, a := range offered(eni) {
+		w.vanishes(a, id)
+	}
+	w.vanishes(v1alpha1.Address(eni.Status.PrimaryAddress), id)
+	eni.Status.Lost = append(eni.Status.Lost, v1alpha1.AddressOrPrefix(eni.Status.PrimaryAddress))
+	for _, p := range partsOf(eni) {
+		eni.Status.Lost = append(eni.Status.Lost, p.name)
+	}
+	eni.Status.Addresses, eni.Status.Prefixes, eni.Status.Missing, eni.Status.Attachment, eni.Status.PrimaryAddress = nil, nil, nil, nil, ""
+	for _, kind := range []string{v1alpha1.ConditionCreated, v1alpha1.ConditionAttached, v1alpha1.ConditionReady} {
+		meta.SetStatusCondition(&eni.Status.Conditions, metav1.Condition{Type: kind, Status: metav1.ConditionFalse,
+			Reason: v1alpha1.ReasonNotFound, LastTransitionTime: metav1.NewTime(start)})
+	}
+	w.writeENI(eni)
+}
+
+// vanishes takes an address from an ENI.
+func (w *world) vanishes(address v1alpha1.Address, id string) {
+	if w.cloud[address] == id {
+		delete(w.cloud, address)
+		delete(w.leaving, address)
+		delete(w.freed, address)
+	}
+	if w.vanished[address] == nil {
+		w.vanished[address] = map[string]bool{}
+	}
+	w.vanished[address][id] = true
 }
 
 // unassign gives back what the spec names.
@@ -304,10 +378,7 @@ func (w *world) vanish(name string, p part) {
 	eni := w.enis[name].latest()
 	w.say("%s vanished from %s", p.name, name)
 	for _, a := range p.addresses {
-		delete(w.cloud, a)
-		delete(w.leaving, a)
-		delete(w.freed, a)
-		w.vanished[a] = eni.Status.NetworkInterfaceID
+		w.vanishes(a, eni.Status.NetworkInterfaceID)
 	}
 	eni.Status.Addresses = slices.DeleteFunc(eni.Status.Addresses, func(a v1alpha1.Address) bool { return p.name == v1alpha1.AddressOrPrefix(a) })
 	eni.Status.Prefixes = slices.DeleteFunc(eni.Status.Prefixes, func(x v1alpha1.Prefix) bool { return p.name == v1alpha1.AddressOrPrefix(x) })
@@ -370,15 +441,18 @@ func lacks(eni *v1alpha1.ElasticNetworkInterface) (addresses, prefixes int32) {
 func (w *world) take(eni *v1alpha1.ElasticNetworkInterface, addresses ...v1alpha1.Address) {
 	for _, a := range addresses {
 		w.cloud[a] = eni.Status.NetworkInterfaceID
-		if w.vanished[a] == w.cloud[a] {
-			delete(w.vanished, a)
-		}
+		delete(w.vanished[a], w.cloud[a])
+		delete(w.noticed[a], w.cloud[a])
 	}
 }
 
 // assign takes the lowest free addresses and prefixes of the subnet.
 func (w *world) assign(eni *v1alpha1.ElasticNetworkInterface, addresses, prefixes int32) {
 	if addresses <= 0 && prefixes <= 0 {
+		return
+	}
+	if w.full[eni.Status.SubnetID] {
+		eni.Status.Refusal = &v1alpha1.GrowthRefusal{Reason: v1alpha1.ReasonSubnetExhausted, Message: "full"}
 		return
 	}
 	for last := 1; addresses > 0; last++ {
@@ -427,6 +501,18 @@ func (w *world) observe(r reading) (observation, bool) {
 	o := w.spec.observation
 	o.pool, o.enis, o.now, o.nodeGone = r.pool, r.enis, w.now, w.nodeGone
 	o.claims, o.vanished, o.expired = nil, map[string]bool{}, map[string]bool{}
+	if o.recordLost() {
+		o.enis = w.fresh().enis // As observeENIs does.
+	}
+	if !w.nodeGone && o.pool.DeletionTimestamp.IsZero() {
+		o.suspended = suspension(o.pool, nil)
+	}
+	o.network.rooms = map[string]subnetRoom{}
+	for _, id := range []string{subnetA, subnetB} {
+		o.network.rooms[id] = subnetRoom{known: w.full[id]}
+	}
+	o.refused = w.refusals.recall(o.pool.Name, o.enis, w.now)
+	o.emptyFor = w.empty.elapsed(o.pool.Name, emptyENIs(o.pool), w.now)
 	for uid := range w.ranOut {
 		o.expired[string(uid)] = !r.renewed[uid]
 	}
@@ -441,13 +527,13 @@ func (w *world) observe(r reading) (observation, bool) {
 			o.vanished[string(holder.UID)] = true
 		}
 	}
-	lost := r.pool.Status.PoolUID != r.pool.UID
-	for name, id := range expectedENIs(r.pool, &o) { // As confirmENIs does.
-		cached, sim := o.eni(name), w.enis[name]
-		if !lost && cached != nil && (id == "" || id == cached.Status.NetworkInterfaceID) {
-			continue
+	o.confirmed = map[string]types.UID{}
+	for _, name := range unconfirmedENIs(r.pool, &o) { // As confirmENIs does.
+		var latest *v1alpha1.ElasticNetworkInterface
+		if sim := w.enis[name]; sim != nil {
+			latest = sim.latest()
 		}
-		if (sim != nil) != (cached != nil) || (sim != nil && sim.latest().ResourceVersion != cached.ResourceVersion) {
+		if !o.confirm(name, latest) {
 			return o, false
 		}
 	}
@@ -480,7 +566,7 @@ func (w *world) reconcile(r reading) bool {
 	if r.steps > 1 {
 		changed = w.tell(o) || changed
 	}
-	if r.steps > 2 {
+	if r.steps > 2 && o.suspended == nil {
 		changed = w.changeENIs(o, d) || changed
 	}
 	return changed
@@ -515,6 +601,9 @@ func (w *world) tell(o observation) bool {
 	for i := range o.claims {
 		claim := &o.claims[i]
 		v := verdictOn(o, &o.pool.Status, claim)
+		if o.keeps(claim, v) {
+			continue
+		}
 		if !claim.DeletionTimestamp.IsZero() {
 			if v.phase != v1alpha1.ClaimBound {
 				delete(w.claims, claim.UID)

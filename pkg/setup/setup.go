@@ -231,7 +231,7 @@ func addControllers(
 		return err
 	}
 	err = pool.SetupWithManager(mgr, inv, clk, pool.Options{
-		MinDeviceIndex: o.MinDeviceIndex, NodeGoneGrace: o.NodeGoneGrace, IdleReleaseAfter: o.IdleReleaseAfter,
+		MinDeviceIndex: o.MinDeviceIndex, IdleReleaseAfter: o.IdleReleaseAfter,
 		Cooldown: o.Cooldown, Forecast: forecast,
 		Concurrency: o.PoolConcurrency, Events: bus, Controller: settings(),
 	})

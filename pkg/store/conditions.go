@@ -20,7 +20,7 @@ const mostConditions = 16
 
 // ownConditions are the types that the operator sets, on any kind.
 var ownConditions = []string{
-	v1alpha1.ConditionReady, v1alpha1.ConditionOverlapping, v1alpha1.ConditionNodesUsable, v1alpha1.ConditionInstanceFound,
+	v1alpha1.ConditionReady, v1alpha1.ConditionOverlapping, v1alpha1.ConditionNodesUsable, v1alpha1.ConditionEC2Trusted, v1alpha1.ConditionInstanceFound,
 	v1alpha1.ConditionNetworkResolved, v1alpha1.ConditionCapacityAvailable, v1alpha1.ConditionCreated, v1alpha1.ConditionAttached,
 	v1alpha1.ConditionAddressLost, v1alpha1.ConditionUninstallBlocked, v1alpha1.ConditionAddressesAssigned,
 }
