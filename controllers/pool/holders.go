@@ -229,6 +229,18 @@ func (h *holders) carrier(address v1alpha1.Address) string {
 // and that are set aside while their prefix is in use.
 type use struct{ held, resting, aside int32 }
 
+// blocked is how many addresses of an ENI nobody can have since the record says that a claim
+// holds them of another one: of an ENI that is gone, or from which they vanished.
+func (h *holders) blocked(name string) int32 {
+	count := int32(0)
+	for _, address := range offered(h.resources[name]) {
+		if entry := h.addresses[address]; entry != nil && entry.ENIName != name {
+			count++
+		}
+	}
+	return count
+}
+
 // uses counts what is taken, by ENI.
 func (h *holders) uses() map[string]use {
 	uses := make(map[string]use, len(h.enis))

@@ -372,7 +372,7 @@ func (w *world) judgeGrowth(o observation, d decision) {
 		after += specSize(eni) * unitOf(eni)
 	}
 	for _, entry := range d.status.Addresses { // Set aside, they serve nobody.
-		if entry.State == v1alpha1.HolderQuarantined {
+		if entry.State == v1alpha1.HolderQuarantined || blocks(o, entry) {
 			before, after = before-1, after-1
 		}
 	}
@@ -385,6 +385,13 @@ func (w *world) judgeGrowth(o observation, d decision) {
 	if after := o.secondaries() + newSecondaries(d); after > int(o.limits.slots) && newSecondaries(d) > 0 {
 		w.Fatalf("%d ENIs where %d fit", after, o.limits.slots)
 	}
+}
+
+// blocks reports whether an address is on another ENI of the pool than its entry says.
+func blocks(o observation, entry v1alpha1.PoolAddress) bool {
+	return slices.ContainsFunc(o.enis, func(eni v1alpha1.ElasticNetworkInterface) bool {
+		return eni.Name != entry.ENIName && slices.Contains(offered(&eni), entry.Address)
+	})
 }
 
 // secondaries counts the ENIs that take a slot: the primary ENI has its own.

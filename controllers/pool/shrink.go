@@ -62,7 +62,7 @@ func (h *holders) findIdle(shared, exclusive int32) idle {
 	uses := h.uses()
 	for _, name := range h.leastUsed(uses) {
 		eni := h.resources[name]
-		size := h.size(eni)*unitOf(eni) - uses[name].aside
+		size := h.size(eni)*unitOf(eni) - uses[name].aside - h.blocked(name)
 		needless := (found.shared < shared || size == 0) && found.shared+size <= shared
 		if needless && uses[name].held+uses[name].resting == 0 {
 			found.enis = append(found.enis, name)

@@ -83,7 +83,7 @@ func (s *sizing) countENIs(o observation, h *holders) {
 		case entry.Mode == v1alpha1.ModeExclusive:
 			s.countExclusive(entry)
 		case h.active(name):
-			s.sharedSupply += min(h.size(eni), o.room(eni))*unitOf(eni) - uses[name].aside
+			s.sharedSupply += min(h.size(eni), o.room(eni))*unitOf(eni) - uses[name].aside - h.blocked(name)
 		default:
 			s.sharedSupply += uses[name].held
 		}
