@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -240,8 +241,14 @@ func (s *scenario) mutationsOf(id string) []string {
 	return actions
 }
 
-// asJSON writes an ENI down for comparing.
+// asJSON writes an ENI down for comparing. EC2 lists tags, groups and addresses in any
+// order.
 func asJSON(eni ec2types.NetworkInterface) string {
+	eni.TagSet = slices.SortedFunc(slices.Values(eni.TagSet), func(a, b ec2types.Tag) int { return strings.Compare(*a.Key, *b.Key) })
+	eni.Groups = slices.SortedFunc(slices.Values(eni.Groups), func(a, b ec2types.GroupIdentifier) int { return strings.Compare(*a.GroupId, *b.GroupId) })
+	eni.PrivateIpAddresses = slices.SortedFunc(slices.Values(eni.PrivateIpAddresses), func(a, b ec2types.NetworkInterfacePrivateIpAddress) int {
+		return strings.Compare(*a.PrivateIpAddress, *b.PrivateIpAddress)
+	})
 	text, err := json.Marshal(eni)
 	if err != nil {
 		return err.Error()
