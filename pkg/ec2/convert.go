@@ -8,6 +8,7 @@ package ec2
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -137,12 +138,21 @@ func fromInstanceType(in *types.InstanceTypeInfo) InstanceType {
 	out.MaxENIs = aws.ToInt32(info.MaximumNetworkInterfaces)
 	out.IPv4PerENI = aws.ToInt32(info.Ipv4AddressesPerInterface)
 	for _, card := range info.NetworkCards {
-		out.CardENIs = append(out.CardENIs, aws.ToInt32(card.MaximumNetworkInterfaces))
+		out.CardENIs = append(out.CardENIs, plainENIs(card))
 	}
 	if len(out.CardENIs) == 0 {
 		out.CardENIs = []int32{out.MaxENIs}
 	}
 	return out
+}
+
+// plainENIs is how many ENIs of the plain type a network card takes: some take EFA-only
+// ones alone.
+func plainENIs(card types.NetworkCardInfo) int32 {
+	if len(card.InterfaceTypes) > 0 && !slices.Contains(card.InterfaceTypes, types.NetworkCardInterfaceTypeInterface) {
+		return 0
+	}
+	return aws.ToInt32(card.MaximumNetworkInterfaces)
 }
 
 func fromSubnet(in *types.Subnet) Subnet {

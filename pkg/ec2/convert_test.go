@@ -112,3 +112,15 @@ func TestConvertsSorted(t *testing.T) {
 	assert.DeepEqual(t, eni.Prefixes, []string{"10.0.1.0/28", "10.0.1.16/28"})
 	assert.DeepEqual(t, eni.SecurityGroups, []string{"sg-1", "sg-2"})
 }
+
+// TestCardsThatTakeNoPlainENIs have no slots.
+func TestCardsThatTakeNoPlainENIs(t *testing.T) {
+	card := func(kinds ...types.NetworkCardInterfaceType) types.NetworkCardInfo {
+		return types.NetworkCardInfo{MaximumNetworkInterfaces: aws.Int32(2), InterfaceTypes: kinds}
+	}
+	limits := fromInstanceType(&types.InstanceTypeInfo{NetworkInfo: &types.NetworkInfo{NetworkCards: []types.NetworkCardInfo{
+		card(), card(types.NetworkCardInterfaceTypeEfaOnly), card(types.NetworkCardInterfaceTypeEfa, types.NetworkCardInterfaceTypeInterface),
+	}}})
+	assert.DeepEqual(t, limits.CardENIs, []int32{2, 0, 2})
+	assert.DeepEqual(t, limits.Slots(1), []Slot{{0, 1}, {2, 1}, {2, 2}})
+}

@@ -51,6 +51,7 @@ const (
 	CodeInsufficientCidrBlocks      = "InsufficientCidrBlocks"
 	CodeInvalidParameterValue       = "InvalidParameterValue"
 	CodeAddressInUse                = "InvalidIPAddress.InUse"
+	CodeAttachmentLimit             = "AttachmentLimitExceeded"
 )
 
 // classes is the only place that knows EC2's error codes.
@@ -75,7 +76,7 @@ var classes = map[string]Class{
 	CodeInsufficientCidrBlocks:    ClassCapacity,
 
 	"NetworkInterfaceLimitExceeded":           ClassQuota,
-	"AttachmentLimitExceeded":                 ClassQuota,
+	CodeAttachmentLimit:                       ClassQuota,
 	"PrivateIpAddressLimitExceeded":           ClassQuota,
 	"SecurityGroupsPerInterfaceLimitExceeded": ClassQuota,
 	"TagLimitExceeded":                        ClassQuota,

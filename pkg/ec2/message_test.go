@@ -35,7 +35,9 @@ func TestMessagesAreTheSameEachTime(t *testing.T) {
 		"request id": func(random string) error {
 			return errors.New("operation error EC2: AttachNetworkInterface, https response error StatusCode: 0, RequestID: " + random + ", canceled")
 		},
-		"request id in words": func(random string) error { return refusal("InternalError", "An error occurred (Request ID: "+random+")") },
+		"request id in words": func(random string) error {
+			return refusal("InternalError", "An error occurred (Request ID: "+random+")")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, one := Explain(text("0a1b2c3d-0000"))

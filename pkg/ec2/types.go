@@ -190,7 +190,8 @@ type InstanceType struct {
 	// IPv4PerENI is the number of address slots of one ENI; its primary address
 	// takes one, each secondary address or prefix another.
 	IPv4PerENI int32
-	// CardENIs is the number of ENIs of each network card, by card index.
+	// CardENIs is the number of ENIs of each network card, by card index: 0 for a card
+	// that takes no plain ENIs.
 	CardENIs []int32
 	// Nitro instances alone carry prefixes.
 	Nitro bool

@@ -18,6 +18,8 @@ import (
 // record is one ENI and when we last wrote what.
 type record struct {
 	eni ec2.NetworkInterface
+	// places are the addresses under which it is indexed.
+	places map[place]bool
 	// owner is the UID that its tags last named while they named this cluster too.
 	owner string
 	// seen: a read has shown it, so that its absence means that it is gone.
@@ -181,6 +183,7 @@ func (i *Inventory) drop(id string) {
 		i.freeAttached(at.InstanceID, id)
 	}
 	i.disown(known)
+	i.unindex(known)
 	delete(i.enis, id)
 }
 
@@ -241,6 +244,7 @@ func (i *Inventory) deleted(id string) bool {
 // merge takes a read that was asked for at a time, and says whether it showed
 // anything new, and what was known before.
 func (i *Inventory) merge(read ec2.NetworkInterface, asked time.Time) (before ec2.NetworkInterface, differs bool) {
+	defer i.flush()
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.mergeLocked(read, asked)
@@ -270,6 +274,7 @@ func (i *Inventory) mergeLocked(read ec2.NetworkInterface, asked time.Time) (bef
 		shown := &record{eni: clone(read), seen: true, readAt: asked}
 		i.enis[read.ID] = shown
 		i.own(shown)
+		i.reindex(shown)
 		i.moveInterface(read.ID, nil, read.Attachment)
 		return before, true
 	}
@@ -287,6 +292,7 @@ func (i *Inventory) mergeLocked(read ec2.NetworkInterface, asked time.Time) (bef
 	known.eni, known.unclear, known.unshown = after, false, false
 	known.readAt = later(known.readAt, asked)
 	i.own(known)
+	i.reindex(known)
 	i.moveInterface(read.ID, before.Attachment, after.Attachment)
 	return before, !same(before, after)
 }

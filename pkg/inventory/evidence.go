@@ -39,6 +39,7 @@ func (i *Inventory) young(known *record, now time.Time) bool {
 // statement: EC2 accepted our deletion, or answers NotFound for the id while a sweep
 // since then shows that EC2 is to be trusted.
 func (i *Inventory) missENI(ctx context.Context, id string) (ec2.NetworkInterface, Presence, error) {
+	defer i.flush()
 	if eni, presence, decided := i.noteMissing(id); decided {
 		return eni, presence, nil
 	}

@@ -24,6 +24,8 @@ type subnetRecord struct {
 	readAt time.Time
 	// reserved are the addresses that calls on their way ask for.
 	reserved int32
+	// fragmentedAt is when EC2 last refused prefixes for lack of a free block.
+	fragmentedAt time.Time
 }
 
 // keepSubnet takes a subnet as it was read; i.mu is held.
@@ -36,9 +38,10 @@ func (i *Inventory) keepSubnet(subnet ec2.Subnet, asked time.Time) {
 	known.Subnet, known.readAt = subnet, asked
 }
 
-// reserve sets addresses of a subnet aside for a call. What it returns is to be
+// reserve sets addresses and prefixes of a subnet aside for a call. What it returns is to be
 // called with the call's error.
-func (i *Inventory) reserve(subnetID string, count int32) (done func(err error)) {
+func (i *Inventory) reserve(subnetID string, addresses, prefixes int32) (done func(err error)) {
+	count := addresses + addressesPerPrefix*prefixes
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	known, ok := i.subnets[subnetID]
@@ -50,11 +53,15 @@ func (i *Inventory) reserve(subnetID string, count int32) (done func(err error))
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		known.reserved -= count
+		shortage := ec2.Capacity(err)
 		switch {
 		case err == nil:
 			known.FreeAddresses -= count
-		case ec2.Code(err) == ec2.CodeInsufficientFreeAddresses:
-			known.FreeAddresses, known.readAt = 0, i.clock.Now()
+		case shortage != ec2.NoShortage && prefixes > 0:
+			known.fragmentedAt = i.clock.Now()
+		case shortage != ec2.NoShortage: // Some may be free, but not as many.
+			known.FreeAddresses = min(known.FreeAddresses, count-1)
+			known.readAt = i.clock.Now()
 		}
 	}
 }

@@ -134,6 +134,7 @@ func (i *Inventory) takeInstances(read []ec2.Instance, ids []string, asked time.
 	}
 	i.mu.Unlock()
 	i.notify(changes)
+	i.flush()
 	return found
 }
 
@@ -233,7 +234,7 @@ func (i *Inventory) ReserveSlot(instanceID, eniID string, candidates []ec2.Slot)
 		taken[slot] = true
 	}
 	for _, slot := range candidates {
-		if _, other := reserved[slot]; !other && !taken[slot] {
+		if _, other := reserved[slot]; !other && !taken[slot] && !i.refusedSlot(instanceID, slot) {
 			reserved[slot] = eniID
 			return slot, true
 		}

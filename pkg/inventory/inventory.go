@@ -103,8 +103,14 @@ type Inventory struct {
 	occupied          map[string]*occupancy
 	networks          map[string]networkAnswer
 	reservations      map[string]map[ec2.Slot]string
-	subscribers       []func(Change)
-	sweepSubscribers  []func(Swept)
+	// addresses are the ENIs that are known to have an address, the oldest evidence first.
+	addresses map[place][]string
+	// pending are changes that the subscribers are still to be notified of.
+	pending []Change
+	// refused is what EC2 refused of instances although their types promise it.
+	refused          map[string]*refusals
+	subscribers      []func(Change)
+	sweepSubscribers []func(Swept)
 }
 
 // Change tells what a sweep or a look found different.
@@ -143,6 +149,8 @@ func New(client ec2.Client, options Options) *Inventory {
 		occupied:          map[string]*occupancy{},
 		networks:          map[string]networkAnswer{},
 		reservations:      map[string]map[ec2.Slot]string{},
+		refused:           map[string]*refusals{},
+		addresses:         map[place][]string{},
 	}
 	window := i.window
 	i.eniReads = ec2.NewBatcher(i.eniWindow, ec2.MaxBatch, observed(options, "DescribeNetworkInterfaces", i.fetchENIs))

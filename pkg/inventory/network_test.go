@@ -155,7 +155,7 @@ func TestRoomIsCountedByOurOwnCalls(t *testing.T) {
 	assert.NilError(t, w.assign(eni.ID, ec2.AssignInput{AddressCount: 3}))
 	assert.Equal(t, free()[small], before[small]-6, "an ENI with two addresses, and three more")
 
-	done := w.reserve(small, 4)
+	done := w.reserve(small, 4, 0)
 	assert.Equal(t, free()[small], before[small]-10, "a call on its way")
 	done(errors.New("refused"))
 	assert.Equal(t, free()[small], before[small]-6)

@@ -51,7 +51,7 @@ func TestStats(t *testing.T) {
 	assert.ErrorContains(t, inv.Sweep(t.Context()), "EC2 is down")
 	_, _, err := inv.Subnet(t.Context(), "subnet-2")
 	assert.NilError(t, err)
-	done := inv.reserve("subnet-2", 2)
+	done := inv.reserve("subnet-2", 2, 0)
 	assert.DeepEqual(t, inv.Stats(), Stats{
 		ENIs: 2, SweptAt: clk.Now(), Sweeps: 2, FailedSweeps: 1, Differences: 2,
 		Subnets: []SubnetRoom{{ID: "subnet-2", AvailabilityZone: "b", Free: 5}},

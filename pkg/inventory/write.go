@@ -8,6 +8,7 @@ package inventory
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -21,12 +22,13 @@ func (i *Inventory) Create(ctx context.Context, input ec2.CreateInput) (ec2.Netw
 	if err := i.permitCreation(); err != nil {
 		return ec2.NetworkInterface{}, err
 	}
-	done := i.reserve(input.SubnetID, 1+input.AddressCount+addressesPerPrefix*input.PrefixCount)
+	done := i.reserve(input.SubnetID, 1+input.AddressCount, input.PrefixCount)
 	eni, err := i.client.CreateNetworkInterface(ctx, input)
 	done(err)
 	if err != nil {
 		return ec2.NetworkInterface{}, err
 	}
+	defer i.flush()
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if known, ok := i.enis[eni.ID]; ok {
@@ -38,6 +40,7 @@ func (i *Inventory) Create(ctx context.Context, input ec2.CreateInput) (ec2.Netw
 	created.changed(true, now, eni.Addresses, eni.Prefixes)
 	i.enis[eni.ID] = created
 	i.own(created)
+	i.reindex(created)
 	return eni, nil
 }
 
@@ -47,6 +50,7 @@ func (i *Inventory) Attach(ctx context.Context, ref Ref, instanceID string, slot
 		return err
 	}
 	id, err := i.client.AttachNetworkInterface(ctx, ref.ID, instanceID, slot)
+	i.learnLimit(instanceID, slot, err)
 	return i.wrote(ref.ID, err, func(known *record) {
 		known.doubtAttachment()
 		if ec2.Unclear(err) {
@@ -89,24 +93,66 @@ func (i *Inventory) Delete(ctx context.Context, ref Ref) error {
 	})
 }
 
-// Assign adds addresses to an ENI and returns them. After an unclear outcome the
-// addresses are in doubt; see DoubtAddresses.
+// Assign adds addresses to an ENI and returns those that it did not have, as far as this
+// process knows: EC2 answers with every name that was asked for, also those that were
+// there before. After an unclear outcome the addresses are in doubt; see DoubtAddresses.
 func (i *Inventory) Assign(ctx context.Context, ref Ref, input ec2.AssignInput) (ec2.Assigned, error) {
 	if err := i.permit(ref, addressesOnly); err != nil {
 		return ec2.Assigned{}, err
 	}
-	named := int32(len(input.Addresses) + addressesPerPrefix*len(input.Prefixes)) //nolint:gosec // bounded by EC2
-	done := i.reserve(i.subnetOf(ref.ID), named+input.AddressCount+addressesPerPrefix*input.PrefixCount)
-	assigned, err := i.client.AssignPrivateAddresses(ctx, ref.ID, input)
+	if err := i.readPrimary(ctx, ref.ID); err != nil {
+		return ec2.Assigned{}, err
+	}
+	addresses := int32(len(input.Addresses)) + input.AddressCount //nolint:gosec // bounded by EC2
+	prefixes := int32(len(input.Prefixes)) + input.PrefixCount    //nolint:gosec // bounded by EC2
+	done := i.reserve(i.subnetOf(ref.ID), addresses, prefixes)
+	had := i.namesOf(ref.ID)
+	answer, err := i.client.AssignPrivateAddresses(ctx, ref.ID, input)
 	done(err)
+	assigned := ec2.Assigned{Addresses: without(answer.Addresses, had), Prefixes: without(answer.Prefixes, had)}
 	return assigned, i.wrote(ref.ID, err, func(known *record) {
 		if ec2.Unclear(err) {
 			known.assignUnclearAt = known.unclearAt
 		}
 	}, func(known *record, now time.Time) {
-		// The answer names only those that the ENI did not have.
-		known.changed(true, now, assigned.Addresses, assigned.Prefixes, input.Addresses, input.Prefixes)
+		secondary := without(slices.Concat(answer.Addresses, input.Addresses), []string{known.eni.PrimaryAddress})
+		known.changed(true, now, secondary, answer.Prefixes, input.Prefixes)
 	})
+}
+
+// readPrimary reads a primary ENI right before addresses are assigned to it. Others may
+// have assigned some of the same in the meantime, and EC2's answer would name them too.
+func (i *Inventory) readPrimary(ctx context.Context, eniID string) error {
+	i.mu.Lock()
+	known, ok := i.enis[eniID]
+	var at *ec2.Attachment
+	if ok && known.primary {
+		at = known.eni.Attachment
+	}
+	i.mu.Unlock()
+	if at == nil {
+		return nil
+	}
+	if _, _, err := i.instanceReads.Get(ctx, at.InstanceID); err != nil {
+		return fmt.Errorf("reading the primary ENI %s before addresses are assigned: %w", eniID, err)
+	}
+	return nil
+}
+
+// namesOf returns the addresses and prefixes that an ENI is known to have.
+func (i *Inventory) namesOf(eniID string) []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	known, ok := i.enis[eniID]
+	if !ok {
+		return nil
+	}
+	return slices.Concat(known.eni.Addresses, known.eni.Prefixes, []string{known.eni.PrimaryAddress})
+}
+
+// without returns the names that are not among others.
+func without(names, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(others, name) })
 }
 
 // Unassign takes named addresses and prefixes from an ENI.
@@ -186,6 +232,7 @@ func (i *Inventory) SetTags(ctx context.Context, ref Ref, set map[string]string,
 // writes the next read may undo: those that the call was about. All others stay
 // protected, or an address that is not visible yet would be asked for again.
 func (i *Inventory) wrote(eniID string, err error, doubt func(*record), apply func(known *record, now time.Time)) error {
+	defer i.flush()
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	known, ok := i.enis[eniID]
@@ -194,6 +241,7 @@ func (i *Inventory) wrote(eniID string, err error, doubt func(*record), apply fu
 	}
 	if err == nil {
 		apply(known, i.clock.Now())
+		i.reindex(known)
 		return nil
 	}
 	if distrust(err) {
