@@ -266,9 +266,6 @@ func instanceFull(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.M
 		if eni == nil || entry.Mode != mode || entry.State != v1alpha1.PoolENIActive {
 			return false
 		}
-		if _, refused := o.refusal(eni); refused {
-			return false
-		}
 		return !entry.Ready || (mode == v1alpha1.ModeShared && specSize(eni) < o.room(eni))
 	})
 }
