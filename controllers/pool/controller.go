@@ -98,15 +98,11 @@ func (r *Reconciler) reconcile(ctx context.Context, request reconcile.Request) (
 // awaitEC2 waits until EC2 has been read for the first time. The node's claims are told
 // so: that may take long.
 func (r *Reconciler) awaitEC2(ctx context.Context, node string) error {
-	noWait, cancel := context.WithCancel(ctx)
-	cancel()
-	if r.inventory.WaitForSync(noWait) == nil {
+	if r.inventory.Current() {
 		return nil
 	}
-	if err := r.answerUnsynced(ctx, node); err != nil {
-		return err
-	}
-	return r.inventory.WaitForSync(ctx)
+	told := r.answerUnsynced(ctx, node)
+	return firstOf([]error{told, r.inventory.WaitForSync(ctx)})
 }
 
 // withPool reads, decides, stores the decision, and only then acts by it.
