@@ -271,7 +271,7 @@ func (h *holders) cool(o observation) {
 		case h.returns(plugin, entry):
 			h.put(address, entry.ENIName, v1alpha1.HolderReleasing, nil, o.now)
 		default:
-			delete(h.addresses, address)
+			h.endRest(address, entry)
 		}
 	}
 	for _, entry := range h.enis {
@@ -279,6 +279,17 @@ func (h *holders) cool(o observation) {
 			entry.CoolingSince = nil
 		}
 	}
+}
+
+// endRest makes a rested address free. Where its ENI does not show it any more, older
+// copies of the ENI, which do, count for nothing from now on.
+func (h *holders) endRest(address v1alpha1.Address, entry *v1alpha1.PoolAddress) {
+	eni := h.resources[entry.ENIName]
+	if eni != nil && !slices.Contains(offered(eni), address) {
+		record := h.enis[entry.ENIName]
+		record.Generation = max(record.Generation, eni.Generation)
+	}
+	delete(h.addresses, address)
 }
 
 // startResting lets what claims have given up rest.

@@ -334,7 +334,7 @@ func (h *holders) giveUpMissing(o observation) {
 func (h *holders) giveUp(o observation, eni string, name v1alpha1.AddressOrPrefix) {
 	for _, address := range addressesOf(name) {
 		entry := h.addresses[address]
-		if entry == nil || (entry.ENIName == eni && entry.State != v1alpha1.HolderReleasing) {
+		if entry == nil || (entry.ENIName == eni && entry.State == v1alpha1.HolderQuarantined) {
 			h.put(address, eni, v1alpha1.HolderReleasing, nil, o.now)
 		}
 	}
@@ -349,7 +349,7 @@ func addressesOf(name v1alpha1.AddressOrPrefix) []v1alpha1.Address {
 }
 
 // reclaimMissing has addresses that vanished in EC2, and that claims hold, assigned again
-// by name (protocol 4). Those that other ENIs' entries stand for are given up.
+// by name (protocol 4). Those that rest, or that other ENIs' entries stand for, are given up.
 func (h *holders) reclaimMissing(d *decision) {
 	for name, eni := range h.resources {
 		if gone(eni) {

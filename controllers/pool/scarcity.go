@@ -129,12 +129,26 @@ func (g *growth) scarcity() *trouble {
 			return scarce(ready.Reason, fmt.Sprintf("ENI %s: %s", name, ready.Message))
 		}
 	}
-	if !unmet || g.slots <= 0 || len(g.o.network.subnetIDs) == 0 || g.subnetWithRoom(1) {
+	switch {
+	case !unmet:
+		return nil
+	case g.slots > 0 && len(g.o.network.subnetIDs) > 0 && !g.subnetWithRoom(1):
+		return g.crowdedIn(strings.Join(g.o.network.subnetIDs, ", "))
+	case g.crowded != "":
+		return g.crowdedIn(g.crowded)
+	default:
 		return nil
 	}
+}
+
+// crowdedIn says that subnets have no room, or no block for a prefix.
+func (g *growth) crowdedIn(subnets string) *trouble {
+	if g.o.unit() > 1 && slices.ContainsFunc(slices.Collect(maps.Values(g.rooms)), func(r subnetRoom) bool { return r.fragmented }) {
+		return scarce(v1alpha1.ReasonSubnetFragmented, fmt.Sprintf(
+			"No free block of 16 addresses is left for a prefix in %s. Add a subnet to subnetSelectorTerms, or reserve a block for prefixes.", subnets))
+	}
 	return scarce(v1alpha1.ReasonSubnetExhausted, fmt.Sprintf(
-		"No candidate subnet has room: %s. Add a subnet with free addresses to subnetSelectorTerms, or free some.",
-		strings.Join(g.o.network.subnetIDs, ", ")))
+		"No candidate subnet has room: %s. Add a subnet with free addresses to subnetSelectorTerms, or free some.", subnets))
 }
 
 func scarce(reason, message string) *trouble {

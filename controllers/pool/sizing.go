@@ -190,6 +190,8 @@ type growth struct {
 	sizes map[string]int32
 	// rooms of subnets, less what has been given out.
 	rooms map[string]subnetRoom
+	// crowded is a subnet in which an ENI would take more if there were room.
+	crowded string
 }
 
 func newGrowth(o observation, h *holders, s *sizing, d *decision) *growth {
@@ -297,7 +299,11 @@ func (g *growth) fill(name string, want int32) {
 	if !grown {
 		size = g.h.size(eni)
 	}
-	added := min(g.o.room(eni)-size, want, g.spare(eni))
+	wanted := min(g.o.room(eni)-size, want)
+	added := min(wanted, g.spare(eni))
+	if wanted > added && !g.h.refused[name] {
+		g.crowded = eni.Status.SubnetID
+	}
 	if added <= 0 {
 		return
 	}

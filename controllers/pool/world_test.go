@@ -85,6 +85,11 @@ func newWorld(t *rapid.T, plugins ...string) *world {
 		f.withPrimary(rapid.Int32Range(0, 3).Draw(t, "room"))
 	}
 	f.pool.Spec.IPAM = rapid.SampledFrom(plugins).Draw(t, "ipam")
+	return worldOf(t, f, plugins...)
+}
+
+// worldOf has a pool as a fixture says.
+func worldOf(t *rapid.T, f *fixture, plugins ...string) *world {
 	w := &world{T: t, now: start, plugins: plugins, spec: f, enis: map[string]*simulatedENI{}, claims: map[types.UID]*v1alpha1.ENIClaim{},
 		cloud: map[v1alpha1.Address]string{}, leaving: map[v1alpha1.Address]bool{}, vanished: map[v1alpha1.Address]map[string]bool{}, noticed: map[v1alpha1.Address]map[string]bool{},
 		buried: map[string][]v1alpha1.ElasticNetworkInterface{}, full: map[string]bool{}, freed: map[v1alpha1.Address]time.Time{}, told: map[types.UID]string{},
