@@ -8,6 +8,7 @@ package eni
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -39,8 +40,11 @@ func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		eni.Status.Assignment = &d.assignment
 		done.freshAssignment = true
 		return nil
+	case actRestamp:
+		eni.Status.Creation = &d.record
+		return nil
 	case actCreate:
-		return r.create(ctx, eni, done)
+		return r.create(ctx, eni, o, done)
 	case actFind:
 		looked = true
 		return r.find(ctx, eni)
@@ -105,6 +109,7 @@ func waitsForGrowth(claim v1alpha1.ENIClaim) bool {
 func (r *Reconciler) amend(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation, d decision) error {
 	switch d.action {
 	case actUnassign:
+		r.memory.forgetShortages(eni) // What is given back is room.
 		return r.inventory.Unassign(ctx, refOf(eni), split(d.names))
 	case actAssign:
 		return r.assign(ctx, eni, d, o.freshAssignment)
@@ -126,9 +131,8 @@ func (r *Reconciler) amend(ctx context.Context, eni *v1alpha1.ElasticNetworkInte
 // operator's from then on; the call is fresh if none was made for its record before.
 func (r *Reconciler) assign(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, d decision, fresh bool) error {
 	names := split(d.names)
-	assigned, err := r.inventory.Assign(ctx, refOf(eni), ec2.AssignInput{
-		Addresses: names.Addresses, Prefixes: names.Prefixes, AddressCount: d.count, PrefixCount: d.prefixes,
-	})
+	input := ec2.AssignInput{Addresses: names.Addresses, Prefixes: names.Prefixes, AddressCount: d.count, PrefixCount: d.prefixes}
+	assigned, err := r.inventory.Assign(ctx, refOf(eni), input)
 	switch {
 	case err == nil && eni.Primary() && fresh:
 		adopt(&eni.Status, slices.Concat(assigned.Addresses, assigned.Prefixes)) // Only the new ones: others may have had the rest.
@@ -136,6 +140,10 @@ func (r *Reconciler) assign(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 		adopt(&eni.Status, d.names) // Those that are not new are of the call whose answer was lost.
 	case err != nil && len(d.names) > 0 && refused(err):
 		return r.assignRefused(ctx, eni, d.names, err)
+	case err != nil && refused(err):
+		r.lacksRoom(ctx, eni, eni.Status.SubnetID, input, 0, err)
+	case err == nil && !eni.Primary():
+		r.memory.grew(eni, eni.Status.SubnetID, r.inventory.Room(eni.Status.SubnetID).Addresses)
 	}
 	return err
 }
@@ -151,6 +159,9 @@ func (r *Reconciler) assignRefused(ctx context.Context, eni *v1alpha1.ElasticNet
 	}
 	if !refusedForGood(err) {
 		return err
+	}
+	if since := r.memory.refusedName(eni, name, r.clock.Now()); r.clock.Since(since) < r.options.VisibilityWindow {
+		return nil // It is asked for once more.
 	}
 	log.FromContext(ctx).Info("Address is lost", "address", name, "eniID", eni.Status.NetworkInterfaceID, "errorCode", ec2.Code(err))
 	eni.Status.Lost = append(eni.Status.Lost, name)
@@ -181,7 +192,7 @@ func adopt(status *v1alpha1.ElasticNetworkInterfaceStatus, names []string) {
 
 // create makes the recorded call. A definite refusal closes the attempt; it
 // leaves no doubt only if no call of the attempt was made before.
-func (r *Reconciler) create(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, done *progress) error {
+func (r *Reconciler) create(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation, done *progress) error {
 	record := eni.Status.Creation
 	first := done.freshRecord
 	done.freshRecord = false
@@ -197,26 +208,16 @@ func (r *Reconciler) create(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 		record.Refused = ec2.Code(err)
 		// A token that is taken was taken by a call that the record does not know of.
 		record.Unclear = record.Unclear || !first || record.Refused == ec2.CodeIdempotentParameterMismatch
-		if record.SubnetFull = r.subnetFull(ctx, record, err); record.SubnetFull {
+		if ec2.Classify(err) == ec2.ClassNotFound {
+			r.inventory.ForgetInstance(o.instanceID) // Its security groups may be others by now.
+		}
+		size := ec2.AssignInput{AddressCount: record.AddressCount, PrefixCount: record.PrefixCount}
+		record.SubnetFull = r.lacksRoom(ctx, eni, string(record.SubnetID), size, 1, err)
+		if record.SubnetFull {
 			err = &subnetFullError{subnetID: string(record.SubnetID), cause: err}
 		}
 	}
 	return err
-}
-
-// subnetFull says whether a creation was refused for want of free addresses.
-// EC2's code for a count above what is left is one that it has for much else, so
-// that the subnet is looked at.
-func (r *Reconciler) subnetFull(ctx context.Context, record *v1alpha1.CreationRecord, err error) bool {
-	switch {
-	case ec2.Classify(err) == ec2.ClassCapacity:
-		return true
-	case ec2.Code(err) != ec2.CodeInvalidParameterValue:
-		return false
-	}
-	subnet, found, lookErr := r.inventory.RefreshSubnet(ctx, string(record.SubnetID))
-	need := 1 + record.AddressCount + v1alpha1.AddressesPerPrefix*record.PrefixCount
-	return lookErr == nil && found && subnet.FreeAddresses < need
 }
 
 // refused says that EC2 has made no ENI and will make none for this call.
@@ -258,29 +259,71 @@ func (r *Reconciler) attach(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 	defer r.inventory.FreeSlot(o.instanceID, id)
 	log.FromContext(ctx).Info("Attaching ENI", "eniID", id, "instance", o.instanceID, "deviceIndex", slot.DeviceIndex)
 	err = r.inventory.Attach(ctx, refOf(eni), o.instanceID, slot)
-	if err != nil && ec2.Classify(err) != ec2.ClassThrottled {
+	if err == nil {
+		r.refusedCards.forget(o.instanceID)
+		return nil
+	}
+	if ec2.Code(err) == codeAttachmentLimit {
+		r.noteRefusedCard(ctx, o.instanceID, slot)
+	}
+	if ec2.Classify(err) != ec2.ClassThrottled {
 		// The instance may be other than we think: read it again.
 		r.inventory.ForgetInstance(o.instanceID)
 	}
 	return err
 }
 
+// noteRefusedCard remembers that EC2 refused an ENI on a network card with as many as
+// it has now.
+func (r *Reconciler) noteRefusedCard(ctx context.Context, instanceID string, slot ec2.Slot) {
+	instance, _, err := r.inventory.Instance(ctx, instanceID)
+	if err != nil {
+		return
+	}
+	attached := int32(0)
+	for _, at := range instance.Interfaces {
+		if at.NetworkCardIndex == slot.NetworkCardIndex {
+			attached++
+		}
+	}
+	r.refusedCards.note(instanceID, slot.NetworkCardIndex, attached, r.clock.Now())
+}
+
 // candidates are the slots that the ENI may take, the best first.
 func (r *Reconciler) candidates(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, instanceID string) ([]ec2.Slot, error) {
+	instance, _, err := r.inventory.Instance(ctx, instanceID)
+	if err != nil {
+		return nil, fmt.Errorf("reading instance %s: %w", instanceID, err)
+	}
+	limits, known, err := r.inventory.InstanceType(ctx, instance.Type)
+	if err != nil {
+		return nil, fmt.Errorf("reading the limits of %s: %w", instance.Type, err)
+	}
+	if most, learned := r.inventory.LearnedLimit(instanceID); learned && len(instance.Interfaces) >= int(most) {
+		return nil, &fullInstanceError{instanceID: instanceID}
+	}
+	slots := r.slotsFor(eni, limits)
+	if !known {
+		return slots, nil
+	}
+	open, refused := r.refusedCards.openAmong(slots, instance, limits, r.clock.Now())
+	if len(open) == 0 && refused {
+		return nil, &fullInstanceError{instanceID: instanceID}
+	}
+	if eni.Spec.DeviceIndex != nil && len(open) == 0 {
+		return slots, nil // EC2 tells what is wrong with it.
+	}
+	return open, nil
+}
+
+// slotsFor are the slots of an instance type that an ENI's spec permits.
+func (r *Reconciler) slotsFor(eni *v1alpha1.ElasticNetworkInterface, limits ec2.InstanceType) []ec2.Slot {
 	if eni.Spec.DeviceIndex != nil {
 		slot := ec2.Slot{DeviceIndex: *eni.Spec.DeviceIndex}
 		if eni.Spec.NetworkCardIndex != nil {
 			slot.NetworkCardIndex = *eni.Spec.NetworkCardIndex
 		}
-		return []ec2.Slot{slot}, nil
-	}
-	instance, _, err := r.inventory.Instance(ctx, instanceID)
-	if err != nil {
-		return nil, err
-	}
-	limits, _, err := r.inventory.InstanceType(ctx, instance.Type)
-	if err != nil {
-		return nil, err
+		return []ec2.Slot{slot}
 	}
 	lowest := r.options.MinDeviceIndex
 	if eni.Spec.MinDeviceIndex != nil {
@@ -292,7 +335,7 @@ func (r *Reconciler) candidates(ctx context.Context, eni *v1alpha1.ElasticNetwor
 			slots = append(slots, slot)
 		}
 	}
-	return slots, nil
+	return slots
 }
 
 // setTags also brings the record in line, which tells whose a tag is.

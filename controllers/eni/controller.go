@@ -78,6 +78,8 @@ type Reconciler struct {
 	told      told
 	asked     asked
 	memory    memory
+	// refusedCards are shared by the ENIs of an instance.
+	refusedCards refusedCards
 	// definitions remembers for a moment whether CRDs of ours are being deleted.
 	definitions uninstall.Check
 

@@ -7,6 +7,8 @@ SPDX-License-Identifier: Apache-2.0
 package eni
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +69,7 @@ func TestWhatVanishesIsReported(t *testing.T) {
 	assert.Equal(t, len(w.eni().Status.Addresses), 3, "the other one is replaced")
 }
 
-// TestWhatOthersTookIsLost: EC2 is asked once, and somebody hears of it.
+// TestWhatOthersTookIsLost: EC2 refuses it twice, a visibility window apart.
 func TestWhatOthersTookIsLost(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{})
 	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 2, PoolName: poolName, InstanceID: w.instance})
@@ -81,10 +83,10 @@ func TestWhatOthersTookIsLost(t *testing.T) {
 	w.mustSettle()
 	assert.DeepEqual(t, w.eni().Status.Lost, released(held))
 	assert.Equal(t, len(w.eni().Status.Addresses), 2, "another takes its place")
-	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 2)
+	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 3)
 	assert.Assert(t, strings.Contains(strings.Join(w.drain(), "\n"), "AddressLost "+string(held)+" vanished"))
 	w.sweep()
-	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 2, "asked again")
+	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 3, "asked again")
 
 	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Reclaim, eni.Spec.Release = nil, released(held) })
 	w.mustSettle()
@@ -111,18 +113,28 @@ func TestWhatIsGivenUpIsNotAssignedAtOnce(t *testing.T) {
 	w.assertAgrees()
 }
 
-// TestWhatIsInUseIsLost: the code that says so is no passing conflict.
+// TestWhatIsInUseIsLost, unless it was so for a moment only: EC2's reads and writes
+// agree with each other after a while.
 func TestWhatIsInUseIsLost(t *testing.T) {
-	w := newWorld(t, newEndpoint(t), emulator.Options{})
-	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 3, PoolName: poolName, InstanceID: w.instance})
-	w.mustSettle()
-	held := w.eni().Status.Addresses[0]
-	w.take(held)
-	w.sweep()
-	w.server.AddFault(emulator.Fault{Action: "AssignPrivateIpAddresses", Code: "InvalidIPAddress.InUse", Count: 1})
-	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Reclaim = released(held) })
-	w.mustSettle()
-	assert.DeepEqual(t, w.eni().Status.Lost, released(held))
+	for _, code := range []string{"InvalidIPAddress.InUse", "PrivateIpAddressLimitExceeded"} {
+		for refusals, lost := range map[int]bool{1: false, 2: true} {
+			t.Run(fmt.Sprintf("%s %d times", code, refusals), func(t *testing.T) {
+				w := newWorld(t, newEndpoint(t), emulator.Options{})
+				w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 3, PoolName: poolName, InstanceID: w.instance})
+				w.mustSettle()
+				held := w.eni().Status.Addresses[0]
+				w.take(held)
+				w.sweep()
+				w.server.AddFault(emulator.Fault{Action: "AssignPrivateIpAddresses", Code: code, Count: refusals})
+				w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Reclaim = released(held) })
+				began := w.clock.Now()
+				w.mustSettle()
+				assert.Equal(t, slices.Contains(w.eni().Status.Lost, v1alpha1.AddressOrPrefix(held)), lost)
+				assert.Equal(t, slices.Contains(w.eni().Status.Addresses, held), !lost)
+				assert.Assert(t, w.clock.Since(began) >= 30*time.Second)
+			})
+		}
+	}
 }
 
 // TestWhatVanishesFromAPersonsENIIsReplaced: no claim can hold it.

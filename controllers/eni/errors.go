@@ -98,3 +98,13 @@ func (e *noSlotError) Error() string {
 }
 
 func (*noSlotError) reason() string { return v1alpha1.ReasonNoFreeDeviceIndex }
+
+// fullInstanceError says that EC2 refused another ENI on the instance lately.
+type fullInstanceError struct{ instanceID string }
+
+func (e *fullInstanceError) Error() string {
+	return fmt.Sprintf("EC2 lets instance %s carry no more ENIs, although its type promises more: "+
+		"it is tried again after a while; use fewer ENIs on it, or another instance", e.instanceID)
+}
+
+func (*fullInstanceError) reason() string { return v1alpha1.ReasonQuotaExceeded }

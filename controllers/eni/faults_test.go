@@ -249,7 +249,7 @@ func TestATakenTokenIsLookedInto(t *testing.T) {
 	lost := w.eni()
 	lost.Status = v1alpha1.ElasticNetworkInterfaceStatus{}
 	assert.NilError(t, w.kube.Status().Update(context.Background(), lost))
-	w.clock.Step(time.Second) // so that created-at differs
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Description = "another" })
 	_, err = w.once()
 	assert.Equal(t, ec2.Code(err), ec2.CodeIdempotentParameterMismatch)
 	assert.Assert(t, w.eni().Status.Creation.Unclear)

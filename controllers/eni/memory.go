@@ -7,6 +7,8 @@ SPDX-License-Identifier: Apache-2.0
 package eni
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +31,10 @@ type remembered struct {
 	deletionSeen time.Time
 	// deletedAt is when EC2 accepted a Delete.
 	deletedAt time.Time
+	// short are the refusals for lack of capacity, by subnet.
+	short map[string]shortage
+	// refused are the names that EC2 refused to assign again, and when at first.
+	refused map[v1alpha1.AddressOrPrefix]time.Time
 }
 
 // of returns what is remembered of an ENI; m.mu is held.
@@ -67,6 +73,81 @@ func (m *memory) deletedWithin(eni *v1alpha1.ElasticNetworkInterface, now time.T
 	defer m.mu.Unlock()
 	known := m.of(eni)
 	return !known.deletedAt.IsZero() && now.Sub(known.deletedAt) < window
+}
+
+// shortages returns the refusals for lack of capacity, by subnet.
+func (m *memory) shortages(eni *v1alpha1.ElasticNetworkInterface) map[string]shortage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.of(eni).short)
+}
+
+// keepShortages drops all refusals but those that still count.
+func (m *memory) keepShortages(eni *v1alpha1.ElasticNetworkInterface, short map[string]shortage) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.of(eni).short = maps.Clone(short)
+}
+
+// refusedGrowth notes one more refusal for lack of capacity.
+func (m *memory) refusedGrowth(eni *v1alpha1.ElasticNetworkInterface, subnetID string, now shortage) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.of(eni)
+	if before, again := known.short[subnetID]; again {
+		now.times = before.times
+		now.refused = min(now.refused, before.refused)
+	}
+	now.times++
+	if known.short == nil {
+		known.short = map[string]shortage{}
+	}
+	known.short[subnetID] = now
+}
+
+// grew notes what a subnet has left after a part of what was asked for was taken.
+func (m *memory) grew(eni *v1alpha1.ElasticNetworkInterface, subnetID string, left int32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.of(eni)
+	if short, ok := known.short[subnetID]; ok {
+		short.free = left
+		known.short[subnetID] = short
+	}
+}
+
+// forgetShortages drops all refusals for lack of capacity.
+func (m *memory) forgetShortages(eni *v1alpha1.ElasticNetworkInterface) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.of(eni).short = nil
+}
+
+// refusedName notes that EC2 refused to assign a name again, and returns since when it
+// does.
+func (m *memory) refusedName(eni *v1alpha1.ElasticNetworkInterface, name v1alpha1.AddressOrPrefix, now time.Time) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.of(eni)
+	if known.refused == nil {
+		known.refused = map[v1alpha1.AddressOrPrefix]time.Time{}
+	}
+	if _, again := known.refused[name]; !again {
+		known.refused[name] = now
+	}
+	return known.refused[name]
+}
+
+// refusedNames returns since when EC2 refuses to assign names again, of those that are
+// still to be.
+func (m *memory) refusedNames(eni *v1alpha1.ElasticNetworkInterface) map[v1alpha1.AddressOrPrefix]time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.of(eni)
+	maps.DeleteFunc(known.refused, func(name v1alpha1.AddressOrPrefix, _ time.Time) bool {
+		return !slices.Contains(eni.Spec.Reclaim, name)
+	})
+	return maps.Clone(known.refused)
 }
 
 // forget drops what is remembered of an ENI.

@@ -73,6 +73,10 @@ func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 	if err := r.checkBirth(ctx, &o, instance); err != nil {
 		return o, err
 	}
+	if err := r.observeRoom(ctx, &o); err != nil {
+		return o, err
+	}
+	o.refusedNames = r.memory.refusedNames(eni)
 	if !eni.DeletionTimestamp.IsZero() {
 		err = r.observeDeletion(ctx, eni, &o)
 	}

@@ -22,6 +22,8 @@ const (
 	actWait action = "Wait"
 	// actRecord writes the next attempt's creation record.
 	actRecord action = "Record"
+	// actRestamp replaces a creation record's time, which lies ahead of the clock.
+	actRestamp action = "Restamp"
 	// actCreate makes the call of the creation record.
 	actCreate action = "Create"
 	// actFind looks for the ENI by the owner's UID tag.
@@ -169,6 +171,12 @@ type observation struct {
 	changingFor time.Duration
 	// doubt is what to doubt about actual's addresses.
 	doubt doubt
+	// rooms are the subnets whose free space is known, and shortages what EC2 refused
+	// lately, by subnet.
+	rooms     map[string]room
+	shortages map[string]shortage
+	// refusedNames are those that EC2 refused to assign again, and since when.
+	refusedNames map[v1alpha1.AddressOrPrefix]time.Time
 	// looked: EC2 was asked within this reconcile, after the last write.
 	looked bool
 	// freshAssignment: the record of an assignment was written just now, so that no
@@ -198,6 +206,8 @@ type decision struct {
 	count      int32
 	prefixes   int32
 	force      bool
+	// refusal is what EC2 lacks the capacity for.
+	refusal *v1alpha1.GrowthRefusal
 	// detaching: the ENI is on its way off its instance.
 	detaching bool
 	tags      map[string]string

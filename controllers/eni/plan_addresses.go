@@ -9,6 +9,7 @@ package eni
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -16,7 +17,7 @@ import (
 // planAddresses gives back by name, and takes by count.
 func planAddresses(o observation) decision {
 	change := changeAddresses(o)
-	if o.doubt.until.IsZero() || (change.action == actNothing && !contradicts(o)) {
+	if o.doubt.until.IsZero() || (change.action != actAssign && change.action != actUnassign && !contradicts(o)) {
 		return change
 	}
 	return planDoubt(o)
@@ -75,8 +76,7 @@ func changeAddresses(o observation) decision {
 	if addresses <= 0 && prefixes <= 0 {
 		return decision{action: actNothing}
 	}
-	return decision{action: actAssign, count: max(addresses, 0), prefixes: max(prefixes, 0),
-		reason: v1alpha1.ReasonAssigning, message: "Assigning addresses"}
+	return planGrowth(o, addresses, prefixes)
 }
 
 // givenUp says whether spec.release names something that the ENI does not carry any
@@ -96,12 +96,39 @@ func planReclaim(names []string) decision {
 func reclaimable(o observation) []string {
 	var names []string
 	for _, name := range o.eni.Spec.Reclaim {
-		if !carries(o.actual, name) && !slices.Contains(o.eni.Status.Lost, name) {
+		if !carries(o.actual, name) && !slices.Contains(o.eni.Status.Lost, name) && o.untilAskedAgain(name) <= 0 {
 			names = append(names, string(name))
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+// untilAskedAgain is how long a name is not asked for again that EC2 refused once. A
+// second refusal, a visibility window later, is final: the first may have been EC2's
+// reads lagging.
+func (o *observation) untilAskedAgain(name v1alpha1.AddressOrPrefix) time.Duration {
+	since, refused := o.refusedNames[name]
+	if !refused {
+		return 0
+	}
+	return since.Add(o.visibility).Sub(o.now)
+}
+
+// waitToReclaim turns a decision to do nothing into a wait, if a name is to be asked
+// for again.
+func waitToReclaim(o observation, d decision) decision {
+	if d.action != actNothing {
+		return d
+	}
+	for _, name := range o.eni.Spec.Reclaim {
+		left := o.untilAskedAgain(name)
+		if left > 0 && !carries(o.actual, name) && (d.action == actNothing || left < d.wait) {
+			d.action = actWait
+			d.wait = left
+		}
+	}
+	return d
 }
 
 // missing counts what vanished and is not to be replaced yet.

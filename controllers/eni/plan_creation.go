@@ -25,14 +25,25 @@ func planCreation(o observation) decision {
 	record := o.eni.Status.Creation
 	switch {
 	case record == nil:
-		return recordAttempt(o, 1, o.desired.subnetIDs[0])
+		return planAttempt(o, 1, o.desired.subnetIDs)
+	case record.Refused == "" && record.StartedAt.After(o.now):
+		return restamp(o)
 	case record.Refused == "" && o.now.Sub(record.StartedAt.Time) < o.recordMaxAge:
 		return decision{action: actCreate, reason: v1alpha1.ReasonCreating, message: "Creating the ENI"}
 	case !mayExist(record):
-		return recordAttempt(o, attemptAfter(record.Attempt), nextSubnet(o.desired.subnetIDs, record))
+		return planAttempt(o, attemptAfter(record.Attempt), candidatesAfter(o.desired.subnetIDs, record))
 	default:
-		return planSearch(o, recordAttempt(o, attemptAfter(record.Attempt), nextSubnet(o.desired.subnetIDs, record)))
+		return planSearch(o, planAttempt(o, attemptAfter(record.Attempt), candidatesAfter(o.desired.subnetIDs, record)))
 	}
+}
+
+// restamp has a record begin now whose time lies ahead, by a clock that was wrong: else
+// its call would be repeated for longer than EC2 remembers its token. The call itself
+// stays the same.
+func restamp(o observation) decision {
+	d := decision{action: actRestamp, reason: v1alpha1.ReasonCreating, message: "Creating the ENI", record: *o.eni.Status.Creation}
+	d.record.StartedAt = metav1.NewTime(o.now.UTC().Truncate(time.Second))
+	return d
 }
 
 // planNoInstance waits for an instance. A Node that changes tells of it; an
@@ -76,10 +87,10 @@ func attemptAfter(attempt int32) int32 {
 	return attempt + 1
 }
 
-func recordAttempt(o observation, attempt int32, subnetID string) decision {
+func recordAttempt(o observation, attempt int32, subnetID string, size desired) decision {
 	return decision{
 		action: actRecord, reason: v1alpha1.ReasonCreating, message: "Creating the ENI",
-		record: newRecord(o.desired, attempt, subnetID, o.now),
+		record: newRecord(size, attempt, subnetID, o.now),
 	}
 }
 

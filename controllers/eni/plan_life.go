@@ -38,10 +38,37 @@ func planLife(o observation) decision {
 	if d := planAttachment(o); d.action != actNothing || d.reason != "" {
 		return d
 	}
-	if d := planAddresses(o); d.action != actNothing {
-		return d
+	addresses := planAddresses(o)
+	switch {
+	case addresses.refusal != nil: // The rest is done all the same.
+		return planBeside(o, addresses)
+	case addresses.action != actNothing:
+		return addresses
+	default:
+		return waitToReclaim(o, watchShortage(o, planAttributes(o)))
 	}
-	return planAttributes(o)
+}
+
+// planBeside brings the attributes of an ENI in line that cannot grow.
+func planBeside(o observation, refused decision) decision {
+	d := planAttributes(o)
+	if d.action == actNothing {
+		return refused
+	}
+	d.reason = refused.reason
+	d.message = refused.message
+	d.refusal = refused.refusal
+	return d
+}
+
+// watchShortage comes back for an ENI that carries what is asked for, while its status
+// says that EC2 refused more.
+func watchShortage(o observation, d decision) decision {
+	if d.action == actNothing && len(o.shortages) > 0 {
+		d.action = actWait
+		d.wait = scarcityPoll
+	}
+	return d
 }
 
 // planZone keeps an ENI where it is if it could not be attached where it should be.

@@ -107,7 +107,7 @@ func planPrimaryGrowth(o observation) decision {
 		names = o.vacant
 	}
 	if len(names) == 0 {
-		return planMissing(o, decision{action: actNothing, reason: v1alpha1.ReasonReady, message: "The primary ENI carries its addresses"})
+		return waitToReclaim(o, planMissing(o, decision{action: actNothing, reason: v1alpha1.ReasonReady, message: "The primary ENI carries its addresses"}))
 	}
 	return decision{
 		action: actRecordAssignment, reason: v1alpha1.ReasonAssigning, message: "Assigning addresses",

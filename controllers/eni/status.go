@@ -43,6 +43,7 @@ func (r *Reconciler) report(
 		setConditions(eni, o, d, acted)
 	} // A further attempt does not make the last one's failure any better yet.
 	setState(eni, o, d)
+	setRefusal(eni, o, d)
 	eni.Status.ObservedGeneration = eni.Generation
 
 	wrote, err := store.UpdateStatus(logging.WithCause(ctx, acted), r.client, r.events, done.stored, eni)
@@ -64,6 +65,17 @@ func speechless(ctx context.Context, acted error) error {
 		return acted
 	}
 	return ctx.Err()
+}
+
+// setRefusal reports what EC2 lacks the capacity for, until it has it or nobody asks
+// for it any more.
+func setRefusal(eni *v1alpha1.ElasticNetworkInterface, o observation, d decision) {
+	switch {
+	case d.refusal != nil:
+		eni.Status.Refusal = d.refusal
+	case d.action != "" && len(o.shortages) == 0:
+		eni.Status.Refusal = nil
+	}
 }
 
 // loseAll notes that an ENI is gone, and with it all that it carried.
