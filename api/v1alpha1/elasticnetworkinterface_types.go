@@ -60,7 +60,7 @@ type ElasticNetworkInterfaceSpec struct {
 	DeviceIndex *int32 `json:"deviceIndex,omitempty"`
 
 	// NetworkCardIndex fixes the network card. Unset: the first card with a free
-	// device index, or card 0 where deviceIndex is set.
+	// place and device index, or card 0 where deviceIndex is set.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=31
 	// +optional
@@ -111,8 +111,9 @@ type ElasticNetworkInterfaceSpec struct {
 	// +optional
 	Drained bool `json:"drained,omitempty"`
 
-	// Description is the ENI's description in EC2.
+	// Description is the ENI's description in EC2, which permits these characters alone.
 	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^[a-zA-Z0-9. _:/()#,@\\[\\]+=&;{}!$*-]*$')`,message="EC2 permits letters a to z and A to Z, digits, blanks and . _ - : / ( ) # , @ [ ] + = & ; { } ! $ * in a description"
 	// +optional
 	Description string `json:"description,omitempty"`
 

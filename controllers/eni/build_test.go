@@ -8,6 +8,7 @@ package eni
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -101,4 +102,17 @@ func TestTheTokenSaysOwnerAndAttempt(t *testing.T) {
 	assert.Equal(t, token("", 1, "subnet-2", start.Add(time.Hour)), base)
 	assert.Assert(t, token("", 2, "subnet-1", start) != base)
 	assert.Assert(t, token("x", 1, "subnet-1", start) != base)
+}
+
+// TestTheOwnDescriptionIsOneThatEC2Permits, whatever names Kubernetes permits.
+func TestTheOwnDescriptionIsOneThatEC2Permits(t *testing.T) {
+	permitted := regexp.MustCompile(`^[a-zA-Z0-9. _:/()#,@\[\]+=&;{}!$*-]{1,255}$`)
+	longest := strings.Repeat("a-1.", 63) + "z" // 253 characters, as many as a name has.
+	for _, name := range []string{"node-a-eth1", "ip-10-0-1-17.ec2.internal", longest} {
+		eni := &v1alpha1.ElasticNetworkInterface{}
+		eni.Name = name
+		eni.Spec.NodeName = name
+		made := build(Identity{}, eni, ec2.Instance{}).description
+		assert.Assert(t, permitted.MatchString(made), "%q", made)
+	}
 }

@@ -266,3 +266,23 @@ func TestAnInstanceThatTakesNoMoreIsLeftInPeace(t *testing.T) {
 	w.tolerantly(longestCardPause + time.Minute)
 	w.assertAgrees()
 }
+
+// TestAStaleTokenIsLookedInto: somebody deleted the ENI before the operator learned of
+// it, and EC2 does not make another under the same token.
+func TestAStaleTokenIsLookedInto(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{})
+	w.server.AddFault(emulator.Fault{Action: "CreateNetworkInterface", LoseAnswer: true, Count: 1})
+	_, err := w.once()
+	assert.Assert(t, ec2.Unclear(err))
+	w.ec2("DeleteNetworkInterface", "NetworkInterfaceId", w.only().ID)
+	w.clock.Step(time.Minute)
+	_, err = w.once()
+	assert.Equal(t, ec2.Code(err), ec2.CodeIdempotentParameterMismatch)
+	assert.Assert(t, w.eni().Status.Creation.Unclear)
+	looks := w.calls("DescribeNetworkInterfaces")
+	w.mustSettle()
+	w.assertAgrees()
+	assert.Equal(t, w.eni().Status.Creation.Attempt, int32(2))
+	assert.Assert(t, w.calls("DescribeNetworkInterfaces") >= looks+2, "looked twice")
+}

@@ -376,6 +376,8 @@ var celExamples = []celExample{
 	{"ElasticNetworkInterface", "poolName is immutable", update("ElasticNetworkInterface", "CARRIER", `{spec: {poolName: beta}}`)},
 	{"ElasticNetworkInterface", "mode is immutable", update("ElasticNetworkInterface", "firewall", `{spec: {mode: Exclusive}}`)},
 	{"ElasticNetworkInterface", "must be an IPv4 address or an IPv4 CIDR", inENI(`release: ["::1"]`)},
+	{"ElasticNetworkInterface", "EC2 permits letters a to z and A to Z, digits, blanks and . _ - : / ( ) # , @ [ ] + = & ; { } ! $ * in a description",
+		inENI(`description: "the team's ENI"`)},
 	{"ElasticNetworkInterface", "a tag key has 1 to 128 characters", inENI(`tags: {"": x}`)},
 	{"ElasticNetworkInterface", "tag keys that begin with aws: or networking.eni-operator.dev/, and node.k8s.amazonaws.com/no_manage, are reserved",
 		inENI(`tags: {networking.eni-operator.dev/uid: x}`)},
