@@ -29,7 +29,7 @@ import (
 func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation, d decision, done *progress) error {
 	looked := false
 	defer func() { done.looked = looked }()
-	done.freshAssignment = false
+	done.freshAssignment = done.freshAssignment && d.action == actLook // No call was made meanwhile.
 	id := eni.Status.NetworkInterfaceID
 	switch d.action {
 	case actRecord:
@@ -115,6 +115,9 @@ func (r *Reconciler) amend(ctx context.Context, eni *v1alpha1.ElasticNetworkInte
 		return r.assign(ctx, eni, d, o.freshAssignment)
 	case actAdopt:
 		adopt(&eni.Status, d.names)
+		if len(d.names) == 0 {
+			r.inventory.ForgetOccupancy(eni.Status.SubnetID)
+		}
 		return nil
 	case actSetSecurityGroups:
 		return r.inventory.SetSecurityGroups(ctx, refOf(eni), o.desired.securityGroups)

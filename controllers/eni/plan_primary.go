@@ -75,8 +75,10 @@ func planPrimaryReleases(o observation, asked []v1alpha1.AddressOrPrefix) decisi
 	return decision{action: actUnassign, names: names, reason: v1alpha1.ReasonAssigning, message: "Giving addresses back to the subnet"}
 }
 
-// planAssignment goes on with an assignment that is recorded: asked for again, by
-// the same names, it does no harm. What the ENI carries of them is the operator's.
+// planAssignment looks at the ENI before the first call of an assignment: EC2's answer
+// names all that was asked for, also what others assigned a moment before. It goes on
+// with one that is recorded: asked for again, by the same names, it does no harm. What
+// the ENI carries of them then is the operator's.
 func planAssignment(o observation) decision {
 	d := decision{action: actAssign, names: stringsOf(o.eni.Status.Assignment.Names), reason: v1alpha1.ReasonAssigning, message: "Assigning addresses"}
 	var carried []string
@@ -86,6 +88,11 @@ func planAssignment(o observation) decision {
 		}
 	}
 	switch {
+	case o.freshAssignment && !o.looked:
+		d.action = actLook
+	case o.freshAssignment && len(carried) > 0:
+		d.action = actAdopt // Others have them since: others are chosen.
+		d.names = nil
 	case len(carried) == len(d.names) && !o.freshAssignment:
 		d.action = actAdopt
 	case o.eni.DeletionTimestamp.IsZero():

@@ -286,3 +286,32 @@ func TestAStaleTokenIsLookedInto(t *testing.T) {
 	assert.Equal(t, w.eni().Status.Creation.Attempt, int32(2))
 	assert.Assert(t, w.calls("DescribeNetworkInterfaces") >= looks+2, "looked twice")
 }
+
+// TestAnAssignmentBegins with a look: what others assigned to the primary ENI since the
+// names were chosen is theirs.
+func TestAnAssignmentBegins(t *testing.T) {
+	const chosen = v1alpha1.AddressOrPrefix("10.0.0.9")
+	for _, test := range []struct {
+		name   string
+		change func(o *observation)
+		want   string
+	}{
+		{"with a look", func(o *observation) { o.looked = false }, "Look 10.0.0.9"},
+		{"and goes on with the call", func(*observation) {}, "Assign 10.0.0.9"},
+		{"others have it: none is adopted", func(o *observation) { o.actual.addresses = []string{string(chosen)} }, "Adopt"},
+		{
+			"after a call it is the operator's",
+			func(o *observation) { o.actual.addresses, o.freshAssignment = []string{string(chosen)}, false }, "Adopt 10.0.0.9",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			o := settled()
+			index := int32(0)
+			o.eni.Spec.DeviceIndex = &index
+			o.eni.Status.Assignment = &v1alpha1.AssignmentRecord{Names: []v1alpha1.AddressOrPrefix{chosen}}
+			o.looked, o.freshAssignment = true, true
+			test.change(&o)
+			assert.Equal(t, line(plan(o)), test.want)
+		})
+	}
+}
