@@ -30,18 +30,14 @@ func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 	looked := false
 	defer func() { done.looked = looked }()
 	done.freshAssignment = done.freshAssignment && d.action == actLook // No call was made meanwhile.
-	id := eni.Status.NetworkInterfaceID
 	switch d.action {
-	case actRecord:
+	case actRecord, actRestamp:
 		eni.Status.Creation = &d.record
-		done.freshRecord = true
+		done.freshRecord = d.action == actRecord
 		return nil
 	case actRecordAssignment:
 		eni.Status.Assignment = &d.assignment
 		done.freshAssignment = true
-		return nil
-	case actRestamp:
-		eni.Status.Creation = &d.record
 		return nil
 	case actCreate:
 		return r.create(ctx, eni, o, done)
@@ -55,20 +51,27 @@ func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		return err
 	case actAttach:
 		return r.attach(ctx, eni, o)
-	case actDetach:
-		log.FromContext(ctx).Info("Detaching ENI", "eniID", id, "force", d.force)
-		done.forced = d.force
-		return gone404(r.inventory.Detach(ctx, refOf(eni), o.actual.attachment.id, d.force))
-	case actDelete:
-		log.FromContext(ctx).Info("Deleting ENI", "eniID", id)
-		err := gone404(r.inventory.Delete(ctx, refOf(eni)))
-		if err == nil {
-			r.memory.deleted(eni, r.clock.Now())
-		}
-		return err
+	case actDetach, actDelete:
+		return r.remove(ctx, eni, o, d, done)
 	default:
 		return r.amend(ctx, eni, o, d)
 	}
+}
+
+// remove detaches or deletes the ENI.
+func (r *Reconciler) remove(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation, d decision, done *progress) error {
+	id := eni.Status.NetworkInterfaceID
+	if d.action == actDetach {
+		log.FromContext(ctx).Info("Detaching ENI", "eniID", id, "force", d.force)
+		done.forced = d.force
+		return gone404(r.inventory.Detach(ctx, refOf(eni), o.actual.attachment.id, d.force))
+	}
+	log.FromContext(ctx).Info("Deleting ENI", "eniID", id)
+	err := gone404(r.inventory.Delete(ctx, refOf(eni)))
+	if err == nil {
+		r.memory.deleted(eni, r.clock.Now())
+	}
+	return err
 }
 
 // refOf names the resource's ENI for a write.
@@ -137,18 +140,27 @@ func (r *Reconciler) assign(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 	input := ec2.AssignInput{Addresses: names.Addresses, Prefixes: names.Prefixes, AddressCount: d.count, PrefixCount: d.prefixes}
 	assigned, err := r.inventory.Assign(ctx, refOf(eni), input)
 	switch {
-	case err == nil && eni.Primary() && fresh:
-		adopt(&eni.Status, slices.Concat(assigned.Addresses, assigned.Prefixes)) // Only the new ones: others may have had the rest.
-	case err == nil && eni.Primary():
-		adopt(&eni.Status, d.names) // Those that are not new are of the call whose answer was lost.
-	case err != nil && len(d.names) > 0 && refused(err):
+	case err == nil:
+		r.assigned(eni, d, assigned, fresh)
+	case !refused(err):
+	case len(d.names) > 0:
 		return r.assignRefused(ctx, eni, d.names, err)
-	case err != nil && refused(err):
+	default:
 		r.lacksRoom(ctx, eni, eni.Status.SubnetID, input, 0, err)
-	case err == nil && !eni.Primary():
-		r.memory.grew(eni, eni.Status.SubnetID, r.inventory.Room(eni.Status.SubnetID).Addresses)
 	}
 	return err
+}
+
+// assigned notes what an Assign brought.
+func (r *Reconciler) assigned(eni *v1alpha1.ElasticNetworkInterface, d decision, assigned ec2.Assigned, fresh bool) {
+	switch {
+	case !eni.Primary():
+		r.memory.grew(eni, eni.Status.SubnetID, r.inventory.Room(eni.Status.SubnetID).Addresses)
+	case fresh:
+		adopt(&eni.Status, slices.Concat(assigned.Addresses, assigned.Prefixes))
+	default:
+		adopt(&eni.Status, d.names) // Those that are not new are of the call whose answer was lost.
+	}
 }
 
 // assignRefused takes EC2's word that names are not to be had: one that a claim

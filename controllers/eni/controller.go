@@ -181,11 +181,7 @@ func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 			return ctrl.Result{RequeueAfter: pause}, r.reportQueued(ctx, eni, done, observed, decided)
 		}
 		acted := r.act(calls, eni, observed, decided, done)
-		if acted == nil && decided.action == actCreate {
-			// The status tells what comes next, which saves the write that would.
-			decided.reason, decided.message = v1alpha1.ReasonAttaching, attachingTo(observed.instanceID)
-		}
-		if err := r.report(ctx, eni, done, observed, decided, acted); err != nil {
+		if err := r.report(ctx, eni, done, observed, announced(observed, decided, acted), acted); err != nil {
 			return ctrl.Result{}, err
 		}
 		if decided.action == actNothing || decided.action == actWait {
@@ -193,6 +189,16 @@ func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		}
 	}
 	return ctrl.Result{RequeueAfter: attachPoll}, nil
+}
+
+// announced is a decision with the words of what comes next, where that saves a write
+// of the status.
+func announced(o observation, d decision, acted error) decision {
+	if acted == nil && d.action == actCreate {
+		d.reason = v1alpha1.ReasonAttaching
+		d.message = attachingTo(o.instanceID)
+	}
+	return d
 }
 
 // looked tells of an observation on the way to being ready.

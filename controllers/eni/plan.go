@@ -104,20 +104,6 @@ type attachment struct {
 	deleteOnTermination bool
 }
 
-// underway names the change of the attachment that EC2 works on, or is "".
-func (o *observation) underway() string {
-	at := o.actual.attachment
-	leaves := at != nil && (!o.eni.DeletionTimestamp.IsZero() || at.instanceID != o.instanceID)
-	switch {
-	case at == nil, !at.changing && !o.carrierGone():
-		return ""
-	case leaves:
-		return "detaching " + at.id
-	default:
-		return "attaching " + at.id
-	}
-}
-
 // actual is the ENI as EC2 has it. Lists are sorted.
 type actual struct {
 	addresses      []string
@@ -191,6 +177,20 @@ type observation struct {
 	recordMaxAge  time.Duration
 	// visibility is how long EC2 may not show what it has.
 	visibility time.Duration
+}
+
+// underway names the change of the attachment that EC2 works on, or is "".
+func (o *observation) underway() string {
+	at := o.actual.attachment
+	leaves := at != nil && (!o.eni.DeletionTimestamp.IsZero() || at.instanceID != o.instanceID)
+	switch {
+	case at == nil, !at.changing && !o.carrierGone():
+		return ""
+	case leaves:
+		return "detaching " + at.id
+	default:
+		return "attaching " + at.id
+	}
 }
 
 // decision is what plan decides, and why, in words for the status.

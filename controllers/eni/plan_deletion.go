@@ -29,18 +29,26 @@ func planDeletion(o observation) decision {
 	if d := planProtection(o); d.action != actNothing {
 		return d
 	}
+	return planRemoval(o, letGo)
+}
+
+// planRemoval takes an ENI off its instance and deletes it, or leaves it retained.
+func planRemoval(o observation, letGo decision) decision {
+	d := decision{reason: v1alpha1.ReasonDeleting, message: "Deleting the ENI"}
 	switch {
 	case o.eni.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain:
 		return planRetain(o, letGo)
 	case o.actual.attachment != nil:
 		return planDetach(o, "Detaching the ENI")
-	case o.deleteAccepted && !o.looked:
-		return decision{action: actLook, reason: v1alpha1.ReasonDeleting, message: "Deleting the ENI"}
-	case o.deleteAccepted: // EC2 shows for a while what it has deleted.
-		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonDeleting, message: "Deleting the ENI"}
-	default:
-		return decision{action: actDelete, reason: v1alpha1.ReasonDeleting, message: "Deleting the ENI"}
+	case !o.deleteAccepted:
+		d.action = actDelete
+	case !o.looked:
+		d.action = actLook
+	default: // EC2 shows for a while what it has deleted.
+		d.action = actWait
+		d.wait = absencePoll
 	}
+	return d
 }
 
 // planProtection waits while an ENI must not be taken from its instance.

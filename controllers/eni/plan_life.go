@@ -38,6 +38,11 @@ func planLife(o observation) decision {
 	if d := planAttachment(o); d.action != actNothing || d.reason != "" {
 		return d
 	}
+	return planContents(o)
+}
+
+// planContents brings an ENI in line that is attached where it should be.
+func planContents(o observation) decision {
 	addresses := planAddresses(o)
 	switch {
 	case addresses.refusal != nil: // The rest is done all the same.

@@ -40,6 +40,9 @@ func ownershipOf(tags map[string]string, clusterUID, uid string, seenOurs bool) 
 	return found
 }
 
+// mayBeOurs reports whether nothing says that the ENI is gone, or another's.
+func (o *observation) mayBeOurs() bool { return o.presence != gone && o.ownership == owned }
+
 // planForeign leaves an ENI alone that the status names and the tags give to another.
 func planForeign(o observation) decision {
 	id := o.eni.Status.NetworkInterfaceID

@@ -88,18 +88,28 @@ func planAssignment(o observation) decision {
 		}
 	}
 	switch {
-	case o.freshAssignment && !o.looked:
-		d.action = actLook
-	case o.freshAssignment && len(carried) > 0:
-		d.action = actAdopt // Others have them since: others are chosen.
-		d.names = nil
-	case len(carried) == len(d.names) && !o.freshAssignment:
+	case o.freshAssignment:
+		return planFirstCall(o, d, carried)
+	case len(carried) == len(d.names):
 		d.action = actAdopt
 	case o.eni.DeletionTimestamp.IsZero():
 	case !o.doubt.until.IsZero():
 		return planDoubt(o)
 	default:
 		d.action, d.names = actAdopt, carried
+	}
+	return d
+}
+
+// planFirstCall makes the first call of an assignment. What the ENI carries before it is
+// another's: other names are chosen then.
+func planFirstCall(o observation, d decision, carried []string) decision {
+	switch {
+	case !o.looked:
+		d.action = actLook
+	case len(carried) > 0:
+		d.action = actAdopt
+		d.names = nil
 	}
 	return d
 }

@@ -70,6 +70,13 @@ func (o *observation) affordable(subnetID string, want, each, besides int32) int
 	return short.refused / 2
 }
 
+// settled reports whether a shortage is to be forgotten: it is over, or the ENI carries
+// what is asked for, and whoever grows next sees in the subnet's free addresses why it
+// could not.
+func (o *observation) settled(s shortage, known bool, has room) bool {
+	return s.outlived(o.now, known, has) || (o.complete() && known && has.free < s.need)
+}
+
 // complete reports whether the ENI carries what the spec asks for.
 func (o *observation) complete() bool {
 	return o.presence == present && len(o.actual.addresses) >= int(o.desired.addressCount) && len(o.actual.prefixes) >= int(o.desired.prefixCount)

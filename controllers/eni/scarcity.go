@@ -8,12 +8,14 @@ package eni
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/inventory"
 )
 
 // observeRoom reads what is known of the subnets that the ENI may take addresses of. A
@@ -27,25 +29,31 @@ func (r *Reconciler) observeRoom(ctx context.Context, o *observation) error {
 	o.shortages = r.memory.shortages(o.eni)
 	maps.DeleteFunc(o.shortages, func(id string, _ shortage) bool { return !slices.Contains(subnets, id) })
 	for _, id := range subnets {
-		short, refused := o.shortages[id]
-		known := r.inventory.Room(id)
-		if refused && !known.Known {
-			if _, _, err := r.inventory.RefreshSubnet(ctx, id); err != nil {
-				return err
-			}
-			known = r.inventory.Room(id)
+		known, err := r.roomIn(ctx, o, id)
+		if err != nil {
+			return fmt.Errorf("reading subnet %s: %w", id, err)
 		}
 		has := room{free: known.Addresses, fragmented: known.Fragmented}
 		if known.Known {
 			o.rooms[id] = has
 		}
-		explained := known.Known && has.free < short.need // Who grows next sees it too.
-		if refused && (short.outlived(o.now, known.Known, has) || (o.complete() && explained)) {
+		if o.settled(o.shortages[id], known.Known, has) {
 			delete(o.shortages, id)
 		}
 	}
 	r.memory.keepShortages(o.eni, o.shortages)
 	return nil
+}
+
+// roomIn is what is known of a subnet. It is read if it lacked room, and nothing is known
+// any more.
+func (r *Reconciler) roomIn(ctx context.Context, o *observation, id string) (inventory.Room, error) {
+	known := r.inventory.Room(id)
+	if _, refused := o.shortages[id]; !refused || known.Known {
+		return known, nil
+	}
+	_, _, err := r.inventory.RefreshSubnet(ctx, id)
+	return r.inventory.Room(id), err
 }
 
 // lacksRoom reports whether a call was refused for lack of capacity, and remembers it.

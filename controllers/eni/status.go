@@ -31,17 +31,13 @@ func (r *Reconciler) report(
 	if err := speechless(ctx, acted); err != nil {
 		return err
 	}
-	if known, ok := refresh(r.inventory, eni.Status.NetworkInterfaceID); ok && o.ownership == owned {
-		if err := r.describe(ctx, eni, known); err != nil && acted == nil {
-			acted = err
-		}
+	if err := r.describeKnown(ctx, eni, o); err != nil && acted == nil {
+		acted = err
 	}
-	if o.presence == gone {
-		loseAll(&eni.Status)
-	}
-	if (d.action != actRecord && d.action != actRecordAssignment) || len(eni.Status.Conditions) == 0 {
+	further := d.action == actRecord || d.action == actRecordAssignment
+	if !further || len(eni.Status.Conditions) == 0 { // A further attempt does not make the last one's failure any better yet.
 		setConditions(eni, o, d, acted)
-	} // A further attempt does not make the last one's failure any better yet.
+	}
 	setState(eni, o, d)
 	setRefusal(eni, o, d)
 	eni.Status.ObservedGeneration = eni.Generation
@@ -96,6 +92,21 @@ func loseAll(status *v1alpha1.ElasticNetworkInterfaceStatus) {
 	status.Refusal = nil
 	status.AddressCount = 0
 	status.ForeignCount = 0
+}
+
+// describeKnown describes what is known of the ENI after a step. Nothing of an ENI of
+// others gets into the status.
+func (r *Reconciler) describeKnown(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation) error {
+	known, ok := refresh(r.inventory, eni.Status.NetworkInterfaceID)
+	switch {
+	case o.presence == gone:
+		loseAll(&eni.Status)
+		return nil
+	case ok && o.ownership == owned:
+		return r.describe(ctx, eni, known)
+	default:
+		return nil
+	}
 }
 
 // describe copies what EC2 says into the status.
@@ -223,7 +234,7 @@ func setConditions(eni *v1alpha1.ElasticNetworkInterface, o observation, d decis
 		meta.SetStatusCondition(&eni.Status.Conditions, condition)
 	}
 	status := &eni.Status
-	created := status.NetworkInterfaceID != "" && o.presence != gone && o.ownership == owned
+	created := status.NetworkInterfaceID != "" && o.mayBeOurs()
 	attached := created && inPlace(status.Attachment, o.instanceID)
 	assigned := created && len(status.Addresses) >= int(eni.Spec.AddressCount) && len(status.Prefixes) >= int(eni.Spec.PrefixCount)
 	setUninstallBlocked(eni, o)
