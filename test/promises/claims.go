@@ -38,6 +38,24 @@ func (r *Referee) seeClaim(before, after *v1alpha1.ENIClaim, operator bool) {
 	r.give(after)
 	if holds(after) {
 		r.judgeHolder(after)
+		if before == nil || !holds(before) {
+			r.judgePlace(after)
+		}
+	}
+}
+
+// overlooked is how long a replica may not know of a Node's change.
+const overlooked = 2 * time.Minute
+
+// judgePlace looks whether a claim is bound to the machine that its Node stands for.
+func (r *Referee) judgePlace(claim *v1alpha1.ENIClaim) {
+	node, eni := r.nodeNamed(claim.Spec.NodeName), r.world.ENI(claim.Status.NetworkInterfaceID)
+	if node == nil || eni == nil || eni.InstanceID == "" || time.Since(r.changed[node.Name]) < overlooked {
+		return
+	}
+	if id := InstanceOf(node); id != "" && id != eni.InstanceID {
+		r.foul(RightPlace, string(claim.UID), "claim %s was bound to %s of %s on instance %s, and its Node %s is %s",
+			nameOf(claim), claim.Status.Address, eni.ID, eni.InstanceID, node.Name, id)
 	}
 }
 

@@ -56,6 +56,8 @@ const (
 	NoHotLoop     = "no hot loop"
 	QuietAtRest   = "quiet at rest"
 	EverythingEnd = "everything settles"
+	RightPlace    = "bound in the right place" // To the machine that the Node stands for.
+	TaintKept     = "tainted until ready"      // By the startup taint.
 	WritesAccept  = "writes are accepted" // What the operator writes fits the schemas.
 )
 

@@ -201,6 +201,19 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.cloud.ENIs = append(s.cloud.ENIs, emulator.ENIState{ID: "eni-0", InstanceID: instance, Addresses: []string{"10.0.0.9"}})
 			s.call("UnassignPrivateIpAddresses", "NetworkInterfaceId", "eni-0", "PrivateIpAddress.1", "10.0.0.9")
 		}},
+		{"bound to another machine", RightPlace, func(s *stage) {
+			other := theNode()
+			other.Spec.ProviderID = "aws:///z/i-2"
+			s.write(people, "nodes", theNode(), nil)
+			s.write(people, "nodes", nil, other)
+			time.Sleep(3 * time.Minute)
+			s.write(operator, "eniclaims", nil, a)
+		}},
+		{"the taint goes before there is a pool", TaintKept, func(s *stage) {
+			tainted := theNode()
+			tainted.Spec.Taints = []corev1.Taint{{Key: "not-ready"}}
+			s.write(operator, "nodes", tainted, theNode())
+		}},
 		{"who does not lead acts", OneLeader, func(s *stage) {
 			s.write("replica-2.1", "leases", nil, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "leader"}, Spec: coordinationv1.LeaseSpec{HolderIdentity: ptr.To("other")}})
 			s.call("CreateNetworkInterface")

@@ -68,6 +68,8 @@ type Referee struct {
 	leader string
 	// nodeless is since when no Node names an instance.
 	nodeless map[string]time.Time
+	// changed is when a Node last began to name an instance, by the Node's name.
+	changed map[string]time.Time
 	// made are the ENIs that the operator created, with their resource's UID.
 	made map[string]string
 	// assigned are the addresses that the operator assigned, by ENI and address.
@@ -88,7 +90,7 @@ type Referee struct {
 func NewReferee(settings Settings) *Referee {
 	r := &Referee{
 		settings: settings, given: map[types.UID]given{}, lapsed: map[string]lapsed{}, forged: map[types.UID]bool{},
-		nodeless: map[string]time.Time{}, made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{},
+		nodeless: map[string]time.Time{}, changed: map[string]time.Time{}, made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{},
 		stale: map[types.UID]time.Duration{}, rates: map[string]int{}, seen: map[string]bool{},
 	}
 	r.world = World{
@@ -168,6 +170,7 @@ func (r *Referee) See(w Write) {
 	case "nodes":
 		keep(r.world.Nodes, decode[corev1.Node](w.Before), decode[corev1.Node](w.After))
 		r.seeNodes(decode[corev1.Node](w.Before))
+		r.seeNode(decode[corev1.Node](w.Before), decode[corev1.Node](w.After), operator)
 	case "namespaces":
 		keep(r.world.Namespaces, decode[corev1.Namespace](w.Before), decode[corev1.Namespace](w.After))
 	case "leases":
@@ -226,6 +229,24 @@ func (r *Referee) seeNodes(before *corev1.Node) {
 	}
 	if id := InstanceOf(before); id != "" && !named[id] && r.nodeless[id].IsZero() {
 		r.nodeless[id] = time.Now()
+	}
+}
+
+// seeNode judges a change of a Node: the operator takes the startup taint off it once
+// the pool of its very instance is ready.
+func (r *Referee) seeNode(before, after *corev1.Node, operator bool) {
+	if after == nil {
+		return
+	}
+	if before == nil || InstanceOf(before) != InstanceOf(after) {
+		r.changed[after.Name] = time.Now()
+	}
+	if !operator || before == nil || len(after.Spec.Taints) >= len(before.Spec.Taints) {
+		return
+	}
+	pool := r.poolOf(after.Name)
+	if pool == nil || pool.Spec.InstanceID != InstanceOf(after) || !conditionTrue(pool.Status.Conditions, "Ready") {
+		r.foul(TaintKept, after.Name, "the startup taint is taken off Node %s (%s), whose pool is not ready", after.Name, InstanceOf(after))
 	}
 }
 

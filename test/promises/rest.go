@@ -18,7 +18,7 @@ import (
 
 // How much is too much within a minute.
 const (
-	callsAMinute  = 240 // of one action by one replica
+	callsAMinute  = 120 // of one action by one replica
 	targetAMinute = 15  // writes of one action on one ENI
 	writesAMinute = 60  // of one object in Kubernetes
 )

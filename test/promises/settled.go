@@ -113,6 +113,9 @@ func (r *Referee) unready(name, instance string, of map[string]string) string {
 		if ready == nil {
 			return fmt.Sprintf("%s: the pool of node %s says nothing", EverythingEnd, name)
 		}
+		if scarce(ready.Reason) && !r.room(instance) {
+			return ""
+		}
 		return fmt.Sprintf("%s: the pool of node %s is not ready: %s: %s", EverythingEnd, name, ready.Reason, ready.Message)
 	}
 	if shared := pool.Status.Shared; shared != nil && policy.Spec.Shared != nil && shared.Capacity < policy.Spec.Shared.MinimumIPs && r.fits(instance, policy) {
@@ -132,6 +135,40 @@ func (r *Referee) fits(instance string, policy *v1alpha1.ENIPolicy) bool {
 		slots -= int(policy.Spec.Exclusive.Minimum)
 	}
 	return slots*(found.AddressesPerENI-1) >= int(policy.Spec.Shared.MinimumIPs)
+}
+
+// scarce reports whether a reason says that there is no room for more.
+func scarce(reason string) bool {
+	return slices.Contains([]string{"SubnetExhausted", "InstanceFull", "InvalidParameter", "WaitingForDrain", "QuotaExceeded"}, reason)
+}
+
+// room reports whether an instance could have more addresses: it takes another ENI,
+// and a subnet has addresses for it, or one of its ENIs and that one's subnet have room.
+func (r *Referee) room(id string) bool {
+	const worthwhile = 3 // an ENI's own address, one for a claim, and one that may be gone by then
+	instance, free := r.world.Instance(id), map[string]int{}
+	for _, subnet := range r.world.Cloud.Subnets {
+		if subnet.Zone != instance.Zone || subnet.Tags["role"] != "pods" {
+			continue
+		}
+		free[subnet.ID] = subnet.Free
+		if subnet.Free >= worthwhile && instance.ENIs < instance.MostENIs {
+			return true
+		}
+	}
+	for i := range r.world.Cloud.ENIs {
+		eni := &r.world.Cloud.ENIs[i]
+		if eni.InstanceID != id || eni.Tags[TagClusterUID] != r.settings.ClusterUID || len(eni.Addresses)+1 >= instance.AddressesPerENI {
+			continue
+		}
+		for _, resource := range r.world.ENIs {
+			shared := resource.Spec.Mode == v1alpha1.ModeShared && resource.DeletionTimestamp.IsZero()
+			if resource.Status.NetworkInterfaceID == eni.ID && shared && free[eni.SubnetID] >= worthwhile {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // unserved is what is wrong with a claim.
@@ -163,7 +200,7 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 		return ""
 	case free:
 		return fmt.Sprintf("%s: claim %s waits (%s), and its pool has something free", EverythingEnd, nameOf(claim), ready.Reason)
-	case ready.Reason == "PoolAtMaximum", ready.Reason == "InstanceFull":
+	case ready.Reason == "PoolAtMaximum", scarce(ready.Reason) && !r.room(InstanceOf(node)):
 		return ""
 	}
 	return fmt.Sprintf("%s: claim %s waits: %s: %s", EverythingEnd, nameOf(claim), ready.Reason, ready.Message)

@@ -202,6 +202,9 @@ func policies() []adversary {
 	}
 }
 
+// startupTaint keeps pods from a new node until it has addresses.
+const startupTaint = "example.com/no-addresses-yet"
+
 // basePolicies are those that a story begins and ends with.
 func basePolicies(rng *rand.Rand) []*v1alpha1.ENIPolicy {
 	terms := []v1alpha1.SubnetSelectorTerm{{Tags: map[string]v1alpha1.TagValue{"role": "pods"}}}
@@ -210,6 +213,9 @@ func basePolicies(rng *rand.Rand) []*v1alpha1.ENIPolicy {
 	general.Spec.SubnetSelectorTerms = terms
 	general.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: 2 + rng.Int32N(4), WarmIPs: rng.Int32N(3), MaximumIPs: 14}
 	general.Spec.Exclusive = &v1alpha1.ExclusiveBounds{Minimum: rng.Int32N(2), Maximum: 2}
+	if rng.IntN(2) == 0 {
+		general.Spec.StartupTaint = startupTaint
+	}
 	gold := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "gold"}}
 	gold.Spec.NodeSelector = metav1.LabelSelector{MatchLabels: map[string]string{"tier": "gold"}}
 	gold.Spec.Priority = 10

@@ -200,7 +200,9 @@ func (w *world) addNode(name string) {
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
 			"pool": "general", "node.kubernetes.io/instance-type": m.kind, "topology.kubernetes.io/zone": m.zone,
 		}},
-		Spec: corev1.NodeSpec{ProviderID: "aws:///" + m.zone + "/" + m.instance},
+		Spec: corev1.NodeSpec{
+			ProviderID: "aws:///" + m.zone + "/" + m.instance, Taints: []corev1.Taint{{Key: startupTaint, Effect: corev1.TaintEffectNoSchedule}},
+		},
 	}))
 }
 
