@@ -58,7 +58,7 @@ const (
 	EverythingEnd = "everything settles"
 	RightPlace    = "bound in the right place" // To the machine that the Node stands for.
 	TaintKept     = "tainted until ready"      // By the startup taint.
-	WritesAccept  = "writes are accepted" // What the operator writes fits the schemas.
+	WritesAccept  = "writes are accepted"      // What the operator writes fits the schemas.
 )
 
 // World is what there is: both truths at one moment.

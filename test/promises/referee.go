@@ -68,6 +68,8 @@ type Referee struct {
 	leader string
 	// nodeless is since when no Node names an instance.
 	nodeless map[string]time.Time
+	// ready are the pools that were ready once.
+	ready map[types.UID]bool
 	// changed is when a Node last began to name an instance, by the Node's name.
 	changed map[string]time.Time
 	// made are the ENIs that the operator created, with their resource's UID.
@@ -90,7 +92,7 @@ type Referee struct {
 func NewReferee(settings Settings) *Referee {
 	r := &Referee{
 		settings: settings, given: map[types.UID]given{}, lapsed: map[string]lapsed{}, forged: map[types.UID]bool{},
-		nodeless: map[string]time.Time{}, changed: map[string]time.Time{}, made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{},
+		nodeless: map[string]time.Time{}, changed: map[string]time.Time{}, ready: map[types.UID]bool{}, made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{},
 		stale: map[types.UID]time.Duration{}, rates: map[string]int{}, seen: map[string]bool{},
 	}
 	r.world = World{
@@ -160,7 +162,11 @@ func (r *Referee) See(w Write) {
 		keep(r.world.Claims, before, after)
 		r.seeClaim(before, after, operator)
 	case "enipools":
-		keep(r.world.Pools, decode[v1alpha1.ENIPool](w.Before), decode[v1alpha1.ENIPool](w.After))
+		after := decode[v1alpha1.ENIPool](w.After)
+		keep(r.world.Pools, decode[v1alpha1.ENIPool](w.Before), after)
+		if after != nil && conditionTrue(after.Status.Conditions, "Ready") {
+			r.ready[after.UID] = true
+		}
 	case "enipolicies":
 		keep(r.world.Policies, decode[v1alpha1.ENIPolicy](w.Before), decode[v1alpha1.ENIPolicy](w.After))
 	case "elasticnetworkinterfaces":
@@ -245,8 +251,8 @@ func (r *Referee) seeNode(before, after *corev1.Node, operator bool) {
 		return
 	}
 	pool := r.poolOf(after.Name)
-	if pool == nil || pool.Spec.InstanceID != InstanceOf(after) || !conditionTrue(pool.Status.Conditions, "Ready") {
-		r.foul(TaintKept, after.Name, "the startup taint is taken off Node %s (%s), whose pool is not ready", after.Name, InstanceOf(after))
+	if pool == nil || pool.Spec.InstanceID != InstanceOf(after) || !r.ready[pool.UID] {
+		r.foul(TaintKept, after.Name, "the startup taint is taken off Node %s (%s), whose pool was never ready", after.Name, InstanceOf(after))
 	}
 }
 

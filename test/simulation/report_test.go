@@ -114,11 +114,13 @@ func save(t *testing.T, one record) {
 func explain(t *testing.T, one record) string {
 	t.Helper()
 	s := makeUp(one.Seed)
-	first := one.Broken[0]
+	whole, first := len(s.Steps), one.Broken[0]
+	// What comes later has no part in it.
+	s.Steps = slices.DeleteFunc(s.Steps, func(later step) bool { return later.At > first.At })
 	small, smallest := shrink(t, s, one, first.Promise)
 	var out strings.Builder
 	fmt.Fprintf(&out, "seed %d broke promises; play it again with -args -seed=%d\n", one.Seed, one.Seed)
-	fmt.Fprintf(&out, "the whole story has %d steps, this one %d:\n\n%s\nthe whole story broke:\n", len(s.Steps), len(small.Steps), smallest.text())
+	fmt.Fprintf(&out, "the whole story has %d steps, this one %d:\n\n%s\nthe whole story broke:\n", whole, len(small.Steps), smallest.text())
 	for _, b := range one.Broken {
 		fmt.Fprintln(&out, b)
 	}
