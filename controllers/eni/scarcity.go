@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -84,7 +83,7 @@ const codeAddressLimit = "PrivateIpAddressLimitExceeded"
 // capacityReason is the reason of a refusal for lack of capacity, or "" for another.
 // fits: the subnet shows enough free addresses.
 func capacityReason(err error, prefixes, fits bool) string {
-	said := ec2.Classify(err) == ec2.ClassCapacity || strings.Contains(ec2.Message(err), "sufficient free")
+	said := ec2.Capacity(err) != ec2.NoShortage
 	switch {
 	case ec2.Code(err) == codeAddressLimit:
 		return v1alpha1.ReasonQuotaExceeded
