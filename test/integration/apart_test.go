@@ -55,6 +55,9 @@ func TestApart(t *testing.T) {
 		{"a node that stays away is given up", aNodeThatStaysAwayIsGivenUp},
 		{"a burst while the operator is down costs what it must", aBurstCostsWhatItMust},
 		{"two operators fight", twoOperatorsFight},
+		{"the Region is wrong", theRegionIsWrong},
+		{"the endpoint answers empty", theEndpointAnswersEmpty},
+		{"an ENI is deleted by hand", anENIIsDeletedByHand},
 		{"every metric moves", everyMetricMoves},
 		{"debug endpoints ask Kubernetes", debugEndpointsAskKubernetes},
 	} {
