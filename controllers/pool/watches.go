@@ -142,7 +142,10 @@ func (r *Reconciler) instanceChanges() source.Source {
 			}
 		}
 		r.inventory.Subscribe(func(change inventory.Change) {
-			if change.InstanceID != "" {
+			switch {
+			case change.Network: // A pool does not store its VPC.
+				add(r.listed(ctx))
+			case change.InstanceID != "":
 				add(r.listed(ctx, client.MatchingFields{index.InstanceID: change.InstanceID}))
 			}
 		})

@@ -55,7 +55,7 @@ type batch[V any] struct {
 const MaxBatch = 200
 
 // batchTimeout bounds one batched read, its wait for the limiter included.
-const batchTimeout = time.Minute
+const batchTimeout = 5 * time.Minute
 
 // NewBatcher returns a batcher that calls fetch with at most max keys at a time,
 // when the window closes or when max is reached; window is asked again meanwhile.

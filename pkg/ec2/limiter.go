@@ -152,6 +152,17 @@ func (l *limiter) queue(action string) *queue {
 // for ever. EC2 takes seconds at most, also for a thousand ENIs.
 const callTimeout = 30 * time.Second
 
+// readFactor is how much longer a read may take than a write: nothing is in doubt while
+// it is waited for, and cutting it off only begins a slow sweep again.
+const readFactor = 4
+
+func (l *limiter) timeout(action string) time.Duration {
+	if strings.HasPrefix(action, "Describe") {
+		return readFactor * l.callTimeout
+	}
+	return l.callTimeout
+}
+
 // errEmptyAnswer is a success without a word, which EC2 never answers: something
 // on the way lost it, and what it would have listed is not gone.
 var errEmptyAnswer = errors.New("the answer is empty")
@@ -175,7 +186,7 @@ func (l *limiter) addTo(stack *middleware.Stack) error {
 			noteSent(ctx, waited)
 			q.underway.Add(1)
 			defer q.underway.Add(-1)
-			ctx, cancel := context.WithTimeout(ctx, l.callTimeout)
+			ctx, cancel := context.WithTimeout(ctx, l.timeout(action))
 			defer cancel()
 			out, metadata, err := next.HandleFinalize(ctx, in)
 			if response, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response); ok && err == nil && response.ContentLength == 0 {

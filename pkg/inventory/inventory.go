@@ -102,7 +102,9 @@ type Inventory struct {
 	subnets           map[string]*subnetRecord
 	occupied          map[string]*occupancy
 	networks          map[string]networkAnswer
-	reservations      map[string]map[ec2.Slot]string
+	// flights are the questions about networks that EC2 is being asked.
+	flights      map[string]*networkFlight
+	reservations map[string]map[ec2.Slot]string
 	// addresses are the ENIs that are known to have an address, the oldest evidence first.
 	addresses map[place][]string
 	// pending are changes that the subscribers are still to be notified of.
@@ -121,6 +123,10 @@ type Change struct {
 	// InstanceID of the instance that changed, with ENIID if it is its primary ENI
 	// that did.
 	InstanceID string
+	// Network: selector terms find other subnets or security groups than before in the
+	// VPC VPCID.
+	Network bool
+	VPCID   string
 }
 
 // New returns an empty inventory.
@@ -148,6 +154,7 @@ func New(client ec2.Client, options Options) *Inventory {
 		subnets:           map[string]*subnetRecord{},
 		occupied:          map[string]*occupancy{},
 		networks:          map[string]networkAnswer{},
+		flights:           map[string]*networkFlight{},
 		reservations:      map[string]map[ec2.Slot]string{},
 		refused:           map[string]*refusals{},
 		addresses:         map[place][]string{},
@@ -158,7 +165,7 @@ func New(client ec2.Client, options Options) *Inventory {
 	i.instanceReads = ec2.NewBatcher(i.instanceWindow, ec2.MaxBatch, observed(options, "DescribeInstances", i.fetchInstances))
 	i.typeReads = ec2.NewBatcher(window, ec2.MaxBatch, observed(options, "DescribeInstanceTypes", i.fetchTypes))
 	i.subnetReads = ec2.NewBatcher(window, ec2.MaxBatch, observed(options, "DescribeSubnets", i.fetchSubnets))
-	i.censuses = ec2.NewBatcher(window, 1, i.takeCensus)
+	i.censuses = ec2.NewBatcher(window, ec2.MaxBatch, i.takeCensus)
 	i.eniQuestions = ec2.NewBatcher(window, maxQuestions, observed(options, "DescribeNetworkInterfaces", i.questionENIs))
 	i.instanceQuestions = ec2.NewBatcher(window, maxQuestions, observed(options, "DescribeInstances", i.questionInstances))
 	i.occupancyReads = ec2.NewBatcher(window, ec2.MaxBatch, observed(options, "DescribeNetworkInterfaces", i.fetchOccupancy))

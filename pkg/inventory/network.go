@@ -29,7 +29,20 @@ type networkAnswer struct {
 	subnets []ec2.Subnet
 	groups  []string
 	until   time.Time
+	// question has it asked again.
+	question networkQuestion
+	// audits is how many audits have passed since it was last asked for.
+	audits int
 }
+
+// networkQuestion is what selector terms are to find in a VPC.
+type networkQuestion struct {
+	vpcID string
+	ask   func(context.Context, *networkAnswer) error
+}
+
+// needlessAudits is after how many audits an answer that nobody asks for is forgotten.
+const needlessAudits = 3
 
 // Subnet returns a subnet, from EC2 the first time. Its CIDR never changes; its
 // free addresses do.
@@ -71,7 +84,7 @@ func (i *Inventory) fetchSubnets(ctx context.Context, ids []string) (map[string]
 // Subnets returns the subnets of a VPC and zone that fit any of the terms, the
 // one with the most free addresses first.
 func (i *Inventory) Subnets(ctx context.Context, vpcID, zone string, terms []Term) ([]ec2.Subnet, error) {
-	answer, err := i.network("subnets", vpcID, terms, func(answer *networkAnswer, term Term) error {
+	answer, err := i.network(ctx, "subnets", vpcID, terms, func(ctx context.Context, answer *networkAnswer, term Term) error {
 		filters := append(filtersOf(term, "subnet-id", ""), ec2.Filter{Name: "vpc-id", Values: []string{vpcID}})
 		found, err := i.client.DescribeSubnets(ctx, filters...)
 		answer.subnets = append(answer.subnets, found...)
@@ -97,7 +110,7 @@ func (i *Inventory) Subnets(ctx context.Context, vpcID, zone string, terms []Ter
 // SecurityGroups returns the ids of a VPC's security groups that fit any of the
 // terms, sorted.
 func (i *Inventory) SecurityGroups(ctx context.Context, vpcID string, terms []Term) ([]string, error) {
-	answer, err := i.network("groups", vpcID, terms, func(answer *networkAnswer, term Term) error {
+	answer, err := i.network(ctx, "groups", vpcID, terms, func(ctx context.Context, answer *networkAnswer, term Term) error {
 		filters := append(filtersOf(term, "group-id", "group-name"), ec2.Filter{Name: "vpc-id", Values: []string{vpcID}})
 		found, err := i.client.DescribeSecurityGroups(ctx, filters...)
 		answer.groups = append(answer.groups, found...)
@@ -111,32 +124,136 @@ func (i *Inventory) SecurityGroups(ctx context.Context, vpcID string, terms []Te
 	return slices.Compact(groups), nil
 }
 
-// network answers from memory while the answer is fresh. What was not found is
-// asked for again, so that it heals as soon as it is there.
-func (i *Inventory) network(kind, vpcID string, terms []Term, ask func(*networkAnswer, Term) error) (networkAnswer, error) {
+// network answers from memory while the answer is fresh; else EC2 is asked once, however
+// many callers wait for the same. What was not found is asked for again, so that it
+// heals as soon as it is there.
+func (i *Inventory) network(
+	ctx context.Context, kind, vpcID string, terms []Term, ask func(context.Context, *networkAnswer, Term) error,
+) (networkAnswer, error) {
 	key := fmt.Sprintf("%s %s %q", kind, vpcID, terms)
-	now := i.clock.Now()
+	question := networkQuestion{vpcID: vpcID, ask: func(ctx context.Context, answer *networkAnswer) error {
+		for _, term := range terms {
+			if err := ask(ctx, answer, term); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
 	i.mu.Lock()
 	known, ok := i.networks[key]
-	i.mu.Unlock()
-	if ok && now.Before(known.until) {
+	if ok {
+		known.audits = 0
+		i.networks[key] = known
+	}
+	if ok && i.clock.Now().Before(known.until) {
+		i.mu.Unlock()
 		return known, nil
 	}
-	answer := networkAnswer{until: now.Add(i.options.NetworkTTL)}
-	for _, term := range terms {
-		if err := ask(&answer, term); err != nil {
-			return networkAnswer{}, err
-		}
+	flight := i.fly(key, question)
+	i.mu.Unlock()
+
+	select {
+	case <-ctx.Done():
+		return networkAnswer{}, ctx.Err()
+	case <-flight.landed:
+		return flight.answer, flight.err
 	}
-	if len(answer.subnets)+len(answer.groups) > 0 {
-		i.mu.Lock()
-		i.networks[key] = answer
+}
+
+// networkFlight is a question that EC2 is being asked, and then its answer.
+type networkFlight struct {
+	landed chan struct{}
+	answer networkAnswer
+	err    error
+}
+
+// networkTimeout bounds one question, its waits for the limiter included.
+const networkTimeout = time.Minute
+
+// fly asks EC2 a question unless it is being asked already; i.mu is held. A caller that
+// gives up leaves; the others get their answer.
+func (i *Inventory) fly(key string, question networkQuestion) *networkFlight {
+	if underway, ok := i.flights[key]; ok {
+		return underway
+	}
+	flight := &networkFlight{landed: make(chan struct{})}
+	flight.answer = networkAnswer{until: i.clock.Now().Add(i.options.NetworkTTL), question: question}
+	i.flights[key] = flight
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), networkTimeout)
+		defer cancel()
+		flight.err = question.ask(ctx, &flight.answer)
+		i.land(key, flight)
+		i.flush()
+		close(flight.landed)
+	}()
+	return flight
+}
+
+// land remembers what a question found, and announces it if it is other than before.
+// What found nothing is not remembered, and what failed keeps its old answer.
+func (i *Inventory) land(key string, flight *networkFlight) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	delete(i.flights, key)
+	if flight.err == nil {
+		i.keepNetwork(key, flight.answer)
+	}
+}
+
+// keepNetwork is land for an answer; i.mu is held.
+func (i *Inventory) keepNetwork(key string, answer networkAnswer) {
+	before, known := i.networks[key]
+	if known && !sameNetwork(before, answer) {
+		i.pending = append(i.pending, Change{Network: true, VPCID: answer.question.vpcID})
+	}
+	if len(answer.subnets)+len(answer.groups) == 0 {
+		delete(i.networks, key)
+		return
+	}
+	answer.audits = before.audits
+	i.networks[key] = answer
+	for _, subnet := range answer.subnets {
+		i.keepSubnet(subnet, answer.until.Add(-i.options.NetworkTTL))
+	}
+}
+
+// sameNetwork compares which subnets and groups were found, not how full they are.
+func sameNetwork(a, b networkAnswer) bool {
+	ids := func(answer networkAnswer) []string {
+		found := slices.Clone(answer.groups)
 		for _, subnet := range answer.subnets {
-			i.keepSubnet(subnet, now)
+			found = append(found, subnet.ID)
 		}
-		i.mu.Unlock()
+		slices.Sort(found)
+		return slices.Compact(found)
 	}
-	return answer, nil
+	return slices.Equal(ids(a), ids(b))
+}
+
+// auditNetworks asks again for what selector terms found, since nothing else does while
+// the pools are at rest, and forgets what nobody has asked for during some audits. A
+// question that fails keeps its answer; it is asked again by the next audit.
+func (i *Inventory) auditNetworks(ctx context.Context) {
+	i.mu.Lock()
+	var underway []*networkFlight
+	for _, key := range sortedKeys(i.networks) {
+		known := i.networks[key]
+		if known.audits++; known.audits > needlessAudits {
+			delete(i.networks, key)
+			continue
+		}
+		i.networks[key] = known
+		underway = append(underway, i.fly(key, known.question))
+	}
+	i.mu.Unlock()
+	for _, flight := range underway {
+		select {
+		case <-ctx.Done():
+			return
+		case <-flight.landed:
+		}
+	}
 }
 
 func filtersOf(term Term, idFilter, nameFilter string) []ec2.Filter {

@@ -7,7 +7,10 @@ SPDX-License-Identifier: Apache-2.0
 package inventory
 
 import (
+	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -176,4 +179,45 @@ func TestAFullSubnetRests(t *testing.T) {
 	_, err = w.Create(w.ctx, ec2.CreateInput{SubnetID: small, Tags: tags("a"), ClientToken: "a"})
 	assert.Equal(t, ec2.Classify(err), ec2.ClassCapacity)
 	assert.DeepEqual(t, w.PreferRoom([]string{small, w.subnet}, 1), []string{w.subnet, small})
+}
+
+// slowNetwork answers after a while, and counts.
+type slowNetwork struct {
+	stub
+	asked atomic.Int32
+}
+
+func (s *slowNetwork) DescribeSubnets(context.Context, ...ec2.Filter) ([]ec2.Subnet, error) {
+	s.asked.Add(1)
+	time.Sleep(50 * time.Millisecond)
+	return []ec2.Subnet{{ID: "subnet-1", AvailabilityZone: "a"}}, nil
+}
+
+// TestManyAskForTheSameNetworkOnce, as all pools do when the operator starts.
+func TestManyAskForTheSameNetworkOnce(t *testing.T) {
+	api := &slowNetwork{}
+	inv := New(api, Options{NetworkTTL: time.Minute})
+	var done sync.WaitGroup
+	for range 256 {
+		done.Go(func() {
+			subnets, err := inv.Subnets(t.Context(), "vpc-1", "a", []Term{{ID: "subnet-1"}})
+			assert.Check(t, err == nil && len(subnets) == 1)
+		})
+	}
+	done.Wait()
+	assert.Equal(t, api.asked.Load(), int32(1))
+}
+
+// TestAnAuditAsksAgainWhatTermsFind, and forgets what nobody asks for any more.
+func TestAnAuditAsksAgainWhatTermsFind(t *testing.T) {
+	w, small, _ := network(t)
+	_, err := w.Subnets(w.ctx, w.vpc, region+"a", []Term{{Tags: map[string]string{"role": "pods"}}})
+	assert.NilError(t, err)
+	assert.Equal(t, len(w.sweep()), 0)
+	w.ec2("CreateTags", "ResourceId.1", small, "Tag.1.Key", "role", "Tag.1.Value", "nodes")
+	assert.DeepEqual(t, w.sweep(), []Change{{Network: true, VPCID: w.vpc}})
+	for range needlessAudits {
+		assert.Equal(t, len(w.sweep()), 0)
+	}
+	assert.Equal(t, len(w.networks)+len(w.flights), 0)
 }

@@ -59,6 +59,7 @@ func (i *Inventory) sweep(ctx context.Context, asked time.Time) (differences int
 	if leads {
 		i.currentOnce.Do(func() { close(i.current) })
 	}
+	i.auditNetworks(ctx)
 	i.notify(changes)
 	i.tell(asked, shown)
 	return len(changes), nil
