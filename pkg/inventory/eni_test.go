@@ -543,7 +543,7 @@ func TestConcurrentUse(t *testing.T) {
 			assert.Check(t, w.SetTags(w.ctx, w.ref(eni.ID), map[string]string{"n": uid}, nil))
 			assert.Check(t, w.assign(eni.ID, ec2.AssignInput{AddressCount: 1}))
 			assert.Check(t, w.Sweep(w.ctx))
-			w.ForeignSlots(ec2.Instance{Interfaces: map[string]ec2.Slot{eni.ID: slot}})
+			w.OtherSlots(ec2.Instance{Interfaces: map[string]ec2.Slot{eni.ID: slot}}, nil)
 			w.OwnedBy(uid)
 			w.known(eni.ID)
 		})

@@ -200,20 +200,6 @@ func (i *Inventory) fetchTypes(ctx context.Context, names []string) (map[string]
 	return found, nil
 }
 
-// ForeignSlots returns the slots of an instance that ENIs of others occupy, its
-// primary ENI included.
-func (i *Inventory) ForeignSlots(instance ec2.Instance) map[ec2.Slot]bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	slots := map[ec2.Slot]bool{{}: true}
-	for id, slot := range instance.Interfaces {
-		if _, ours := i.enis[id]; !ours {
-			slots[slot] = true
-		}
-	}
-	return slots
-}
-
 // ReserveSlot takes a free slot of an instance for an ENI: the first candidate
 // that no attachment and no other reservation has. The ENI's earlier reservation
 // is dropped. FreeSlot gives it back.
