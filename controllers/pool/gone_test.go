@@ -88,6 +88,7 @@ func TestGoneENIReleased(t *testing.T) {
 	f := newFixture().bounds(0, 0, 20).record(1, 1, v1alpha1.HolderAllocated, "a", time.Hour).claim("a", time.Hour, deleting).
 		entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIReleasing)
 	f.pool.Status = plan(f.observation).status
+	f.now = start.Add(time.Minute)
 	d := plan(f.observation)
 	assert.Equal(t, len(d.status.ENIs)+len(d.status.Addresses), 0)
 }

@@ -151,6 +151,22 @@ func TestKnownHistories(t *testing.T) {
 			},
 		},
 		{
+			"an ENI is deleted in EC2 with an address that was just released, and another gets it",
+			func() *fixture { return newFixture().bounds(0, 0, 1) },
+			func(w *world) {
+				w.createClaim("first", v1alpha1.ModeShared, nil, false)
+				w.grown()
+				w.deleteClaim(w.claimUIDs()[0])
+				w.lose(eniName(1))
+				w.createClaim("second", v1alpha1.ModeShared, nil, false)
+				for range 4 {
+					w.reconcile(w.fresh())
+					w.stepAll()
+				}
+				assert.Equal(w, len(w.claimsTold()), 0)
+			},
+		},
+		{
 			"an ENI is deleted, its name is used again, and the cache shows the first one",
 			func() *fixture { return newFixture().bounds(2, 0, 4).limit(1, 4) },
 			func(w *world) {

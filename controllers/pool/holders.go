@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package pool
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -200,18 +201,17 @@ func (h *holders) forgetLost(o observation) {
 	h.forgetAddresses()
 }
 
-// forgetAddresses drops entries of ENIs that are gone. An address that still rests and
-// that another ENI carries by now rests there.
+// forgetAddresses drops entries of ENIs that are gone, but for those that claims hold. An
+// address rests to the end, on the ENI that carries it by now: EC2 may assign it again.
 func (h *holders) forgetAddresses() {
 	for address, entry := range h.addresses {
-		if h.alive(entry.ENIName) || entry.State == v1alpha1.HolderAllocated {
-			continue
+		switch {
+		case h.alive(entry.ENIName) || entry.State == v1alpha1.HolderAllocated:
+		case entry.State != v1alpha1.HolderCooling:
+			delete(h.addresses, address)
+		default:
+			entry.ENIName = cmp.Or(h.carrier(address), entry.ENIName)
 		}
-		if carrier := h.carrier(address); carrier != "" && entry.State == v1alpha1.HolderCooling {
-			entry.ENIName = carrier
-			continue
-		}
-		delete(h.addresses, address)
 	}
 }
 

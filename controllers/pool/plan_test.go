@@ -270,8 +270,8 @@ func TestRelease(t *testing.T) {
 		{"a node that is gone takes everything with it", held().record(1, 2, v1alpha1.HolderAllocated, "a", time.Hour).
 			record(1, 3, v1alpha1.HolderCooling, "b", 0).claim("a", time.Hour, boundTo(1, "10.0.1.2")).
 			change(func(f *fixture) { f.nodeGone = true }), "", "-1 Releasing", 0},
-		{"an ENI that is gone takes what nobody holds", newFixture().entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).
-			record(1, 3, v1alpha1.HolderCooling, "b", 0).record(1, 4, v1alpha1.HolderReleasing, "", 0), "", "", 0},
+		{"an ENI that is gone takes what nobody holds, but for what rests", newFixture().entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).
+			record(1, 3, v1alpha1.HolderCooling, "b", 0).record(1, 4, v1alpha1.HolderReleasing, "", 0), "", "10.0.1.3 Cooling", 30 * time.Second},
 		{"but not what claims hold", newFixture().entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).
 			record(1, 3, v1alpha1.HolderAllocated, "b", 0).claim("b", time.Hour, boundTo(1, "10.0.1.3")), "b:10.0.1.3", "-1 Releasing", 0},
 	} {

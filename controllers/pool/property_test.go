@@ -267,7 +267,7 @@ func (w *world) judgeReady(claim *v1alpha1.ENIClaim) {
 	if status.Phase != v1alpha1.ClaimBound || w.nodeGone {
 		return
 	}
-	has := w.cloud[v1alpha1.Address(status.Address)] == status.NetworkInterfaceID
+	has := status.Address != "" && w.cloud[v1alpha1.Address(status.Address)] == status.NetworkInterfaceID
 	if claim.Spec.Mode == v1alpha1.ModeExclusive {
 		has = status.NetworkInterfaceID != "" && !w.vanished[v1alpha1.Address(status.Address)][status.NetworkInterfaceID]
 	}
@@ -589,7 +589,9 @@ func (w *world) atRest() {
 		w.Fatalf("%d addresses that nobody asked for at rest:\n%s", shared.Free, render(o, d))
 	}
 	for i := range o.enis {
-		if eni := &o.enis[i]; o.pool.Spec.IPAM == ipam.AWS && !o.draining() && o.unit() == 1 && eni.Spec.Mode == v1alpha1.ModeShared && len(offered(eni)) == 0 && !w.scarce() {
+		eni := &o.enis[i]
+		kept := w.scarce() || o.pool.Spec.IPAM != ipam.AWS || o.draining() || o.unit() != 1
+		if !kept && eni.Spec.Mode == v1alpha1.ModeShared && len(offered(eni)) == 0 {
 			w.Fatalf("ENI %s is empty, and still there at rest:\n%s", eni.Name, render(o, d))
 		}
 	}
@@ -612,7 +614,8 @@ func (w *world) atRest() {
 			}
 		}
 	}
-	if shared := d.status.Shared; !w.scarce() && !o.draining() && shared.Capacity < shared.Desired && shared.Capacity+o.unit() <= o.highest() && !instanceFull(o, &d.status, v1alpha1.ModeShared) {
+	full := instanceFull(o, &d.status, v1alpha1.ModeShared) || w.scarce() || o.draining()
+	if shared := d.status.Shared; !full && shared.Capacity < shared.Desired && shared.Capacity+o.unit() <= o.highest() {
 		w.Fatalf("%d of %d addresses at rest:\n%s", shared.Capacity, shared.Desired, render(o, d))
 	}
 	if o.draining() && len(d.status.Holders()) == 0 && len(o.enis) > 0 {

@@ -64,7 +64,8 @@ func TestScarcity(t *testing.T) {
 		{"the ENI's count is lowered already, and the subnet is not known to have room", newFixture().bounds(0, 0, 20).limit(1, 9).eni(1, 1, 2).
 			holds(1, map[string]int{"a": 1, "b": 2}).claimsNamed("c").change(lately), "", v1alpha1.ReasonSubnetExhausted, v1alpha1.ReasonSubnetExhausted},
 		{"a later read shows room", newFixture().bounds(0, 0, 20).limit(1, 9).eni(1, 1, 2).
-			holds(1, map[string]int{"a": 1, "b": 2}).claimsNamed("c").change(lately).change(room(subnetA, 1, false)), "-1=3", v1alpha1.ReasonFits, v1alpha1.ReasonPoolGrowing},
+			holds(1, map[string]int{"a": 1, "b": 2}).claimsNamed("c").change(lately).change(room(subnetA, 1, false)),
+			"-1=3", v1alpha1.ReasonFits, v1alpha1.ReasonPoolGrowing},
 		{"what is free is taken, the rest elsewhere", newFixture().bounds(9, 0, 20).eni(1, 1, 2).change(both).change(room(subnetA, 3, false)),
 			"+-2 Shared 4; -1=5", v1alpha1.ReasonFits, ""},
 		{"fragmented: no block for a prefix, though addresses are free", newFixture().bounds(32, 0, 64).prefixes().prefixENI(1, 1).

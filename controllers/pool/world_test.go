@@ -91,8 +91,9 @@ func newWorld(t *rapid.T, plugins ...string) *world {
 // worldOf has a pool as a fixture says.
 func worldOf(t *rapid.T, f *fixture, plugins ...string) *world {
 	w := &world{T: t, now: start, plugins: plugins, spec: f, enis: map[string]*simulatedENI{}, claims: map[types.UID]*v1alpha1.ENIClaim{},
-		cloud: map[v1alpha1.Address]string{}, leaving: map[v1alpha1.Address]bool{}, vanished: map[v1alpha1.Address]map[string]bool{}, noticed: map[v1alpha1.Address]map[string]bool{},
-		buried: map[string][]v1alpha1.ElasticNetworkInterface{}, full: map[string]bool{}, freed: map[v1alpha1.Address]time.Time{}, told: map[types.UID]string{},
+		cloud: map[v1alpha1.Address]string{}, leaving: map[v1alpha1.Address]bool{}, vanished: map[v1alpha1.Address]map[string]bool{},
+		noticed: map[v1alpha1.Address]map[string]bool{},
+		buried:  map[string][]v1alpha1.ElasticNetworkInterface{}, full: map[string]bool{}, freed: map[v1alpha1.Address]time.Time{}, told: map[types.UID]string{},
 		ranOut: map[types.UID]bool{}, ended: map[types.UID]bool{}}
 	f.pool.Status = v1alpha1.ENIPoolStatus{}
 	f.pool.ResourceVersion = "0"
@@ -284,7 +285,8 @@ func (w *world) stepDeletion(sim *simulatedENI, eni *v1alpha1.ElasticNetworkInte
 		}
 	}
 	for _, claim := range w.claims {
-		held := claim.Status.Phase == v1alpha1.ClaimBound && claim.Status.NetworkInterfaceID == eni.Status.NetworkInterfaceID
+		held := claim.Status.Phase == v1alpha1.ClaimBound && eni.Status.NetworkInterfaceID != "" &&
+			claim.Status.NetworkInterfaceID == eni.Status.NetworkInterfaceID
 		if held && !w.nodeGone && !sim.lost {
 			w.Fatalf("ENI %s was deleted under claim %s", eni.Name, claim.UID)
 		}
