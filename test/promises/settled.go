@@ -113,7 +113,7 @@ func (r *Referee) unready(name, instance string, of map[string]string) string {
 		if ready == nil {
 			return fmt.Sprintf("%s: the pool of node %s says nothing", EverythingEnd, name)
 		}
-		if scarce(ready.Reason) && !r.room(instance) {
+		if scarce(ready.Reason) && !r.room(instance, v1alpha1.ModeShared) {
 			return ""
 		}
 		return fmt.Sprintf("%s: the pool of node %s is not ready: %s: %s", EverythingEnd, name, ready.Reason, ready.Message)
@@ -142,9 +142,9 @@ func scarce(reason string) bool {
 	return slices.Contains([]string{"SubnetExhausted", "InstanceFull", "InvalidParameter", "WaitingForDrain", "QuotaExceeded"}, reason)
 }
 
-// room reports whether an instance could have more addresses: it takes another ENI,
-// and a subnet has addresses for it, or one of its ENIs and that one's subnet have room.
-func (r *Referee) room(id string) bool {
+// room reports whether an instance could have more: it takes another ENI, and a subnet
+// has addresses for it, or one of its shared ENIs and that one's subnet have room.
+func (r *Referee) room(id string, mode v1alpha1.Mode) bool {
 	const worthwhile = 3 // an ENI's own address, one for a claim, and one that may be gone by then
 	instance, free := r.world.Instance(id), map[string]int{}
 	for _, subnet := range r.world.Cloud.Subnets {
@@ -155,6 +155,9 @@ func (r *Referee) room(id string) bool {
 		if subnet.Free >= worthwhile && instance.ENIs < instance.MostENIs {
 			return true
 		}
+	}
+	if mode == v1alpha1.ModeExclusive {
+		return false
 	}
 	for i := range r.world.Cloud.ENIs {
 		eni := &r.world.Cloud.ENIs[i]
@@ -200,7 +203,7 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 		return ""
 	case free:
 		return fmt.Sprintf("%s: claim %s waits (%s), and its pool has something free", EverythingEnd, nameOf(claim), ready.Reason)
-	case ready.Reason == "PoolAtMaximum", scarce(ready.Reason) && !r.room(InstanceOf(node)):
+	case ready.Reason == "PoolAtMaximum", scarce(ready.Reason) && !r.room(InstanceOf(node), claim.Spec.Mode):
 		return ""
 	}
 	return fmt.Sprintf("%s: claim %s waits: %s: %s", EverythingEnd, nameOf(claim), ready.Reason, ready.Message)

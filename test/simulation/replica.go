@@ -68,6 +68,7 @@ type replica struct {
 	snapshot string
 	stopped  bool
 	done     chan struct{}
+	lastEnd  string // of this goroutine alone
 	// astray is another account that the next processes talk to.
 	astray *account
 	// misled are the actions that are answered by an account that has nothing.
@@ -110,10 +111,8 @@ func (r *replica) run() {
 		}
 		err := p.operate(ctx)
 		cancel()
+		r.tellEnd(p, err)
 		p.end()
-		if !r.isStopped() {
-			r.w.tell("%s ends: %v", p.connection.Name, err)
-		}
 		r.mu.Lock()
 		wait := 5*time.Second + time.Duration(r.rng.Int64N(int64(20*time.Second)))
 		r.mu.Unlock()
@@ -122,6 +121,25 @@ func (r *replica) run() {
 		}
 		time.Sleep(wait)
 	}
+}
+
+// tellEnd tells why a process ended, once of several that end alike.
+func (r *replica) tellEnd(p *process, err error) {
+	const longest = 120
+	why := "as it was told"
+	if err != nil {
+		why = err.Error()
+	}
+	if p.dead() {
+		why = "by a crash"
+	}
+	why = why[:min(len(why), longest)]
+	began := why[:min(len(why), 30)] // What comes later names this or that object.
+	if r.isStopped() || (err != nil && began == r.lastEnd) {
+		return
+	}
+	r.lastEnd = began
+	r.w.tell("%s ends: %s", p.connection.Name, why)
 }
 
 func (r *replica) start(cancel context.CancelFunc) *process {
