@@ -117,7 +117,8 @@ func (r *Referee) judgeHolder(claim *v1alpha1.ENIClaim) {
 		}
 	}
 	if l, ok := r.lapsed[mine.address]; ok && l.claim != nameOf(claim) && l.eni == mine.eni {
-		r.foul(HeldOnce, mine.address+string(claim.UID), "%s went to claim %s, though claim %s, whose status others took away, has it, and it never went back to the subnet",
+		r.foul(HeldOnce, mine.address+string(claim.UID),
+			"%s went to claim %s, though claim %s, whose status others took away, has it, and it never went back to the subnet",
 			mine.address, nameOf(claim), l.claim)
 	}
 }

@@ -45,7 +45,7 @@ func newStage(t *testing.T) *stage {
 		ClusterUID: "us", Operator: func(name string) bool { return strings.HasPrefix(name, "replica-") },
 		Look: func() emulator.State { return s.cloud }, LeaderLease: "leader", NodeGoneGrace: 5 * time.Minute, AuditInterval: 10 * time.Minute,
 	})
-	s.write(operator, "leases", nil, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "leader"}, Spec: coordinationv1.LeaseSpec{HolderIdentity: ptr.To("me")}})
+	s.write(operator, "leases", nil, leaderLease("me"))
 	s.write(people, "nodes", nil, theNode())
 	s.cloud.Instances = []emulator.InstanceState{{ID: instance, State: "running", MostENIs: 3, AddressesPerENI: 10}}
 	s.cloud.ENIs = []emulator.ENIState{{
@@ -55,6 +55,10 @@ func newStage(t *testing.T) *stage {
 	s.call("CreateNetworkInterface")
 	s.write(operator, "elasticnetworkinterfaces", nil, theENI())
 	return s
+}
+
+func leaderLease(holder string) *coordinationv1.Lease {
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "leader"}, Spec: coordinationv1.LeaseSpec{HolderIdentity: ptr.To(holder)}}
 }
 
 func theNode() *corev1.Node {
@@ -215,7 +219,7 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.write(operator, "nodes", tainted, theNode())
 		}},
 		{"who does not lead acts", OneLeader, func(s *stage) {
-			s.write("replica-2.1", "leases", nil, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "leader"}, Spec: coordinationv1.LeaseSpec{HolderIdentity: ptr.To("other")}})
+			s.write("replica-2.1", "leases", nil, leaderLease("other"))
 			s.call("CreateNetworkInterface")
 		}},
 		{"a claim is Ready for an hour with nothing", TruthTold, func(s *stage) {
@@ -260,7 +264,8 @@ func TestUnsettled(t *testing.T) {
 	deleted := bound("a", "10.0.0.1")
 	deleted.DeletionTimestamp = &metav1.Time{Time: time.Now()}
 	s.write(people, "eniclaims", nil, deleted)
-	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p", UID: "u-p"}, Spec: v1alpha1.ENIPolicySpec{ENITemplate: v1alpha1.ENITemplate{Shared: &v1alpha1.SharedBounds{}}}}
+	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p", UID: "u-p"}}
+	policy.Spec.Shared = &v1alpha1.SharedBounds{}
 	s.write(people, "enipolicies", nil, policy)
 	left := strings.Join(s.Unsettled(), "\n")
 	for _, wanted := range []string{"eni-2 carries our tags", "claim shop/a waits for its deletion", "node node has no pool"} {

@@ -91,8 +91,10 @@ type Referee struct {
 // NewReferee returns a Referee of a cluster that has nothing yet.
 func NewReferee(settings Settings) *Referee {
 	r := &Referee{
-		settings: settings, given: map[types.UID]given{}, lapsed: map[string]lapsed{}, forged: map[types.UID]bool{},
-		nodeless: map[string]time.Time{}, changed: map[string]time.Time{}, ready: map[types.UID]bool{}, made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{},
+		settings: settings, given: map[types.UID]given{}, lapsed: map[string]lapsed{},
+		forged:   map[types.UID]bool{},
+		nodeless: map[string]time.Time{}, changed: map[string]time.Time{}, ready: map[types.UID]bool{},
+		made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{},
 		stale: map[types.UID]time.Duration{}, rates: map[string]int{}, seen: map[string]bool{},
 	}
 	r.world = World{

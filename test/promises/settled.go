@@ -118,8 +118,9 @@ func (r *Referee) unready(name, instance string, of map[string]string) string {
 		}
 		return fmt.Sprintf("%s: the pool of node %s is not ready: %s: %s", EverythingEnd, name, ready.Reason, ready.Message)
 	}
-	if shared := pool.Status.Shared; shared != nil && policy.Spec.Shared != nil && shared.Capacity < policy.Spec.Shared.MinimumIPs && r.fits(instance, policy) {
-		return fmt.Sprintf("%s: the pool of node %s is ready with %d addresses, and its minimum is %d", EverythingEnd, name, shared.Capacity, policy.Spec.Shared.MinimumIPs)
+	shared, bounds := pool.Status.Shared, policy.Spec.Shared
+	if shared != nil && bounds != nil && shared.Capacity < bounds.MinimumIPs && r.fits(instance, policy) {
+		return fmt.Sprintf("%s: the pool of node %s is ready with %d addresses, and its minimum is %d", EverythingEnd, name, shared.Capacity, bounds.MinimumIPs)
 	}
 	return ""
 }

@@ -155,7 +155,8 @@ func keepENI(w *world, _ *rand.Rand, eni emulator.ENIState) (string, error) {
 	if eni.AttachmentID == "" {
 		return "", nil
 	}
-	_, err := w.cloud.call("ModifyNetworkInterfaceAttribute", "NetworkInterfaceId", eni.ID, "Attachment.AttachmentId", eni.AttachmentID, "Attachment.DeleteOnTermination", "false")
+	_, err := w.cloud.call("ModifyNetworkInterfaceAttribute", "NetworkInterfaceId", eni.ID,
+		"Attachment.AttachmentId", eni.AttachmentID, "Attachment.DeleteOnTermination", "false")
 	return "a person has " + w.where(eni) + " stay when its instance goes", err
 }
 

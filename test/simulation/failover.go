@@ -166,7 +166,8 @@ func troubleRequests(w *world, rng *rand.Rand) string {
 			t.Refused, t.Lost, t.Failed, t.Throttled, t.Latency = 0, 0, 0, 0, usualLatency
 		})
 	})
-	return fmt.Sprintf("for %s requests of %s to Kubernetes are refused (%.0f %%), lost (%.0f %%) or fail (%.0f %%)", wait.Round(time.Second), r.name, 100*refused, 100*lost, 100*failed)
+	return fmt.Sprintf("for %s requests of %s to Kubernetes are refused (%.0f %%), lost (%.0f %%) or fail (%.0f %%)",
+		wait.Round(time.Second), r.name, 100*refused, 100*lost, 100*failed)
 }
 
 // usualLatency is the longest that Kubernetes takes for an answer on a good day.

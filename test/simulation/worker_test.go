@@ -58,7 +58,7 @@ func (all *tally) spawn(t *testing.T) {
 	if *seeds > 0 {
 		share = max(1, min(share, (*seeds-all.count())/(*processes)))
 	}
-	command := exec.Command(os.Args[0], "-test.run=^TestSimulation$", "-test.timeout=0", "-worker", fmt.Sprintf("-seeds=%d", share)) //nolint:gosec // this very program
+	command := exec.Command(os.Args[0], "-test.run=^TestSimulation$", "-test.timeout=0", "-worker", fmt.Sprintf("-seeds=%d", share))
 	var trouble bytes.Buffer
 	command.Stderr = &trouble
 	out, err := command.StdoutPipe()

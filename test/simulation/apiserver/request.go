@@ -156,7 +156,8 @@ func (s *Server) change(connection string, q *request) ([]byte, error) {
 		if q.method == http.MethodPatch {
 			if q.patch != types.MergePatchType {
 				return nil, &apierrors.StatusError{ErrStatus: metav1.Status{
-					Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType, Message: string(q.patch) + " is not known here",
+					Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
+					Message: string(q.patch) + " is not known here",
 				}}
 			}
 			content = merge(before.content, content)

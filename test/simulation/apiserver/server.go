@@ -157,7 +157,8 @@ func (k *kind) group() schema.GroupResource {
 
 // newUID returns a UID that the seed decides.
 func (s *Server) newUID() string {
-	return fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", s.rng.Uint32(), s.rng.Uint32()&0xffff, s.rng.Uint32()&0xfff, s.rng.Uint32()&0xfff, s.rng.Uint64()&0xffffffffffff)
+	return fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", s.rng.Uint32(), s.rng.Uint32()&0xffff,
+		s.rng.Uint32()&0xfff, s.rng.Uint32()&0xfff, s.rng.Uint64()&0xffffffffffff)
 }
 
 // commit stores an object, or removes it, and tells watches and the observer.
