@@ -45,7 +45,7 @@ func (r *Referee) seeClaim(before, after *v1alpha1.ENIClaim, operator bool) {
 }
 
 // overlooked is how long a replica may not know of a Node's change.
-const overlooked = 2 * time.Minute
+const overlooked = 75 * time.Second
 
 // judgePlace looks whether a claim is bound to the machine that its Node stands for.
 func (r *Referee) judgePlace(claim *v1alpha1.ENIClaim) {

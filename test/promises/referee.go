@@ -84,6 +84,7 @@ type Referee struct {
 	rates      map[string]int
 	writes     []string
 	resting    bool
+	wanting    bool // something is scarce, which is tried again and again
 	violations []Violation
 	seen       map[string]bool
 }

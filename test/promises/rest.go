@@ -100,7 +100,7 @@ func (r *Referee) Rested() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.resting = false
-	if len(r.writes) > 0 {
+	if len(r.writes) > 0 && !r.wanting {
 		r.foul(QuietAtRest, "", "%d writes while nothing happened: %s", len(r.writes), shortly(r.writes))
 	}
 }
@@ -110,6 +110,7 @@ func (r *Referee) Unsettled() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.refresh()
+	r.wanting = false
 	var left []string
 	left = append(left, r.leaks()...)
 	left = append(left, r.unfinished()...)

@@ -114,6 +114,7 @@ func (r *Referee) unready(name, instance string, of map[string]string) string {
 			return fmt.Sprintf("%s: the pool of node %s says nothing", EverythingEnd, name)
 		}
 		if scarce(ready.Reason) && !r.room(instance, v1alpha1.ModeShared) {
+			r.wanting = true
 			return ""
 		}
 		return fmt.Sprintf("%s: the pool of node %s is not ready: %s: %s", EverythingEnd, name, ready.Reason, ready.Message)
@@ -204,7 +205,10 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 		return ""
 	case free:
 		return fmt.Sprintf("%s: claim %s waits (%s), and its pool has something free", EverythingEnd, nameOf(claim), ready.Reason)
-	case ready.Reason == "PoolAtMaximum", scarce(ready.Reason) && !r.room(InstanceOf(node), claim.Spec.Mode):
+	case ready.Reason == "PoolAtMaximum":
+		return ""
+	case scarce(ready.Reason) && !r.room(InstanceOf(node), claim.Spec.Mode):
+		r.wanting = true
 		return ""
 	}
 	return fmt.Sprintf("%s: claim %s waits: %s: %s", EverythingEnd, nameOf(claim), ready.Reason, ready.Message)
