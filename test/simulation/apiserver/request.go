@@ -92,7 +92,8 @@ func (s *Server) parse(r *http.Request, body []byte) (*request, error) {
 	if len(parts) > 2 {
 		q.subresource = parts[2]
 	}
-	return q, q.parseQuery()
+	err := q.parseQuery()
+	return q, err
 }
 
 func (q *request) parseQuery() error {

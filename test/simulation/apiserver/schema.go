@@ -54,7 +54,7 @@ func customKinds() ([]*kind, error) {
 
 var compiled = sync.OnceValues(func() ([]*kind, error) {
 	_, here, _, _ := runtime.Caller(0) //nolint:dogsled // only the file is of interest
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(here), "../../../config/crd/bases/*.yaml"))
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(here), "..", "..", "..", "config", "crd", "bases", "*.yaml"))
 	if err != nil {
 		return nil, err
 	}

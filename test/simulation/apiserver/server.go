@@ -130,20 +130,20 @@ func (s *Server) addKind(k *kind) {
 }
 
 func builtin() []*kind {
-	of := func(group, version, name, resource string, namespaced bool) *kind {
-		return &kind{GroupVersionKind: schema.GroupVersionKind{Group: group, Version: version, Kind: name}, resource: resource, namespaced: namespaced}
+	of := func(group, name, resource string, namespaced bool) *kind {
+		return &kind{GroupVersionKind: schema.GroupVersionKind{Group: group, Version: "v1", Kind: name}, resource: resource, namespaced: namespaced}
 	}
-	events := of("events.k8s.io", "v1", "Event", "events", true)
+	events := of("events.k8s.io", "Event", "events", true)
 	events.transient = true
-	oldEvents := of("", "v1", "Event", "events", true)
+	oldEvents := of("", "Event", "events", true)
 	oldEvents.transient = true
 	return []*kind{
-		of("", "v1", "Namespace", "namespaces", false),
-		of("", "v1", "Node", "nodes", false),
-		of("", "v1", "Pod", "pods", true),
-		of("", "v1", "Secret", "secrets", true),
-		of("coordination.k8s.io", "v1", "Lease", "leases", true),
-		of("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", false),
+		of("", "Namespace", "namespaces", false),
+		of("", "Node", "nodes", false),
+		of("", "Pod", "pods", true),
+		of("", "Secret", "secrets", true),
+		of("coordination.k8s.io", "Lease", "leases", true),
+		of("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", false),
 		events, oldEvents,
 	}
 }

@@ -82,7 +82,7 @@ func (s *Server) check(connection string, k *kind, content, old map[string]any) 
 	}
 	k.validation.complete(content)
 	if failed := k.validation.judge(content, old); len(failed) > 0 {
-		return s.refuse(connection, k, name, apierrors.NewInvalid(k.GroupVersionKind.GroupKind(), name, failed))
+		return s.refuse(connection, k, name, apierrors.NewInvalid(k.GroupKind(), name, failed))
 	}
 	return nil
 }
@@ -110,7 +110,7 @@ func (s *Server) refuseEvent(connection string, k *kind, content map[string]any)
 		return nil
 	}
 	name := text(content, "regarding", "name")
-	return s.refuse(connection, k, name, apierrors.NewInvalid(k.GroupVersionKind.GroupKind(), name, failed))
+	return s.refuse(connection, k, name, apierrors.NewInvalid(k.GroupKind(), name, failed))
 }
 
 func (s *Server) admit(request Request, content, old map[string]any) error {
@@ -145,7 +145,7 @@ func (s *Server) update(connection string, k *kind, before *object, content map[
 		return nil, err
 	}
 	if terminating(before.content) && added(finalizers(before.content), finalizers(after)) {
-		return nil, apierrors.NewInvalid(k.GroupVersionKind.GroupKind(), name, field.ErrorList{field.Forbidden(
+		return nil, apierrors.NewInvalid(k.GroupKind(), name, field.ErrorList{field.Forbidden(
 			field.NewPath("metadata", "finalizers"), "no new finalizers can be added if the object is being deleted")})
 	}
 	request := Request{
