@@ -152,19 +152,10 @@ func (r *Reconciler) observeProgress(o *observation) {
 }
 
 func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.Instance, error) {
-	o.instanceID, o.instance = o.eni.Spec.InstanceID, instanceUnknown
-	if o.instanceID == "" {
-		node := &corev1.Node{}
-		if err := r.client.Get(ctx, types.NamespacedName{Name: o.eni.Spec.NodeName}, node); client.IgnoreNotFound(err) != nil {
-			return ec2.Instance{}, err
-		}
-		o.instanceID = instanceOf(node)
-	}
-	if at := o.eni.Status.Attachment; at != nil && o.eni.Primary() {
-		o.instanceID = at.InstanceID // Whatever becomes of the Node: it goes with the instance.
-	}
-	if o.instanceID == "" {
-		return ec2.Instance{}, nil
+	o.instance = instanceUnknown
+	var err error
+	if o.instanceID, err = r.instanceFor(ctx, o.eni); err != nil || o.instanceID == "" {
+		return ec2.Instance{}, err
 	}
 	instance, state, err := r.inventory.Instance(ctx, o.instanceID)
 	switch state {
@@ -180,6 +171,22 @@ func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.I
 	case inventory.Unknown:
 	}
 	return instance, err
+}
+
+// instanceFor returns the id of the instance that an ENI belongs to, or "".
+func (r *Reconciler) instanceFor(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) (string, error) {
+	if at := eni.Status.Attachment; at != nil && eni.Primary() {
+		return at.InstanceID, nil // It stays with its instance, whatever the Node says.
+	}
+	if eni.Spec.InstanceID != "" {
+		return eni.Spec.InstanceID, nil
+	}
+	node := &corev1.Node{}
+	err := r.client.Get(ctx, types.NamespacedName{Name: eni.Spec.NodeName}, node)
+	if client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("reading Node %s of ENI %s: %w", eni.Spec.NodeName, eni.Name, err)
+	}
+	return instanceOf(node), nil
 }
 
 // nodeNames asks Kubernetes itself whether the Node is there and names the instance:

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -50,20 +51,22 @@ func (r *NodeReconciler) observe(ctx context.Context, name string) (observation,
 		return o, nil, err
 	}
 	r.count(&o)
-	return o, node, r.observeInstance(ctx, &o)
+	err = r.observeInstance(ctx, &o)
+	return o, node, err
 }
 
 // readNode reads a Node; nil if there is none.
 func readNode(ctx context.Context, reader client.Reader, name string) (*corev1.Node, error) {
 	node := &corev1.Node{}
 	err := reader.Get(ctx, client.ObjectKey{Name: name}, node)
-	if client.IgnoreNotFound(err) != nil {
-		return nil, fmt.Errorf("reading Node %s: %w", name, err)
-	}
-	if err != nil {
+	switch {
+	case apierrors.IsNotFound(err):
 		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading Node %s: %w", name, err)
+	default:
+		return node, nil
 	}
-	return node, nil
 }
 
 func stateOf(node *corev1.Node) nodeState {

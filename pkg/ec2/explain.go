@@ -21,24 +21,14 @@ func Explain(err error) (reason, message string) {
 	if errors.As(err, &own) {
 		return own.Reason(), Message(own)
 	}
-	what := Message(err)
-	if action := Action(err); action != "" {
-		what = fmt.Sprintf("EC2 %s: %s", action, what)
-	}
-	if code := Code(err); code != "" {
-		what = fmt.Sprintf("%s (%s)", what, code)
-	}
+	what := whatFailed(err)
 	switch Classify(err) {
 	case ClassThrottled:
 		return v1alpha1.ReasonThrottled, what + ". It is tried again."
 	case ClassNotFound:
 		return v1alpha1.ReasonNotFound, what + ". Name one that exists; it is tried again."
 	case ClassCapacity:
-		if Capacity(err) == Fragmented {
-			return v1alpha1.ReasonSubnetFragmented, what + ". The subnet has no free block of 16 addresses: " +
-				"add a subnet to subnetSelectorTerms, or reserve a CIDR of this one for prefixes."
-		}
-		return v1alpha1.ReasonSubnetExhausted, what + ". Add a subnet with free addresses to subnetSelectorTerms, or free some."
+		return explainCapacity(err, what)
 	case ClassQuota:
 		return v1alpha1.ReasonQuotaExceeded, what + ". Ask for less, or have the quota raised."
 	case ClassUnauthorized:
@@ -48,6 +38,27 @@ func Explain(err error) (reason, message string) {
 	default:
 		return v1alpha1.ReasonEC2Error, what + ". It is tried again."
 	}
+}
+
+// whatFailed names the call, EC2's text and its code.
+func whatFailed(err error) string {
+	what := Message(err)
+	if action := Action(err); action != "" {
+		what = fmt.Sprintf("EC2 %s: %s", action, what)
+	}
+	if code := Code(err); code != "" {
+		what = fmt.Sprintf("%s (%s)", what, code)
+	}
+	return what
+}
+
+// explainCapacity tells a subnet that is full from one that is fragmented.
+func explainCapacity(err error, what string) (reason, message string) {
+	if Capacity(err) == Fragmented {
+		return v1alpha1.ReasonSubnetFragmented, what + ". The subnet has no free block of 16 addresses: " +
+			"add a subnet to subnetSelectorTerms, or reserve a CIDR of this one for prefixes."
+	}
+	return v1alpha1.ReasonSubnetExhausted, what + ". Add a subnet with free addresses to subnetSelectorTerms, or free some."
 }
 
 // refusedAction finds the action in IAM's refusals. It may be another than the one

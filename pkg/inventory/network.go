@@ -149,7 +149,7 @@ func (i *Inventory) network(
 		i.mu.Unlock()
 		return known, nil
 	}
-	flight := i.fly(key, question)
+	flight := i.fly(key, question) //nolint:contextcheck // the answer is for all who wait, so it outlives this caller
 	i.mu.Unlock()
 
 	select {
@@ -239,12 +239,13 @@ func (i *Inventory) auditNetworks(ctx context.Context) {
 	var underway []*networkFlight
 	for _, key := range sortedKeys(i.networks) {
 		known := i.networks[key]
-		if known.audits++; known.audits > needlessAudits {
+		known.audits++
+		if known.audits > needlessAudits {
 			delete(i.networks, key)
 			continue
 		}
 		i.networks[key] = known
-		underway = append(underway, i.fly(key, known.question))
+		underway = append(underway, i.fly(key, known.question)) //nolint:contextcheck // as above
 	}
 	i.mu.Unlock()
 	for _, flight := range underway {

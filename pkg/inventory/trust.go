@@ -166,17 +166,24 @@ func (i *Inventory) compare(expected Expected, shown map[string]bool) (seen sigh
 		}
 		alive[id] = true
 	}
-	for _, eni := range expected.ENIs {
+	vanished = i.compareENIs(expected.ENIs, alive, shown, &seen.enis)
+	return seen, vanished
+}
+
+// compareENIs counts the ENIs that should be there, on instances that are alive, and
+// lists those that have vanished; i.mu is held.
+func (i *Inventory) compareENIs(expected []ExpectedENI, alive, shown map[string]bool, seen *tally) (vanished []ExpectedENI) {
+	for _, eni := range expected {
 		switch {
 		case eni.InstanceID != "" && !alive[eni.InstanceID], i.excused(eni.ID):
 		case shown[eni.ID]:
-			seen.enis.shown++
+			seen.shown++
 		default:
-			seen.enis.vanished++
+			seen.vanished++
 			vanished = append(vanished, eni)
 		}
 	}
-	return seen, vanished
+	return vanished
 }
 
 // excused reports whether there is a reason why EC2 does not show an ENI: it is too

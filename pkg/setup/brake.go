@@ -100,7 +100,8 @@ func ec2Trusted(inv *inventory.Inventory) healthz.Checker {
 	return func(request *http.Request) error {
 		now := inv.Trust()
 		_, verbose := request.URL.Query()["verbose"]
-		if !now.Broken || !(verbose || strings.HasSuffix(request.URL.Path, "/"+trustCheck)) {
+		asked := verbose || strings.HasSuffix(request.URL.Path, "/"+trustCheck)
+		if !now.Broken || !asked {
 			return nil
 		}
 		return fmt.Errorf("%s: %s", now.Reason, now.Message)

@@ -79,7 +79,7 @@ func TestAWrongRegionKeepsTheReplicaReady(t *testing.T) {
 		handler := &healthz.Handler{Checks: map[string]healthz.Checker{trustCheck: ec2Trusted(inv)}}
 		get := func(path string) int {
 			answer := httptest.NewRecorder()
-			handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+			handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, http.NoBody))
 			return answer.Code
 		}
 		assert.Equal(t, inv.Trust().Reason, v1alpha1.ReasonOtherRegion)

@@ -85,7 +85,7 @@ func WithManager(change func(*ctrl.Options)) Change {
 }
 
 func assemble(changes []Change) assembly {
-	a := assembly{clock: clock.RealClock{}}
+	a := assembly{clock: clock.RealClock{}, manager: func(*ctrl.Options) {}}
 	for _, change := range changes {
 		change(&a)
 	}
@@ -108,9 +108,7 @@ func New(
 	bus := newBus(a)
 	settings := managerOptions(scheme, o)
 	settings.Metrics.ExtraHandlers = debugHandlers(bus)
-	if a.manager != nil {
-		a.manager(&settings)
-	}
+	a.manager(&settings)
 	mgr, err := newServingManager(ctx, config, fence, settings, o)
 	if err != nil {
 		return nil, err
@@ -122,36 +120,48 @@ func New(
 	if err != nil {
 		return nil, err
 	}
-	brake := expectation(mgr.GetClient())
-	if !o.EC2Brake {
-		brake = nil
-	}
-	inv := inventory.New(api, inventory.Options{
-		Expected:   brake,
+	inv := newInventory(mgr, api, a, clusterUID, o)
+	return mgr, addParts(ctx, mgr, api, inv, bus, a, clusterUID, o)
+}
+
+// newInventory returns the picture of EC2 that all parts share.
+func newInventory(mgr ctrl.Manager, api ec2.Client, a assembly, clusterUID string, o options.Options) *inventory.Inventory {
+	settings := inventory.Options{
 		ClusterUID: clusterUID, VisibilityWindow: o.VisibilityWindow, BatchWindow: o.BatchWindow,
 		BusyBatchWindow: o.BusyBatchWindow, NetworkTTL: o.NetworkTTL, Elected: mgr.Elected(), Batched: metrics.Batched, Clock: a.clock,
-	})
+	}
+	if o.EC2Brake {
+		settings.Expected = expectation(mgr.GetClient())
+	}
+	inv := inventory.New(api, settings)
 	logTrust(inv, ctrl.Log.WithName("inventory"))
+	return inv
+}
+
+// addParts adds what works with the inventory to the manager.
+func addParts(
+	ctx context.Context, mgr ctrl.Manager, api ec2.Client, inv *inventory.Inventory, bus *events.Bus, a assembly, clusterUID string, o options.Options,
+) error {
 	if err := addSnapshotter(mgr, inv, bus, a.clock, clusterUID, o.SnapshotPath); err != nil {
-		return nil, err
+		return err
 	}
 	if err := mgr.Add(newAuditor(inv, mgr.Elected(), o.AuditInterval, ctrl.Log.WithName("inventory"))); err != nil {
-		return nil, err
+		return err
 	}
 	tracker, err := addSubscribers(ctx, mgr, inv, api, bus, a.clock, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := addControllers(mgr, inv, bus, tracker, a.clock, ec2.NewForecast(api, a.clock), clusterUID, o); err != nil {
-		return nil, err
+		return err
 	}
 	if err := addCollector(mgr, inv, clusterUID, o); err != nil {
-		return nil, err
+		return err
 	}
 	if err := addWebhooks(ctx, mgr, inv, o); err != nil {
-		return nil, err
+		return err
 	}
-	return mgr, addProbes(mgr, inv, o)
+	return addProbes(mgr, inv, o)
 }
 
 func newBus(a assembly) *events.Bus {

@@ -83,7 +83,7 @@ func (e *eni) look() ENIState {
 		if s.Bits() == addressBits {
 			seen.Addresses = append(seen.Addresses, s.Addr().String())
 		} else {
-			seen.Prefixes = append(seen.Prefixes, s.Prefix.String())
+			seen.Prefixes = append(seen.Prefixes, s.String())
 		}
 	}
 	for _, g := range e.groups {

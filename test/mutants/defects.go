@@ -62,7 +62,8 @@ func defect(ctx context.Context, repository, patch string) (Mutant, error) {
 	if m.What == "" || len(m.Tests) == 0 || len(paths) == 0 {
 		return Mutant{}, fmt.Errorf("%s: a patch needs the lines \"defect: …\" and \"tests: …\", and a change", patch)
 	}
-	return m, m.apply(ctx, repository, patch, paths)
+	err = m.apply(ctx, repository, patch, paths)
+	return m, err
 }
 
 // apply applies a patch to copies of the files that it changes.

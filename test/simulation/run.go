@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -70,11 +69,7 @@ func (r record) text() string {
 // play plays a story. It ends early once a promise of this name is broken; "" plays
 // to the end.
 func play(t *testing.T, s story, until string) (result record) {
-	folder, err := os.MkdirTemp("", "simulation")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = os.RemoveAll(folder) }()
+	folder := t.TempDir()
 	defer func() {
 		// Goroutines of client-go may stay behind when a manager ends; the story is over.
 		if cause := recover(); cause != nil && !strings.Contains(fmt.Sprint(cause), "blocked goroutines remain") {
@@ -85,8 +80,8 @@ func play(t *testing.T, s story, until string) (result record) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		p := &player{story: s, until: until, played: map[string]bool{}}
-		p.world, err = newWorld(ctx, s.Seed, folder)
-		if err != nil {
+		var err error
+		if p.world, err = newWorld(ctx, s.Seed, folder); err != nil {
 			t.Errorf("seed %d: %v", s.Seed, err)
 			return
 		}
@@ -94,6 +89,14 @@ func play(t *testing.T, s story, until string) (result record) {
 		result = p.record()
 	})
 	return result
+}
+
+// player plays one story.
+type player struct {
+	*world
+	story  story
+	until  string
+	played map[string]bool
 }
 
 // record writes down how the story went.
@@ -105,14 +108,6 @@ func (p *player) record() record {
 		r.Broken = append(r.Broken, broken{At: v.At.Sub(p.start), Promise: v.Promise, What: v.What})
 	}
 	return r
-}
-
-// player plays one story.
-type player struct {
-	*world
-	story  story
-	until  string
-	played map[string]bool
 }
 
 func (p *player) run(ctx context.Context) {
