@@ -86,6 +86,16 @@ const byID = "id"
 // an answer to a filter that lacks something may just be lagging.
 func ByID(ids ...string) Filter { return Filter{Name: byID, Values: ids} }
 
+// AttachedTo selects the ENIs that are attached to an instance.
+func AttachedTo(instanceID string) Filter {
+	return Filter{Name: "attachment.instance-id", Values: []string{instanceID}}
+}
+
+// CarriesENI selects the instance that an ENI is attached to.
+func CarriesENI(eniID string) Filter {
+	return Filter{Name: "network-interface.network-interface-id", Values: []string{eniID}}
+}
+
 // Slot is where an ENI sits on an instance. Device indexes are unique per
 // network card (EC2).
 type Slot struct {

@@ -8,6 +8,7 @@ package inventory
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -149,7 +150,8 @@ func (i *Inventory) takeCensus(ctx context.Context, _ []string) (map[string]bool
 	return nil, i.Sweep(ctx)
 }
 
-// asksForENI reports whether EC2 knows an ENI, asked by its id. Only NotFound is a no.
+// asksForENI reports whether EC2 knows an ENI, asked by its id. Only NotFound that
+// nothing contradicts is a no.
 func (i *Inventory) asksForENI(ctx context.Context, id string) (bool, error) {
 	answer, _, err := i.eniQuestions.Get(ctx, id)
 	return answer != stated, err
@@ -167,44 +169,61 @@ type statement int
 const (
 	// unstated: EC2 knows it, or did not say that it does not.
 	unstated statement = iota
-	// stated: EC2 answered NotFound.
+	// stated: EC2 answered NotFound, and nothing else that it shows refers to the id.
 	stated
 )
 
 // questionENIs asks EC2 for ENIs by id, one by one: EC2 refuses a whole list for one
-// id that it does not know.
+// id that it does not know. An instance that shows the ENI contradicts NotFound.
 func (i *Inventory) questionENIs(ctx context.Context, ids []string) (map[string]statement, error) {
-	return question(ids, func(id string) error {
+	ask := func(id string) error {
 		asked := i.clock.Now()
 		enis, err := i.client.DescribeNetworkInterfaces(ctx, ec2.ByID(id))
 		for _, eni := range enis {
 			i.merge(eni, asked)
 		}
 		return err
+	}
+	return question(ids, ask, func(id string) (bool, error) {
+		instances, err := i.client.DescribeInstances(ctx, ec2.CarriesENI(id))
+		return len(instances) > 0, err
 	})
 }
 
-// questionInstances is the same for instances.
+// questionInstances is the same for instances. An ENI that is attached to the instance,
+// such as its primary one, contradicts NotFound.
 func (i *Inventory) questionInstances(ctx context.Context, ids []string) (map[string]statement, error) {
-	return question(ids, func(id string) error {
+	ask := func(id string) error {
 		asked := i.clock.Now()
 		instances, err := i.client.DescribeInstances(ctx, ec2.ByID(id))
 		i.takeInstances(instances, nil, asked)
 		return err
+	}
+	return question(ids, ask, func(id string) (bool, error) {
+		enis, err := i.client.DescribeNetworkInterfaces(ctx, ec2.AttachedTo(id))
+		return len(enis) > 0, err
 	})
 }
 
-func question(ids []string, ask func(id string) error) (map[string]statement, error) {
+// question asks for each id, and where EC2 answers NotFound, whether another kind of
+// answer contradicts that.
+func question(ids []string, ask func(id string) error, contradicted func(id string) (bool, error)) (map[string]statement, error) {
 	answers := make(map[string]statement, len(ids))
 	for _, id := range ids {
 		err := ask(id)
-		switch {
-		case err == nil:
+		if err == nil {
 			answers[id] = unstated
-		case ec2.Classify(err) == ec2.ClassNotFound:
-			answers[id] = stated
-		default:
+			continue
+		}
+		if ec2.Classify(err) != ec2.ClassNotFound {
 			return nil, err
+		}
+		there, err := contradicted(id)
+		if err != nil {
+			return nil, fmt.Errorf("asking whether anything in EC2 refers to %s, which it does not know by its id: %w", id, err)
+		}
+		if !there {
+			answers[id] = stated
 		}
 	}
 	return answers, nil

@@ -92,6 +92,7 @@ func TestAnENIThatOthersDeletedIsGone(t *testing.T) {
 func TestAnInstanceThatEC2DoesNotKnowIsAbsent(t *testing.T) {
 	w, instances, _ := populated(t, 2)
 	api := &oneHidden{Client: w.api, id: instances[0]}
+	w.api.unattached = instances[0]
 	w.client = api
 	w.clk.Step(time.Minute)
 	w.take()
@@ -106,6 +107,30 @@ func TestAnInstanceThatEC2DoesNotKnowIsAbsent(t *testing.T) {
 	assert.DeepEqual(t, w.take(), []Change{{InstanceID: instances[0]}, {InstanceID: instances[0]}}) // missed, and absent
 	api.id = ""
 	assert.Equal(t, ask(), Present)
+}
+
+// TestWhatAnotherAnswerContradictsIsNoStatement: one action answers as another account
+// would, and the other shows that the instance carries the ENI.
+func TestWhatAnotherAnswerContradictsIsNoStatement(t *testing.T) {
+	w, instances, enis := populated(t, 2)
+	w.api.noInstances = true
+	for range 3 {
+		w.clk.Step(time.Minute)
+		w.sweep()
+		_, presence, err := w.RefreshInstance(w.ctx, instances[0])
+		assert.Assert(t, err == nil && presence != Absent, "%v %v", presence, err)
+	}
+	w.api.noInstances = false
+	w.api.noENIs = true
+	for range 3 {
+		w.clk.Step(time.Minute)
+		w.sweep()
+		_, presence := w.look(enis[0])
+		assert.Equal(t, presence, Unknown)
+	}
+	w.api.noENIs = false
+	_, presence := w.look(enis[0])
+	assert.Equal(t, presence, Present)
 }
 
 // oneHidden is an EC2 that does not know one instance.

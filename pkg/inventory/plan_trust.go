@@ -44,7 +44,13 @@ type sighting struct {
 	zones     []string
 	instances tally
 	enis      tally
+	// subnets are counted only where nothing else is expected.
+	subnets tally
 }
+
+// unwitnessed reports whether nothing proves that EC2 shows the right account, and
+// nothing the contrary: as while no Node names an instance.
+func (s sighting) unwitnessed() bool { return s.instances.expected()+s.enis.expected() == 0 }
 
 const remedy = " Nothing is created, changed or released in EC2 before it agrees again. Check AWS_REGION, AWS_ENDPOINT_URL_EC2 and the " +
 	"operator's IAM identity; if all of them are truly gone, start the operator with --ec2-brake=false until it has cleaned up."
@@ -59,6 +65,9 @@ func judge(s sighting) Trust {
 		return Trust{Broken: true, Reason: v1alpha1.ReasonNothingKnown, Message: fmt.Sprintf(
 			"EC2 shows none of %d instances and %d ENIs that this cluster has, as another account or Region would.",
 			s.instances.vanished, s.enis.vanished) + remedy}
+	case s.subnets.shown == 0 && s.subnets.vanished > 0:
+		return Trust{Broken: true, Reason: v1alpha1.ReasonNothingKnown, Message: fmt.Sprintf(
+			"EC2 shows none of the %d subnets in which this cluster has ENIs, as another account or Region would.", s.subnets.vanished) + remedy}
 	case s.instances.tooMany():
 		return tooMany("instances", s.instances)
 	case s.enis.tooMany():

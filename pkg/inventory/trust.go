@@ -36,6 +36,9 @@ type Expected struct {
 	Instances []string
 	// ENIs that have been created and are not being deleted.
 	ENIs []ExpectedENI
+	// Subnets in which its ENIs are. They are looked for where EC2 shows nothing else
+	// that proves that it is the right account.
+	Subnets []string
 }
 
 // ExpectedENI is an ENI, and the instance that it belongs to, if any. With a gone
@@ -144,6 +147,13 @@ func (i *Inventory) review(ctx context.Context, expected Expected, shown map[str
 		}
 		seen, _ = i.compare(expected, shown)
 	}
+	if seen.unwitnessed() && len(expected.Subnets) > 0 {
+		found, err := i.fetchSubnets(ctx, expected.Subnets[:min(len(expected.Subnets), ec2.MaxBatch)])
+		if err != nil {
+			return err
+		}
+		seen.subnets = tally{shown: len(found), vanished: len(expected.Subnets) - len(found)}
+	}
 	i.setTrust(judge(seen), asked)
 	return nil
 }
@@ -175,9 +185,9 @@ func (i *Inventory) compare(expected Expected, shown map[string]bool) (seen sigh
 func (i *Inventory) compareENIs(expected []ExpectedENI, alive, shown map[string]bool, seen *tally) (vanished []ExpectedENI) {
 	for _, eni := range expected {
 		switch {
-		case eni.InstanceID != "" && !alive[eni.InstanceID], i.excused(eni.ID):
 		case shown[eni.ID]:
 			seen.shown++
+		case eni.InstanceID != "" && !alive[eni.InstanceID], i.excused(eni.ID):
 		default:
 			seen.vanished++
 			vanished = append(vanished, eni)

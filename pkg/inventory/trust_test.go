@@ -80,6 +80,31 @@ func TestANewLeaderDistrustsAnotherAccount(t *testing.T) {
 	assert.Assert(t, err == nil && presence == Unknown)
 }
 
+// TestSubnetsAreWitnesses while no Node names an instance, so that nothing else is
+// expected of EC2.
+func TestSubnetsAreWitnesses(t *testing.T) {
+	w, instances, enis := populated(t, 1)
+	w.expected.Instances = nil
+	w.expected.Subnets = []string{w.subnet}
+	w.Inventory = w.fresh(nil)
+	w.api.blind = true
+	w.sweep()
+	assert.Equal(t, w.Trust().Reason, v1alpha1.ReasonNothingKnown)
+	for range 3 {
+		w.clk.Step(window)
+		_, presence, err := w.RefreshInstance(w.ctx, instances[0])
+		assert.Assert(t, err == nil && presence == Unknown, "%v %v", presence, err)
+		_, presence = w.look(enis[0])
+		assert.Equal(t, presence, Unknown)
+	}
+
+	w.api.blind = false
+	w.ec2("TerminateInstances", "InstanceId.1", instances[0])
+	w.clk.Step(time.Hour)
+	w.sweep()
+	assert.Assert(t, !w.Trust().Broken, w.Trust().Message)
+}
+
 // TestAnotherRegionIsKnownWithoutAnAnswer: EC2 may not even be reached.
 func TestAnotherRegionIsKnownWithoutAnAnswer(t *testing.T) {
 	w := newWorld(t, emulator.Options{})

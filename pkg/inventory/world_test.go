@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -57,6 +58,18 @@ type spy struct {
 	// all of them, and those by id, show nothing, as another account would.
 	lags  int
 	blind bool
+	// noInstances and noENIs have only the answers about one kind show nothing.
+	noInstances bool
+	noENIs      bool
+	// unattached is an instance whose ENIs are not found by it.
+	unattached string
+}
+
+func (s *spy) DescribeSubnets(ctx context.Context, filters ...ec2.Filter) ([]ec2.Subnet, error) {
+	if s.blind {
+		return nil, nil
+	}
+	return s.Client.DescribeSubnets(ctx, filters...)
 }
 
 var errNotFound = &smithy.GenericAPIError{Code: "InvalidInstanceID.NotFound"}
@@ -69,15 +82,18 @@ func (s *spy) nothing(filters []ec2.Filter) error {
 }
 
 func (s *spy) DescribeInstances(ctx context.Context, filters ...ec2.Filter) ([]ec2.Instance, error) {
-	if s.blind {
+	if s.blind || s.noInstances {
 		return nil, s.nothing(filters)
 	}
 	return s.Client.DescribeInstances(ctx, filters...)
 }
 
 func (s *spy) DescribeNetworkInterfaces(ctx context.Context, filters ...ec2.Filter) ([]ec2.NetworkInterface, error) {
-	if s.blind {
+	if s.blind || s.noENIs {
 		return nil, s.nothing(filters)
+	}
+	if s.unattached != "" && slices.Equal(filters[0].Values, ec2.AttachedTo(s.unattached).Values) {
+		return nil, nil
 	}
 	if s.lags > 0 && filters[0].Name != ec2.ByID().Name {
 		s.lags--

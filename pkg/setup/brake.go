@@ -45,10 +45,12 @@ func expectation(cache client.Reader) func(context.Context) (inventory.Expected,
 }
 
 // expectedOf derives what EC2 should show: the instances of pools whose Node is there
-// and which EC2 has shown before, and the ENIs that were created and are to stay.
+// and which EC2 has shown before, the ENIs that were created and are to stay, and the
+// subnets of all.
 func expectedOf(nodes []corev1.Node, pools []v1alpha1.ENIPool, enis []v1alpha1.ElasticNetworkInterface) inventory.Expected {
 	var expected inventory.Expected
 	zones := map[string]bool{}
+	subnets := map[string]bool{}
 	live := make(map[string]bool, len(nodes))
 	for i := range nodes {
 		id, kind := ec2.ParseProviderID(nodes[i].Spec.ProviderID)
@@ -60,6 +62,9 @@ func expectedOf(nodes []corev1.Node, pools []v1alpha1.ENIPool, enis []v1alpha1.E
 	for i := range pools {
 		pool := &pools[i]
 		zones[pool.Status.AvailabilityZone] = true
+		for n := range pool.Status.ENIs {
+			subnets[pool.Status.ENIs[n].SubnetID] = true
+		}
 		if live[pool.Spec.InstanceID] && pool.Status.InstanceType != "" {
 			expected.Instances = append(expected.Instances, pool.Spec.InstanceID)
 		}
@@ -67,12 +72,15 @@ func expectedOf(nodes []corev1.Node, pools []v1alpha1.ENIPool, enis []v1alpha1.E
 	for i := range enis {
 		eni := &enis[i]
 		zones[eni.Status.AvailabilityZone] = true
+		subnets[eni.Status.SubnetID] = true
 		if eni.Status.NetworkInterfaceID == "" || eni.Primary() || !eni.DeletionTimestamp.IsZero() {
 			continue
 		}
 		expected.ENIs = append(expected.ENIs, inventory.ExpectedENI{ID: eni.Status.NetworkInterfaceID, InstanceID: eni.Spec.InstanceID})
 	}
 	delete(zones, "")
+	delete(subnets, "")
+	expected.Subnets = slices.Sorted(maps.Keys(subnets))
 	expected.Zones = slices.Sorted(maps.Keys(zones))
 	return expected
 }

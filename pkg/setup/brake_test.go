@@ -35,7 +35,7 @@ func TestWhatIsExpectedOfEC2(t *testing.T) {
 	pool := func(instance, instanceType string) v1alpha1.ENIPool {
 		return v1alpha1.ENIPool{
 			Spec:   v1alpha1.ENIPoolSpec{InstanceID: instance},
-			Status: v1alpha1.ENIPoolStatus{InstanceType: instanceType, AvailabilityZone: "us-east-1b"},
+			Status: v1alpha1.ENIPoolStatus{InstanceType: instanceType, AvailabilityZone: "us-east-1b", ENIs: []v1alpha1.PoolENI{{SubnetID: "subnet-2"}}},
 		}
 	}
 	eni := func(id string, change func(*v1alpha1.ElasticNetworkInterface)) v1alpha1.ElasticNetworkInterface {
@@ -50,13 +50,17 @@ func TestWhatIsExpectedOfEC2(t *testing.T) {
 		[]v1alpha1.ElasticNetworkInterface{
 			eni("eni-1", func(*v1alpha1.ElasticNetworkInterface) {}),
 			eni("eni-primary", func(e *v1alpha1.ElasticNetworkInterface) { e.Spec.DeviceIndex = ptr.To[int32](0) }),
-			eni("eni-going", func(e *v1alpha1.ElasticNetworkInterface) { e.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)} }),
+			eni("eni-going", func(e *v1alpha1.ElasticNetworkInterface) {
+				e.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+				e.Status.SubnetID = "subnet-1"
+			}),
 			eni("", func(e *v1alpha1.ElasticNetworkInterface) { e.Status.AvailabilityZone = "us-east-1c" }),
 		})
 	assert.DeepEqual(t, expected, inventory.Expected{
 		Zones:     []string{"us-east-1a", "us-east-1b", "us-east-1c"},
 		Instances: []string{nodeInstance},
 		ENIs:      []inventory.ExpectedENI{{ID: "eni-1", InstanceID: nodeInstance}},
+		Subnets:   []string{"subnet-1", "subnet-2"},
 	})
 }
 
