@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -200,7 +201,36 @@ func (r *Reconciler) nodeNames(ctx context.Context, name, instanceID string) (bo
 	return err == nil && instanceOf(node) == instanceID, nil
 }
 
+// observeENI finds the ENI of the resource. Its tags decide which one that is: a status
+// that names another owner's ENI, or one that is gone, while EC2 has one with this
+// resource's UID, was edited or restored, and is put right.
 func (r *Reconciler) observeENI(ctx context.Context, o *observation, done *progress) error {
+	if err := r.observeNamed(ctx, o, done); err != nil {
+		return err
+	}
+	id := o.eni.Status.NetworkInterfaceID
+	own := r.inventory.OwnedBy(string(o.eni.UID))
+	if own == "" || own == id || !r.disproved(o) {
+		return nil
+	}
+	log.FromContext(ctx).Info("The status named an ENI that is not the resource's", "eniID", own, "named", id)
+	o.eni.Status.NetworkInterfaceID = own
+	o.presence = presenceUnknown
+	o.actual = actual{}
+	o.doubt = doubt{}
+	return r.observeNamed(ctx, o, &progress{}) // What was looked at was another ENI.
+}
+
+// disproved reports whether EC2 says that the ENI that was observed is not the resource's.
+func (r *Reconciler) disproved(o *observation) bool {
+	if o.presence == present {
+		return ownershipOf(o.actual.tags, r.options.Identity.ClusterUID, string(o.eni.UID), false) != owned
+	}
+	return o.presence == gone
+}
+
+// observeNamed observes the ENI that the status names.
+func (r *Reconciler) observeNamed(ctx context.Context, o *observation, done *progress) error {
 	if o.eni.Status.NetworkInterfaceID == "" {
 		// Created a moment ago, and the cache does not show it yet; or found by a sweep.
 		o.eni.Status.NetworkInterfaceID = r.inventory.OwnedBy(string(o.eni.UID))

@@ -57,6 +57,44 @@ func TestAStatusThatNamesAnENIOfOthers(t *testing.T) {
 	}
 }
 
+// TestAStatusThatNamesAnotherENIIsPutRight: EC2 has the resource's own, which its tags
+// name.
+func TestAStatusThatNamesAnotherENIIsPutRight(t *testing.T) {
+	for name, disguise := range map[string]func(w *world) string{
+		"of another cluster": func(w *world) string {
+			foreign, err := w.api.CreateNetworkInterface(t.Context(), ec2.CreateInput{SubnetID: w.subnets[0], ClientToken: "theirs",
+				Tags: ec2.Ownership{Cluster: "theirs", ClusterUID: "another-cluster", Name: "db", UID: "their-uid"}.Tags(nil)})
+			assert.NilError(t, err)
+			return foreign.ID
+		},
+		"that is gone": func(*world) string { return "eni-00000000000000001" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, newEndpoint(t), emulator.Options{})
+			w.create(v1alpha1.ElasticNetworkInterfaceSpec{Mode: v1alpha1.ModeShared, AddressCount: 3})
+			w.mustSettle()
+			eni := w.eni()
+			own := eni.Status.NetworkInterfaceID
+			eni.Status.NetworkInterfaceID = disguise(w)
+			assert.NilError(t, w.kube.Status().Update(t.Context(), eni))
+			w.clock.Step(10 * time.Minute)
+			w.server.ResetCalls()
+			w.mustSettle()
+			assert.Equal(t, w.eni().Status.NetworkInterfaceID, own)
+			assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "True Ready")
+			assert.Equal(t, len(w.story()), 0, "%v", w.story())
+
+			eni = w.eni()
+			eni.Status.NetworkInterfaceID = disguise(w)
+			assert.NilError(t, w.kube.Status().Update(t.Context(), eni))
+			w.delete()
+			w.mustSettle()
+			assert.Assert(t, !w.exists())
+			assert.Equal(t, len(w.owned()), 0, "its own ENI is left behind")
+		})
+	}
+}
+
 // fleet is an EC2 with many ENIs.
 type fleet struct {
 	ec2.Client
