@@ -110,7 +110,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName).
 		For(&v1alpha1.ElasticNetworkInterface{}, builder.WithPredicates(
-			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, r.told.statusOfOthers()))).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.ownENIsOfNode), builder.WithPredicates(providerIDChanged())).
 		WatchesRawSource(r.changes()).
 		WithOptions(settings).

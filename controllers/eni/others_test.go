@@ -13,6 +13,7 @@ import (
 
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/assert/cmp"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/test/emulator"
@@ -66,4 +67,49 @@ func TestAnotherOperatorsChangesAreNoticed(t *testing.T) {
 			assert.Equal(t, w.calls("DescribeNetworkInterfaces"), reads, "whoever acted alone has nothing to look at")
 		})
 	}
+}
+
+// TestAStatusThatOthersStoredIsLookedAt: those that this process stored itself are known
+// to it, and are no work.
+func TestAStatusThatOthersStoredIsLookedAt(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	var events []event.UpdateEvent
+	last := &v1alpha1.ElasticNetworkInterface{}
+	seen := func() []bool {
+		var passed []bool
+		for _, update := range events {
+			passed = append(passed, w.reconciler.told.statusOfOthers().Update(update))
+		}
+		events = nil
+		return passed
+	}
+	note := func() {
+		now := w.eni()
+		events = append(events, event.UpdateEvent{ObjectOld: last, ObjectNew: now})
+		last = now
+	}
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 3})
+	last = w.eni()
+	for range 3 {
+		_, err := w.once()
+		assert.NilError(t, err)
+		note()
+		w.clock.Step(5 * time.Second)
+	}
+	assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "True Ready")
+	for _, passed := range seen() {
+		assert.Assert(t, !passed, "its own status is looked at again")
+	}
+
+	eni := w.eni()
+	good := eni.Status.DeepCopy()
+	eni.Status = v1alpha1.ElasticNetworkInterfaceStatus{}
+	assert.NilError(t, w.kube.Status().Update(t.Context(), eni))
+	note()
+	assert.DeepEqual(t, seen(), []bool{true})
+	eni = w.eni()
+	eni.Status = *good // It was this process's once, and is another's now.
+	assert.NilError(t, w.kube.Status().Update(t.Context(), eni))
+	note()
+	assert.DeepEqual(t, seen(), []bool{true})
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -42,7 +43,11 @@ func (r *Reconciler) report(
 	setRefusal(eni, o, d)
 	eni.Status.ObservedGeneration = eni.Generation
 
+	r.told.storing(eni)
 	wrote, err := store.UpdateStatus(logging.WithCause(ctx, acted), r.client, r.events, done.stored, eni)
+	if !wrote || apierrors.IsConflict(err) {
+		r.told.notStored(eni.Name)
+	}
 	r.told.stored(eni, err)
 	if err != nil {
 		return err
