@@ -16,6 +16,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
@@ -67,6 +68,31 @@ func TestWhatVanishesIsReported(t *testing.T) {
 	w.mustSettle()
 	w.assertAgrees()
 	assert.Equal(t, len(w.eni().Status.Addresses), 3, "the other one is replaced")
+}
+
+// TestWhatIsOnTwoENIsIsDoubtful until EC2 shows it on one alone.
+func TestWhatIsOnTwoENIsIsDoubtful(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 2, PoolName: poolName, InstanceID: w.instance})
+	w.mustSettle()
+	inv := w.reconciler.inventory
+	eni := w.eni()
+	moved := eni.Status.Addresses[0]
+	known, ok := inv.ENI(eni.Status.NetworkInterfaceID)
+	assert.Assert(t, ok)
+	w.take(moved)
+	other, err := w.api.CreateNetworkInterface(t.Context(), ec2.CreateInput{SubnetID: w.subnets[0], ClientToken: "theirs"})
+	assert.NilError(t, err)
+	w.ec2("AssignPrivateIpAddresses", "NetworkInterfaceId", other.ID, "PrivateIpAddress.1", string(moved))
+	w.clock.Step(10 * time.Minute)
+	_, _, err = inv.Look(t.Context(), other.ID)
+	assert.NilError(t, err)
+
+	assert.NilError(t, w.reconciler.describe(t.Context(), eni, known))
+	assert.DeepEqual(t, eni.Status.Doubtful, released(moved))
+	w.mustSettle()
+	assert.Equal(t, len(w.eni().Status.Doubtful), 0, "it was looked at, and is not there any more")
+	assert.DeepEqual(t, w.eni().Status.Missing, released(moved))
 }
 
 // TestWhatOthersTookIsLost: EC2 refuses it twice, a visibility window apart.

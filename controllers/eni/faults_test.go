@@ -547,6 +547,26 @@ func TestInUseIsNotDetached(t *testing.T) {
 	assert.Equal(t, len(w.owned()), 0)
 }
 
+// TestInUseIsAttachedAgain: claims use it until they are released.
+func TestInUseIsAttachedAgain(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	assert.NilError(t, w.kube.Create(context.Background(), w.pool(w.instance)))
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{PoolName: "pool", InstanceID: w.instance})
+	w.mustSettle()
+	w.delete()
+	w.ec2("DetachNetworkInterface", "AttachmentId", w.eni().Status.Attachment.ID)
+	w.clock.Step(10 * time.Minute)
+	assert.NilError(t, w.reconciler.inventory.Sweep(t.Context()))
+	for range 5 {
+		result, err := w.once()
+		assert.NilError(t, err)
+		w.clock.Step(result.RequeueAfter)
+	}
+	assert.Assert(t, w.eni().Status.Attachment != nil)
+	assert.Equal(t, w.owned()[0].Attachment.InstanceID, w.instance)
+	assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "False WaitingForDrain")
+}
+
 // TestPoolGoneClaimsDecide: without its pool an ENI goes when no claim names it.
 func TestPoolGoneClaimsDecide(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{})

@@ -59,11 +59,22 @@ func planProtection(o observation) decision {
 			message: "A CRD of the operator is being deleted, so the ENI is left alone in EC2. " +
 				"To let go of it, stop the operator and run it once with --uninstall=abandon."}
 	case !o.drained && !o.carrierGone():
-		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonWaitingForDrain,
-			message: "Claims hold addresses of the ENI; it is detached when they are released"}
+		return planServing(o)
 	default:
 		return decision{action: actNothing}
 	}
+}
+
+// planServing keeps an ENI that is being deleted attached while claims hold it.
+func planServing(o observation) decision {
+	d := decision{action: actWait, wait: settledPoll}
+	at := o.actual.attachment
+	if o.instance == instanceLive && o.actual.zone == o.zone && (at == nil || (at.changing && at.instanceID == o.instanceID)) {
+		d = planAttachment(o)
+	}
+	d.reason = v1alpha1.ReasonWaitingForDrain
+	d.message = "Claims hold addresses of the ENI; it is detached when they are released"
+	return d
 }
 
 // planRetain leaves the ENI where it is, marked, so that no collector takes it,

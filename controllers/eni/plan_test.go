@@ -244,6 +244,22 @@ func TestPlan(t *testing.T) {
 		{"in use", dying, func(o *observation) { o.drained = false }, "Wait 1m0s", v1alpha1.ReasonWaitingForDrain},
 		{"in use, and the instance may only be hidden", dying, func(o *observation) { o.drained, o.instance = false, instanceUnknown }, "Wait 1m0s", v1alpha1.ReasonWaitingForDrain},
 		{
+			"in use, and detached by a person", dying,
+			func(o *observation) { o.drained, o.actual.attachment = false, nil }, "Attach", v1alpha1.ReasonWaitingForDrain,
+		},
+		{
+			"in use, and on its way", dying,
+			func(o *observation) { o.drained, o.actual.attachment.changing = false, true }, "Look", v1alpha1.ReasonWaitingForDrain,
+		},
+		{
+			"in use, and detached from an instance that may only be hidden", dying,
+			func(o *observation) { o.drained, o.instance, o.actual.attachment = false, instanceUnknown, nil }, "Wait 1m0s", v1alpha1.ReasonWaitingForDrain,
+		},
+		{
+			"in use, and detached in another zone", dying,
+			func(o *observation) { o.drained, o.zone, o.actual.attachment = false, "us-east-1z", nil }, "Wait 1m0s", v1alpha1.ReasonWaitingForDrain,
+		},
+		{
 			"in use on an instance that is gone", dying,
 			func(o *observation) { o.drained, o.instance, o.actual.attachment = false, instanceGone, nil }, "Delete", v1alpha1.ReasonDeleting,
 		},

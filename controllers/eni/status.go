@@ -122,6 +122,7 @@ func (r *Reconciler) describe(ctx context.Context, eni *v1alpha1.ElasticNetworkI
 	status.PrimaryAddress = known.PrimaryAddress
 	status.SecurityGroupIDs = typed[v1alpha1.SecurityGroupID](known.SecurityGroups)
 	describeAddresses(eni, known, r.doubtAbout(known.ID))
+	status.Doubtful = common(namesOf(status.Addresses, status.Prefixes), typed[v1alpha1.AddressOrPrefix](r.inventory.Contested(known.ID)))
 	status.AddressCount = int32(len(status.Addresses) + v1alpha1.AddressesPerPrefix*len(status.Prefixes)) //nolint:gosec // bounded by EC2
 	status.Attachment = nil
 	if at := known.Attachment; at != nil && at.Status == ec2.AttachmentAttached {

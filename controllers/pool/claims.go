@@ -129,8 +129,20 @@ func (h held) verdict() verdict {
 	case covered(h.eni.Status.Missing, v1alpha1.Address(h.address)):
 		v.reason = v1alpha1.ReasonAddressMissing
 		v.message = fmt.Sprintf("%s vanished from ENI %s in EC2 and is being assigned again", h.address, h.eni.Name)
+	case h.detached():
+		v.reason = v1alpha1.ReasonDetached
+		v.message = fmt.Sprintf("ENI %s is not attached to the node's instance in EC2", h.eni.Name)
 	}
 	return v
+}
+
+// detached reports whether the ENI is known not to be attached where its pool has it.
+func (h held) detached() bool {
+	status := &h.eni.Status
+	if status.NetworkInterfaceID == "" {
+		return false // A status that was wiped tells nothing.
+	}
+	return status.Attachment == nil || (h.eni.Spec.InstanceID != "" && status.Attachment.InstanceID != h.eni.Spec.InstanceID)
 }
 
 func (o observation) eni(name string) *v1alpha1.ElasticNetworkInterface {

@@ -102,3 +102,29 @@ func TestLostAddress(t *testing.T) {
 	assert.Assert(t, !isTrue(claim.Status.Conditions, v1alpha1.ConditionAddressLost))
 	assert.Assert(t, isTrue(claim.Status.Conditions, v1alpha1.ConditionReady))
 }
+
+// TestADetachedENIServesNobody: the claim keeps what it holds, and is not ready until the
+// ENI is attached again.
+func TestADetachedENIServesNobody(t *testing.T) {
+	for name, change := range map[string]func(eni *v1alpha1.ElasticNetworkInterface){
+		"detached":              func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status.Attachment = nil },
+		"of another instance's": func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status.Attachment.InstanceID = "i-another" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture().eni(1, 1, 4).entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).
+				claim("a", time.Hour, boundTo(1, "10.0.1.1")).holds(1, map[string]int{"a": 1})
+			claim := &f.claims[0]
+			attachment := f.enis[0].Status.Attachment.DeepCopy()
+			change(&f.enis[0])
+			applyVerdict(claim, verdictOn(f.observation, &f.pool.Status, claim), metav1.NewTime(f.now))
+			assert.Equal(t, claim.Status.Phase, v1alpha1.ClaimBound)
+			assert.Equal(t, claim.Status.Address, "10.0.1.1")
+			assert.Assert(t, !isTrue(claim.Status.Conditions, v1alpha1.ConditionReady))
+			assert.Assert(t, !isTrue(claim.Status.Conditions, v1alpha1.ConditionAddressLost))
+
+			f.enis[0].Status.Attachment = attachment
+			applyVerdict(claim, verdictOn(f.observation, &f.pool.Status, claim), metav1.NewTime(f.now))
+			assert.Assert(t, isTrue(claim.Status.Conditions, v1alpha1.ConditionReady))
+		})
+	}
+}

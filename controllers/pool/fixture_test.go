@@ -120,7 +120,7 @@ func readyENI(slot int, mode v1alpha1.Mode) v1alpha1.ElasticNetworkInterface {
 		Status: v1alpha1.ElasticNetworkInterfaceStatus{
 			NetworkInterfaceID: fmt.Sprintf("eni-%d", slot), MACAddress: fmt.Sprintf("02:00:00:00:00:%02d", slot),
 			PrimaryAddress: fmt.Sprintf("10.0.%d.250", slot), SubnetID: subnetA, SubnetCIDR: "10.0.0.0/16",
-			Attachment: &v1alpha1.Attachment{DeviceIndex: int32(slot)},
+			Attachment: &v1alpha1.Attachment{InstanceID: instanceID, DeviceIndex: int32(slot)},
 			Conditions: []metav1.Condition{
 				{Type: v1alpha1.ConditionAttached, Status: metav1.ConditionTrue},
 				{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue},

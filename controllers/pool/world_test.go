@@ -269,6 +269,10 @@ func (w *world) report(sim *simulatedENI, eni *v1alpha1.ElasticNetworkInterface)
 		eni.Status.Refusal = nil
 	}
 	condition(v1alpha1.ConditionAttached, sim.attached)
+	eni.Status.Attachment = nil
+	if sim.attached {
+		eni.Status.Attachment = &v1alpha1.Attachment{InstanceID: instanceID}
+	}
 	condition(v1alpha1.ConditionReady, sim.attached && full && eni.DeletionTimestamp.IsZero())
 	before := len(sim.versions)
 	w.writeENI(eni)
