@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 )
@@ -59,7 +60,15 @@ func TestMain(m *testing.M) {
 	}
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
+	logErrorsAtOnce()
 	os.Exit(m.Run())
+}
+
+// logErrorsAtOnce drops the pause after an error of client-go's own: it keeps the last
+// error's time for the whole process, in real time at first and in that of another
+// history later, and would hold up a watch for years of virtual time.
+func logErrorsAtOnce() {
+	utilruntime.ErrorHandlers = utilruntime.ErrorHandlers[:1]
 }
 
 // playing is the seed that is played, or 0.
