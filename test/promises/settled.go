@@ -113,7 +113,7 @@ func (r *Referee) unready(name, instance string, of map[string]string) string {
 		if ready == nil {
 			return fmt.Sprintf("%s: the pool of node %s says nothing", EverythingEnd, name)
 		}
-		if scarce(ready.Reason) && !r.room(instance, v1alpha1.ModeShared) {
+		if scarce(ready.Reason) && !r.roomFor(instance, lacking(pool, policy)) {
 			r.wanting = true
 			return ""
 		}
@@ -124,6 +124,24 @@ func (r *Referee) unready(name, instance string, of map[string]string) string {
 		return fmt.Sprintf("%s: the pool of node %s is ready with %d addresses, and its minimum is %d", EverythingEnd, name, shared.Capacity, bounds.MinimumIPs)
 	}
 	return ""
+}
+
+// lacking are the modes of which a pool has less than its policy's minimum. Claims that
+// wait for more are judged by themselves.
+func lacking(pool *v1alpha1.ENIPool, policy *v1alpha1.ENIPolicy) (modes []v1alpha1.Mode) {
+	shared, exclusive := pool.Status.Shared, pool.Status.Exclusive
+	if bounds := policy.Spec.Shared; bounds != nil && (shared == nil || shared.Capacity < bounds.MinimumIPs) {
+		modes = append(modes, v1alpha1.ModeShared)
+	}
+	if bounds := policy.Spec.Exclusive; bounds != nil && (exclusive == nil || exclusive.Capacity < bounds.Minimum) {
+		modes = append(modes, v1alpha1.ModeExclusive)
+	}
+	return modes
+}
+
+// roomFor reports whether an instance could have more of one of the modes.
+func (r *Referee) roomFor(id string, modes []v1alpha1.Mode) bool {
+	return slices.ContainsFunc(modes, func(mode v1alpha1.Mode) bool { return r.room(id, mode) })
 }
 
 // fits reports whether an instance type can hold the minima of a policy at all.
