@@ -29,16 +29,21 @@ func (i *Inventory) Room(subnetID string) Room {
 	defer i.mu.Unlock()
 	free, known := i.free(subnetID)
 	subnet, ok := i.subnets[subnetID]
-	fragmented := ok && !subnet.fragmentedAt.IsZero() && i.clock.Now().Sub(subnet.fragmentedAt) < learnedFor
+	fragmented := ok && !subnet.fragmentedAt.IsZero() && i.clock.Now().Sub(subnet.fragmentedAt) < fragmentedFor
 	return Room{Known: known, Addresses: max(free, 0), Fragmented: fragmented}
 }
 
-// learnedFor is how long a refusal is remembered, and doubled each time that EC2 refuses
-// the same again.
-const learnedFor = 10 * time.Minute
-
-// learnedLongest bounds that.
-const learnedLongest = 24 * time.Hour
+const (
+	// learnedFor is how long a refused attachment is remembered at first: long enough to
+	// put the ENI elsewhere, short enough that a passing refusal costs a minute. It
+	// doubles each time that EC2 refuses the same again.
+	learnedFor = time.Minute
+	// learnedLongest bounds that.
+	learnedLongest = time.Hour
+	// fragmentedFor is how long a subnet is taken for fragmented. EC2 shows nothing of
+	// it: its free addresses say nothing about free blocks.
+	fragmentedFor = 10 * time.Minute
+)
 
 // refusals are what EC2 refused of an instance although its type promises more.
 type refusals struct {

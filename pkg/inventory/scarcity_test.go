@@ -101,7 +101,7 @@ func TestRoom(t *testing.T) {
 	assert.Equal(t, w.Room(w.subnet), Room{Known: true})
 	refuse(ec2.AssignInput{PrefixCount: 1}, "InsufficientCidrBlocks", "")
 	assert.Assert(t, w.Room(w.subnet).Fragmented)
-	w.clk.Step(learnedFor)
+	w.clk.Step(fragmentedFor)
 	assert.Equal(t, w.Room(w.subnet), Room{}, "old knowledge")
 }
 

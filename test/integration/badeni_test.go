@@ -34,6 +34,8 @@ type badENI struct {
 	// fails. Without either there is no call, and no ENI before it heals.
 	action string
 	tried  string
+	// remembered: what EC2 refused is not asked for again for a while.
+	remembered bool
 	// heal takes the cause away.
 	heal func(b *badENIStory)
 }
@@ -150,7 +152,7 @@ var badENIs = []badENI{
 	}, {
 		name: "quota-of-attachments", action: "AttachNetworkInterface",
 		spoil:  refusal("AttachNetworkInterface", "AttachmentLimitExceeded", "Interface count 4 exceeds the limit for t3.medium", onInstance),
-		reason: v1alpha1.ReasonQuotaExceeded, words: []string{"AttachmentLimitExceeded", "Ask for less"}, heal: undo,
+		reason: v1alpha1.ReasonQuotaExceeded, words: []string{"AttachmentLimitExceeded", "Ask for less"}, heal: undo, remembered: true,
 	}, {
 		name: "quota-of-addresses", spoil: addresses(6), // a t3.medium carries five besides the primary one
 		reason: v1alpha1.ReasonQuotaExceeded, words: []string{"t3.medium", "5 addresses", "lower addressCount"}, heal: addresses(5),
@@ -206,6 +208,8 @@ func (bad badENI) check(b *badENIStory) {
 	b.says(messageOf(b.eni.Status.Conditions, v1alpha1.ConditionReady), words...)
 	b.awaitEvent(b.eni.Name, bad.reason, words...)
 	switch {
+	case bad.remembered:
+		assert.Equal(b.t, len(b.operatorCalls(bad.action, b.about(bad.action))), 1, "what EC2 refused is not asked for again while it is remembered")
 	case bad.tried != "":
 		b.slowsDown(bad.tried, func() []emulator.Call { return b.operatorCalls(bad.tried, b.instance) })
 	case bad.action != "":

@@ -159,7 +159,7 @@ func TestExhaustedSubnetIsToldAndHeals(t *testing.T) {
 	t.Parallel()
 	s := shared.tell(t, "exhausted")
 	tiny := s.subnet(zoneA, "9.0/28", nil) // eleven addresses
-	hog, err := s.CreateNetworkInterface(t.Context(), &ec2.CreateNetworkInterfaceInput{SubnetId: &tiny.id, SecondaryPrivateIpAddressCount: aws.Int32(8)})
+	hog, err := s.CreateNetworkInterface(t.Context(), &ec2.CreateNetworkInterfaceInput{SubnetId: &tiny.id, SecondaryPrivateIpAddressCount: aws.Int32(10)})
 	assert.NilError(t, err)
 	node, _ := s.machine("m5.large")
 	s.create(s.policy(sharing(4, 9), func(spec *v1alpha1.ENIPolicySpec) {

@@ -136,6 +136,8 @@ var elsewhere = map[string]string{
 	"eni_operator_kubernetes_conflicts_total": "pkg/store: another writer at the same moment",
 	"eni_operator_ec2_queue_length":           "pkg/metrics: a fleet",
 	"eni_operator_fenced_writes_total":        "pkg/election: a lease that is not renewed",
+	"eni_doubtful_addresses":                  "pkg/metrics, pkg/inventory: an address on two ENIs",
+	"eni_growth_refused":                      "pkg/metrics, controllers/eni: a full subnet",
 	"eni_operator_events_queue_length":        "pkg/metrics: a subscriber that is slow",
 	"eni_operator_events_dropped_total":       "pkg/metrics: a subscriber that is stuck",
 }

@@ -121,12 +121,13 @@ func aRestartBeginsWithTheSnapshot(t *testing.T) {
 	o.stop()
 	s.letGo(eni.Status.NetworkInterfaceID)
 	s.beginsWith(start(), len(ids))
-	s.awaitENI(&eni, "says that it is gone", func() error {
-		return conditionIs(eni.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotFound)
+	eventually(t, "its pool replaces it", func() error {
+		now := s.resourcesOf(node, v1alpha1.ModeExclusive)
+		if len(now) != 1 {
+			return fmt.Errorf("there are %d exclusive ENIs", len(now))
+		}
+		return differ("the same", now[0].UID == eni.UID, false)
 	})
-	gone := eni.UID
-	s.remove(t.Context(), &eni) // as its condition says
-	s.awaitENI(&eni, "is replaced", func() error { return differ("the same", eni.UID == gone, false) })
 	s.awaitReady(node)
 	s.end()
 }
