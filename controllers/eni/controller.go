@@ -10,6 +10,7 @@ package eni
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -170,6 +171,15 @@ func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		}
 		decided := plan(observed)
 		if decided.action == actLetGo {
+			left, err := r.leftBehind(ctx, observed)
+			if err != nil {
+				return ctrl.Result{}, r.report(ctx, eni, done, observed, decided, err)
+			}
+			if left != "" {
+				eni.Status.NetworkInterfaceID = left
+				done.looked = false
+				continue
+			}
 			if err := store.RemoveFinalizer(ctx, r.client, r.events, eni); err != nil {
 				return ctrl.Result{}, err
 			}
@@ -189,6 +199,26 @@ func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		}
 	}
 	return ctrl.Result{RequeueAfter: attachPoll}, nil
+}
+
+// leftBehind returns the id of an ENI in EC2 that carries the resource's UID, or "",
+// before the resource is let go whose status names an ENI that is gone or another's:
+// the status may have been edited. What this process deleted itself is known.
+func (r *Reconciler) leftBehind(ctx context.Context, o observation) (string, error) {
+	named := o.eni.Status.NetworkInterfaceID
+	mistaken := named != "" && !o.mayBeOurs() && !r.memory.deletedWithin(o.eni, o.now, r.options.VisibilityWindow)
+	if !mistaken || o.eni.Primary() {
+		return "", nil
+	}
+	found, err := r.inventory.LookByOwner(ctx, string(o.eni.UID))
+	if err != nil {
+		return "", fmt.Errorf("looking for another ENI of this resource than %s: %w", named, err)
+	}
+	found = slices.DeleteFunc(found, func(eni ec2.NetworkInterface) bool { return eni.ID == named })
+	if len(found) == 0 {
+		return "", nil
+	}
+	return slices.MinFunc(found, inventory.AdoptFirst).ID, nil
 }
 
 // announced is a decision with the words of what comes next, where that saves a write

@@ -95,6 +95,26 @@ func TestAStatusThatNamesAnotherENIIsPutRight(t *testing.T) {
 	}
 }
 
+// TestNothingIsLeftBehind by a resource whose status names an ENI that is gone, though
+// this process has not seen the resource's own.
+func TestNothingIsLeftBehind(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{Mode: v1alpha1.ModeShared, AddressCount: 3})
+	w.mustSettle()
+	eni := w.eni()
+	own := eni.Status.NetworkInterfaceID
+	eni.Status.NetworkInterfaceID = "eni-00000000000000001"
+	assert.NilError(t, w.kube.Status().Update(t.Context(), eni))
+	w.clock.Step(time.Hour)
+	w.ec2("DeleteTags", "ResourceId.1", own, "Tag.1.Key", ec2.TagClusterUID)
+	w.restart() // Its sweep does not find the ENI.
+	w.ec2("CreateTags", "ResourceId.1", own, "Tag.1.Key", ec2.TagClusterUID, "Tag.1.Value", clusterUID)
+	w.delete()
+	w.mustSettle()
+	assert.Assert(t, !w.exists())
+	assert.Equal(t, len(w.owned()), 0)
+}
+
 // fleet is an EC2 with many ENIs.
 type fleet struct {
 	ec2.Client
