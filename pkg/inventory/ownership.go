@@ -8,11 +8,13 @@ package inventory
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -84,6 +86,37 @@ func (i *Inventory) permit(ref Ref, change scope) error {
 			tag, known.eni.Tags[tag]))
 	}
 	return nil
+}
+
+// ownershipAge is how old the tags may be that permit taking something from an ENI.
+const ownershipAge = 5 * time.Second
+
+// permitTaking is the guard before each call that takes something from an ENI, which
+// cannot be undone: its tags are read again, since others may have given it away.
+func (i *Inventory) permitTaking(ctx context.Context, ref Ref, change scope) error {
+	if err := i.permit(ref, change); err != nil {
+		return err
+	}
+	if !i.tagsOlderThan(ref.ID, ownershipAge) {
+		return nil
+	}
+	if _, _, err := i.eniReads.Get(ctx, ref.ID); err != nil {
+		return fmt.Errorf("reading whose ENI %s is before something is taken from it: %w", ref.ID, err)
+	}
+	return i.permit(ref, change)
+}
+
+// tagsOlderThan reports whether the tags of an ENI, unless it is a primary one, were last
+// read, or written by this process, longer ago than that.
+func (i *Inventory) tagsOlderThan(id string, age time.Duration) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	known, ok := i.enis[id]
+	if !ok || known.primary {
+		return false
+	}
+	at := later(known.readAt, later(known.bornAt, known.attributesAt))
+	return i.clock.Now().Sub(at) > age
 }
 
 // permitCreation is the guard before an ENI is created.

@@ -131,3 +131,30 @@ func TestTwoENIsOfOneUID(t *testing.T) {
 	}
 	assert.Equal(t, w.OwnedBy("a"), used.ID)
 }
+
+// TestTagsAreReadBeforeSomethingIsTaken: others gave the ENI away since it was last read.
+func TestTagsAreReadBeforeSomethingIsTaken(t *testing.T) {
+	for name, take := range map[string]func(w *world, ref Ref, known ec2.NetworkInterface) error{
+		"detach": func(w *world, ref Ref, known ec2.NetworkInterface) error {
+			return w.Detach(w.ctx, ref, known.Attachment.ID, false)
+		},
+		"unassign": func(w *world, ref Ref, known ec2.NetworkInterface) error {
+			return w.Unassign(w.ctx, ref, ec2.Assigned{Addresses: known.Addresses})
+		},
+		"delete": func(w *world, ref Ref, _ ec2.NetworkInterface) error { return w.Delete(w.ctx, ref) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, _, enis := populated(t, 1)
+			ref := w.ref(enis[0])
+			known := w.known(enis[0])
+			w.clk.Step(time.Minute)
+			w.ec2("CreateTags", "ResourceId.1", enis[0], "Tag.1.Key", ec2.TagClusterUID, "Tag.1.Value", "another-cluster")
+			w.clk.Step(window)
+			w.server.ResetCalls()
+			err := take(w, ref, known)
+			assert.Assert(t, NotOwned(err), "%v", err)
+			assert.Equal(t, w.server.Counts()["DescribeNetworkInterfaces"].Calls, 1)
+			assert.Equal(t, len(w.server.Counts()), 1)
+		})
+	}
+}

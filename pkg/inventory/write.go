@@ -68,7 +68,7 @@ func (i *Inventory) Attach(ctx context.Context, ref Ref, instanceID string, slot
 
 // Detach begins to detach an ENI.
 func (i *Inventory) Detach(ctx context.Context, ref Ref, attachmentID string, force bool) error {
-	if err := i.permit(ref, wholeENI); err != nil {
+	if err := i.permitTaking(ctx, ref, wholeENI); err != nil {
 		return err
 	}
 	err := i.client.DetachNetworkInterface(ctx, attachmentID, force)
@@ -83,7 +83,7 @@ func (i *Inventory) Detach(ctx context.Context, ref Ref, attachmentID string, fo
 // Delete deletes a detached ENI. Once EC2 has accepted that, one answer without the ENI
 // means that it is gone; answers that still show it are not believed for a while.
 func (i *Inventory) Delete(ctx context.Context, ref Ref) error {
-	if err := i.permit(ref, wholeENI); err != nil {
+	if err := i.permitTaking(ctx, ref, wholeENI); err != nil {
 		return err
 	}
 	err := i.client.DeleteNetworkInterface(ctx, ref.ID)
@@ -157,7 +157,7 @@ func without(names, others []string) []string {
 
 // Unassign takes named addresses and prefixes from an ENI.
 func (i *Inventory) Unassign(ctx context.Context, ref Ref, names ec2.Assigned) error {
-	if err := i.permit(ref, addressesOnly); err != nil {
+	if err := i.permitTaking(ctx, ref, addressesOnly); err != nil {
 		return err
 	}
 	err := i.client.UnassignPrivateAddresses(ctx, ref.ID, names)

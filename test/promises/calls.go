@@ -98,11 +98,31 @@ func (r *Referee) judgeTarget(c Call, eni *emulator.ENIState) {
 		r.judgePrimary(c, eni)
 	case !ours:
 		r.foul(OthersKept, eni.ID+c.Action(), "%s on %s, which others made (tags %v)", c.Action(), eni.ID, eni.Tags)
+	case tagged && uid != r.settings.ClusterUID && r.mayNotKnow(c, eni.ID):
 	case tagged && uid != r.settings.ClusterUID:
 		r.foul(OthersKept, eni.ID+c.Action(), "%s on %s, which belongs to cluster %q by its tags", c.Action(), eni.ID, uid)
 	default:
 		r.judgeTaking(c, eni)
 	}
+}
+
+// showing is how long EC2 may show a tag as it was, and a call may wait to be sent after
+// the tags were read.
+const showing = 30 * time.Second
+
+// mayNotKnow reports whether the operator may not know yet that others gave an ENI away.
+// Before it takes something it reads the tags; for the rest an audit shows them.
+func (r *Referee) mayNotKnow(c Call, id string) bool {
+	since := time.Since(r.givenAway[id])
+	if takes(c.Action()) {
+		return since < showing
+	}
+	return since < r.settings.AuditInterval+showing
+}
+
+// takes reports whether an action takes something from an ENI.
+func takes(action string) bool {
+	return slices.Contains([]string{"DetachNetworkInterface", "DeleteNetworkInterface", "UnassignPrivateIpAddresses"}, action)
 }
 
 // judgePrimary allows nothing on a primary ENI but what concerns our own addresses.

@@ -109,6 +109,13 @@ func (s *stage) write(client, resource string, before, after metav1.Object) {
 	s.See(Write{Client: client, Resource: resource, Name: name, Before: raw(before), After: raw(after)})
 }
 
+// giveAway has others tag the ENI as another cluster's, a while ago.
+func (s *stage) giveAway(ago time.Duration) {
+	s.cloud.ENIs[0].Tags = map[string]string{TagClusterUID: "them"}
+	s.Look()
+	time.Sleep(ago)
+}
+
 func (s *stage) call(action string, parameters ...string) {
 	form := url.Values{"Action": {action}}
 	for i := 0; i+1 < len(parameters); i += 2 {
@@ -198,8 +205,16 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.call("DeleteNetworkInterface", "NetworkInterfaceId", "eni-2")
 		}},
 		{"an ENI that was given away", OthersKept, func(s *stage) {
-			s.cloud.ENIs[0].Tags = map[string]string{TagClusterUID: "them"}
+			s.giveAway(11 * time.Minute)
 			s.call("CreateTags", "ResourceId.1", "eni-1")
+		}},
+		{"the tags of an ENI that was given away since the last audit", "", func(s *stage) {
+			s.giveAway(time.Minute)
+			s.call("CreateTags", "ResourceId.1", "eni-1")
+		}},
+		{"taking from an ENI that was given away", OthersKept, func(s *stage) {
+			s.giveAway(time.Minute)
+			s.call("UnassignPrivateIpAddresses", "NetworkInterfaceId", "eni-1", "PrivateIpAddress.1", "10.0.0.9")
 		}},
 		{"an address of others on the primary ENI", OthersKept, func(s *stage) {
 			s.cloud.ENIs = append(s.cloud.ENIs, emulator.ENIState{ID: "eni-0", InstanceID: instance, Addresses: []string{"10.0.0.9"}})

@@ -79,6 +79,8 @@ type Referee struct {
 	// absent is when EC2 last lacked an address of an ENI; moved when an ENI was last not
 	// attached where it was.
 	absent map[string]time.Time
+	// givenAway is since when the tags of an ENI that the operator made name another cluster.
+	givenAway map[string]time.Time
 
 	stale      map[types.UID]time.Duration
 	rates      map[string]int
@@ -95,7 +97,7 @@ func NewReferee(settings Settings) *Referee {
 		settings: settings, given: map[types.UID]given{}, lapsed: map[string]lapsed{},
 		forged:   map[types.UID]bool{},
 		nodeless: map[string]time.Time{}, changed: map[string]time.Time{}, ready: map[types.UID]bool{},
-		made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{},
+		made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{}, givenAway: map[string]time.Time{},
 		stale: map[types.UID]time.Duration{}, rates: map[string]int{}, seen: map[string]bool{},
 	}
 	r.world = World{
@@ -137,9 +139,28 @@ func (r *Referee) refresh() {
 			r.absent[g.eni+"|"+g.address] = r.world.Now
 		}
 	}
+	r.noteGivenAway()
 	for address, l := range r.lapsed {
 		if !Carries(r.world.ENI(l.eni), address) {
 			delete(r.lapsed, address) // It went back to the subnet.
+		}
+	}
+}
+
+// noteGivenAway notes since when tags name another cluster.
+func (r *Referee) noteGivenAway() {
+	for id := range r.made {
+		eni := r.world.ENI(id)
+		given := false
+		if eni != nil {
+			uid, tagged := eni.Tags[TagClusterUID]
+			given = tagged && uid != r.settings.ClusterUID
+		}
+		switch {
+		case !given:
+			delete(r.givenAway, id)
+		case r.givenAway[id].IsZero():
+			r.givenAway[id] = r.world.Now
 		}
 	}
 }
