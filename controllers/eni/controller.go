@@ -77,6 +77,7 @@ type Reconciler struct {
 	options   Options
 	conflicts store.Conflicts
 	told      told
+	written   store.Written
 	asked     asked
 	memory    memory
 	// refusedCards are shared by the ENIs of an instance.
@@ -111,7 +112,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName).
 		For(&v1alpha1.ElasticNetworkInterface{}, builder.WithPredicates(
-			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, r.told.statusOfOthers()))).
+			predicate.Or(r.written.ByOthers(), predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.ownENIsOfNode), builder.WithPredicates(providerIDChanged())).
 		WatchesRawSource(r.changes()).
 		WithOptions(settings).

@@ -78,7 +78,7 @@ func TestAStatusThatOthersStoredIsLookedAt(t *testing.T) {
 	seen := func() []bool {
 		var passed []bool
 		for _, update := range events {
-			passed = append(passed, w.reconciler.told.statusOfOthers().Update(update))
+			passed = append(passed, w.reconciler.written.ByOthers().Update(update))
 		}
 		events = nil
 		return passed

@@ -11,14 +11,12 @@ import (
 	"errors"
 	"slices"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/logging"
-	"github.com/eni-operator/eni-operator/pkg/store"
 )
 
 // maxTransitions is how many states an ENI's status remembers.
@@ -43,11 +41,7 @@ func (r *Reconciler) report(
 	setRefusal(eni, o, d)
 	eni.Status.ObservedGeneration = eni.Generation
 
-	r.told.storing(eni)
-	wrote, err := store.UpdateStatus(logging.WithCause(ctx, acted), r.client, r.events, done.stored, eni)
-	if !wrote || apierrors.IsConflict(err) {
-		r.told.notStored(eni.Name)
-	}
+	wrote, err := r.written.UpdateStatus(logging.WithCause(ctx, acted), r.client, r.events, done.stored, eni)
 	r.told.stored(eni, err)
 	if err != nil {
 		return err

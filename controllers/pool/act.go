@@ -57,7 +57,7 @@ func (r *Reconciler) prepareClaim(ctx context.Context, o observation, claim *v1a
 	case claim.Status.Address != "":
 		before := claim.DeepCopy()
 		surrender(claim)
-		_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
+		_, err := r.written.UpdateStatus(ctx, r.client, r.events, before, claim)
 		return err
 	default:
 		return nil
@@ -68,7 +68,7 @@ func (r *Reconciler) prepareClaim(ctx context.Context, o observation, claim *v1a
 func (r *Reconciler) expireClaim(ctx context.Context, claim *v1alpha1.ENIClaim) error {
 	before := claim.DeepCopy()
 	expire(claim)
-	_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
+	_, err := r.written.UpdateStatus(ctx, r.client, r.events, before, claim)
 	return err
 }
 
@@ -129,7 +129,7 @@ func (r *Reconciler) tellClaim(ctx context.Context, o observation, claim *v1alph
 	}
 	before := claim.DeepCopy()
 	applyVerdict(claim, v, metav1.NewTime(o.now))
-	_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
+	_, err := r.written.UpdateStatus(ctx, r.client, r.events, before, claim)
 	if err == nil {
 		r.waits.told(ctx, claim)
 	}
@@ -255,7 +255,7 @@ func (r *Reconciler) answerUnsynced(ctx context.Context, node string) error {
 		}
 		before := claim.DeepCopy()
 		applyVerdict(claim, v, metav1.NewTime(r.clock.Now()))
-		_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
+		_, err := r.written.UpdateStatus(ctx, r.client, r.events, before, claim)
 		failed = append(failed, client.IgnoreNotFound(err))
 	}
 	return firstOf(failed)
@@ -276,7 +276,7 @@ func (r *Reconciler) answerWithoutPool(ctx context.Context, claim *v1alpha1.ENIC
 	}
 	before := claim.DeepCopy()
 	applyVerdict(claim, v, now)
-	_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
+	_, err := r.written.UpdateStatus(ctx, r.client, r.events, before, claim)
 	return err
 }
 

@@ -59,8 +59,10 @@ type Reconciler struct {
 	options   Options
 	conflicts store.Conflicts
 	waits     waits
-	refusals  refusals
-	empty     sightings
+	// written are the statuses of claims.
+	written  store.Written
+	refusals refusals
+	empty    sightings
 }
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipools,verbs=get;list;watch;create;update;patch;delete

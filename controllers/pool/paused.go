@@ -54,6 +54,6 @@ func (r *Reconciler) tellClaimPaused(ctx context.Context, claim *v1alpha1.ENICla
 	} else {
 		setNotReady(claim, v1alpha1.ReasonPaused, "This claim is deleted and waits for its pool. "+pausedMessage)
 	}
-	_, err := store.UpdateStatus(ctx, r.client, r.events, before, claim)
+	_, err := r.written.UpdateStatus(ctx, r.client, r.events, before, claim)
 	return err
 }
