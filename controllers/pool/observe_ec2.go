@@ -119,10 +119,7 @@ func (r *Reconciler) observeLimits(ctx context.Context, o *observation, instance
 
 // learn takes note that the instance took only so many ENIs of ours.
 func (l *limits) learn(slots int32) {
-	if slots < l.slots {
-		l.slots = max(slots, 0)
-		l.learned = true
-	}
+	l.slots = min(l.slots, max(slots, 0))
 }
 
 // ownInterfaces are the ENIs on an instance that a resource stands for: its status names

@@ -27,8 +27,6 @@ type limits struct {
 	// addressSlots of one ENI for secondary addresses or prefixes.
 	addressSlots int32
 	nitro        bool
-	// learned: EC2 refused an ENI more than these slots, fewer than the type promises.
-	learned bool
 }
 
 // subnetRoom is what is known of a subnet's free space.

@@ -170,10 +170,11 @@ func (s *sizing) retry(o observation) time.Duration {
 	return scarcityRetry
 }
 
-// giveUpUnattached gives back ENIs that were never attached, once EC2 has shown that the
-// instance takes fewer than its type promises. The newest names go first.
+// giveUpUnattached gives back ENIs that were never attached and for which the instance
+// has no slot: it takes fewer than its type promises, or ENIs of others sit in them. They
+// would count as supply, and the other ENIs' room stay unused. The newest names go first.
 func (h *holders) giveUpUnattached(o observation) {
-	if !o.limits.known || !o.limits.learned {
+	if !o.limits.known {
 		return
 	}
 	excess := h.slotsTaken() - max(o.limits.slots-o.otherENIs, 0)

@@ -111,8 +111,19 @@ func TestLearnedLimit(t *testing.T) {
 	assert.Equal(t, lastVerdict(f).reason, v1alpha1.ReasonInstanceFull)
 
 	untouched := limits{slots: 2}
-	untouched.learn(2)
-	assert.Assert(t, !untouched.learned)
+	untouched.learn(3)
+	assert.Equal(t, untouched.slots, int32(2))
+}
+
+// TestSlotTakenByOthers: an ENI that cannot be attached any more gives its addresses up
+// to another one with room.
+func TestSlotTakenByOthers(t *testing.T) {
+	f := newFixture().bounds(0, 0, 20).limit(2, 9).eni(1, 1, 4).eni(2, 1, 4).last(unready(v1alpha1.ReasonNoFreeDeviceIndex, false)).
+		last(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status.Attachment = nil }).
+		claimsNamed("a", "b", "c", "d", "e", "f")
+	assert.Equal(t, actions(plan(f.observation)), "", "it may be attached yet")
+	f.limits.slots = 1 // Somebody attached an ENI of their own.
+	assert.Equal(t, actions(plan(f.observation)), "-1=6; x-2")
 }
 
 // TestRefusalsAreRemembered for a while, and forgotten with their ENIs.
