@@ -146,7 +146,8 @@ func (r *Reconciler) assign(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 	case len(d.names) > 0:
 		return r.assignRefused(ctx, eni, d.names, err)
 	default:
-		r.lacksRoom(ctx, eni, eni.Status.SubnetID, input, 0, err)
+		lack := r.lacksRoom(ctx, eni, eni.Status.SubnetID, input, 0, err)
+		err = ofSubnet(err, eni.Status.SubnetID, lack)
 	}
 	return err
 }
@@ -227,12 +228,19 @@ func (r *Reconciler) create(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 			r.inventory.ForgetInstance(o.instanceID) // Its security groups may be others by now.
 		}
 		size := ec2.AssignInput{AddressCount: record.AddressCount, PrefixCount: record.PrefixCount}
-		record.SubnetFull = r.lacksRoom(ctx, eni, string(record.SubnetID), size, 1, err)
-		if record.SubnetFull {
-			err = &subnetFullError{subnetID: string(record.SubnetID), cause: err}
-		}
+		lack := r.lacksRoom(ctx, eni, string(record.SubnetID), size, 1, err)
+		record.SubnetFull = lack != ""
+		err = ofSubnet(err, string(record.SubnetID), lack)
 	}
 	return err
+}
+
+// ofSubnet names the subnet in a refusal that is the subnet's.
+func ofSubnet(err error, subnetID, lack string) error {
+	if lack == "" || lack == v1alpha1.ReasonQuotaExceeded {
+		return err
+	}
+	return &subnetFullError{subnetID: subnetID, lack: lack, cause: err}
 }
 
 // refused says that EC2 has made no ENI and will make none for this call.

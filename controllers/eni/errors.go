@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package eni
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -20,18 +21,28 @@ type reasoned interface {
 	reason() string
 }
 
-// subnetFullError says that a subnet has too few free addresses for an ENI.
+// subnetFullError says that a subnet has too few free addresses for an ENI or, where
+// that is its reason, no free block for a prefix.
 type subnetFullError struct {
 	subnetID string
+	lack     string
 	cause    error
 }
 
 func (e *subnetFullError) Error() string {
-	return fmt.Sprintf("subnet %s has too few free addresses: %s. The next candidate subnet is tried; "+
-		"add one to subnetSelectorTerms, or free addresses.", e.subnetID, ec2.Message(e.cause))
+	lack := "too few free addresses"
+	if e.reason() == v1alpha1.ReasonSubnetFragmented {
+		lack = "no free block of 16 addresses for a prefix"
+	}
+	said := ec2.Message(e.cause)
+	if action := ec2.Action(e.cause); action != "" {
+		said = action + ": " + said
+	}
+	return fmt.Sprintf("subnet %s has %s: %s. The next candidate subnet is tried; "+
+		"add one to subnetSelectorTerms, or free addresses.", e.subnetID, lack, said)
 }
 
-func (*subnetFullError) reason() string { return v1alpha1.ReasonSubnetExhausted }
+func (e *subnetFullError) reason() string { return cmp.Or(e.lack, v1alpha1.ReasonSubnetExhausted) }
 
 func (e *subnetFullError) Unwrap() error { return e.cause }
 

@@ -55,13 +55,14 @@ func (r *Reconciler) roomIn(ctx context.Context, o *observation, id string) (inv
 	return r.inventory.Room(id), err
 }
 
-// lacksRoom reports whether a call was refused for lack of capacity, and remembers it.
+// lacksRoom returns the reason of a refusal for lack of capacity, and remembers it; "" is
+// another refusal.
 // EC2's code for a count above what is left is one that it has for much else, so that
 // the subnet is looked at.
-func (r *Reconciler) lacksRoom(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, subnetID string, input ec2.AssignInput, besides int32, err error) bool {
+func (r *Reconciler) lacksRoom(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, subnetID string, input ec2.AssignInput, besides int32, err error) string {
 	perhaps := ec2.Classify(err) == ec2.ClassCapacity || ec2.Code(err) == ec2.CodeInvalidParameterValue || ec2.Code(err) == codeAddressLimit
 	if !perhaps {
-		return false
+		return ""
 	}
 	subnet, found, lookErr := r.inventory.RefreshSubnet(ctx, subnetID)
 	need := besides + input.AddressCount + v1alpha1.AddressesPerPrefix*input.PrefixCount
@@ -69,12 +70,12 @@ func (r *Reconciler) lacksRoom(ctx context.Context, eni *v1alpha1.ElasticNetwork
 	reason := capacityReason(err, input.PrefixCount > 0, fits)
 	unknown := lookErr != nil || !found
 	if reason == "" || (unknown && ec2.Code(err) == ec2.CodeInvalidParameterValue) {
-		return false
+		return ""
 	}
 	r.memory.refusedGrowth(eni, subnetID, shortage{
 		refused: max(input.AddressCount, input.PrefixCount, 1), free: subnet.FreeAddresses, need: need, reason: reason, at: r.clock.Now(),
 	})
-	return true
+	return reason
 }
 
 // codeAddressLimit refuses more addresses than the instance takes on an ENI.

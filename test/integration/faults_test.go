@@ -159,7 +159,7 @@ func TestExhaustedSubnetIsToldAndHeals(t *testing.T) {
 	t.Parallel()
 	s := shared.tell(t, "exhausted")
 	tiny := s.subnet(zoneA, "9.0/28", nil) // eleven addresses
-	hog, err := s.CreateNetworkInterface(t.Context(), &ec2.CreateNetworkInterfaceInput{SubnetId: &tiny.id, SecondaryPrivateIpAddressCount: aws.Int32(10)})
+	hog, err := s.CreateNetworkInterface(t.Context(), &ec2.CreateNetworkInterfaceInput{SubnetId: &tiny.id, SecondaryPrivateIpAddressCount: aws.Int32(8)})
 	assert.NilError(t, err)
 	node, _ := s.machine("m5.large")
 	s.create(s.policy(sharing(4, 9), func(spec *v1alpha1.ENIPolicySpec) {
@@ -168,12 +168,14 @@ func TestExhaustedSubnetIsToldAndHeals(t *testing.T) {
 
 	message := s.awaitCondition(node, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSubnetExhausted)
 	s.says(message, tiny.id, "too few free addresses", "add one to subnetSelectorTerms")
+	t.Log("What there is, is taken: the ENI's own address and one for a claim")
+	s.bind(node, v1alpha1.ModeShared, "first")
+	assert.Equal(t, s.freeAddresses(t.Context(), tiny.id), int32(0))
 	claim := s.claimOn(node, "web", v1alpha1.ModeShared)
 	s.create(claim)
 	s.awaitPending(claim, v1alpha1.ReasonSubnetExhausted)
 	eni := s.resources(t.Context())[0]
 	s.awaitEvent(eni.Name, v1alpha1.ReasonSubnetExhausted, tiny.id, "subnetSelectorTerms")
-	s.backsOff("CreateNetworkInterface", tiny.id)
 	told := s.events(eni.Name, v1alpha1.ReasonSubnetExhausted)
 	assert.Equal(t, len(told), 1, "the same thing again is counted, not told again: %v", told)
 
