@@ -172,20 +172,10 @@ func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		}
 		decided := plan(observed)
 		if decided.action == actLetGo {
-			left, err := r.leftBehind(ctx, observed)
-			if err != nil {
-				return ctrl.Result{}, r.report(ctx, eni, done, observed, decided, err)
-			}
-			if left != "" {
-				eni.Status.NetworkInterfaceID = left
-				done.looked = false
-				continue
-			}
-			if err := store.RemoveFinalizer(ctx, r.client, r.events, eni); err != nil {
+			if again, err := r.letGo(ctx, eni, done, observed, decided); !again {
 				return ctrl.Result{}, err
 			}
-			r.forget(observed)
-			return ctrl.Result{}, nil
+			continue
 		}
 		calls, pause := r.admit(ctx, eni, decided, done)
 		if pause > 0 {
@@ -200,6 +190,27 @@ func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		}
 	}
 	return ctrl.Result{RequeueAfter: attachPoll}, nil
+}
+
+// letGo removes the finalizer, unless EC2 has an ENI that carries the resource's UID: that
+// one is taken over, and to be observed again.
+func (r *Reconciler) letGo(
+	ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, done *progress, o observation, d decision,
+) (again bool, err error) {
+	left, err := r.leftBehind(ctx, o)
+	if err != nil {
+		return false, r.report(ctx, eni, done, o, d, err)
+	}
+	if left != "" {
+		eni.Status.NetworkInterfaceID = left
+		done.looked = false
+		return true, nil
+	}
+	if err := store.RemoveFinalizer(ctx, r.client, r.events, eni); err != nil {
+		return false, err
+	}
+	r.forget(o)
+	return false, nil
 }
 
 // leftBehind returns the id of an ENI in EC2 that carries the resource's UID, or "",

@@ -172,9 +172,14 @@ func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.E
 	if reason, message = troubledENI(o); reason != "" {
 		return reason, message
 	}
+	return whyNotGrown(o, stored, claim.Spec.Mode)
+}
+
+// whyNotGrown says what keeps the pool from having what a claim waits for.
+func whyNotGrown(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mode) (reason, message string) {
 	capacity := meta.FindStatusCondition(stored.Conditions, v1alpha1.ConditionCapacityAvailable)
 	lacks := capacity != nil && capacity.Status == metav1.ConditionFalse && capacity.Reason != v1alpha1.ReasonInstanceTypeLimit
-	if instanceFull(o, stored, claim.Spec.Mode) {
+	if instanceFull(o, stored, mode) {
 		if lacks && (capacity.Reason == v1alpha1.ReasonOrphanedENIs || capacity.Reason == v1alpha1.ReasonInstanceFull) {
 			return capacity.Reason, capacity.Message
 		}

@@ -131,16 +131,27 @@ func (r *Reconciler) withPool(ctx context.Context, pool *v1alpha1.ENIPool) (ctrl
 	if stale != nil {
 		return ctrl.Result{}, stale
 	}
-	if o.suspended == nil {
-		if err := r.changeENIs(ctx, o, decided); err != nil {
-			return ctrl.Result{}, firstOf([]error{prepareErr, tellErr, err, observeErr})
-		}
+	finished, changeErr := r.applyToENIs(ctx, o, decided)
+	if changeErr != nil {
+		return ctrl.Result{}, firstOf([]error{prepareErr, tellErr, changeErr, observeErr})
 	}
-	if o.suspended == nil && o.finished() {
+	if finished {
 		r.inventory.ForgetInstance(pool.Spec.InstanceID)
 		return ctrl.Result{}, store.RemoveFinalizer(ctx, r.client, r.events, pool)
 	}
 	return ctrl.Result{RequeueAfter: decided.recheck}, firstOf([]error{prepareErr, tellErr, observeErr})
+}
+
+// applyToENIs changes the ENIs by the stored decision, and reports whether a deleted pool
+// has nothing left. A suspended pool changes nothing.
+func (r *Reconciler) applyToENIs(ctx context.Context, o observation, d decision) (finished bool, err error) {
+	if o.suspended != nil {
+		return false, nil
+	}
+	if err := r.changeENIs(ctx, o, d); err != nil {
+		return false, err
+	}
+	return o.finished(), nil
 }
 
 // decide plans with what EC2's queues are like, and tells them what comes.

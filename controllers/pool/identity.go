@@ -54,35 +54,47 @@ func (o *observation) confirm(name string, latest *v1alpha1.ElasticNetworkInterf
 // shows as something else than the record knows; and those whose ENI is gone, since that
 // takes something from claims. Where the record is lost it is all of them.
 func unconfirmedENIs(pool *v1alpha1.ENIPool, o *observation) []string {
-	names := map[string]bool{}
 	if pool.Status.PoolUID != pool.UID {
-		for i := range o.enis {
-			names[o.enis[i].Name] = true
-		}
-		for i := range o.claims {
-			if status := &o.claims[i].Status; status.Phase == v1alpha1.ClaimBound && status.ENIName != "" {
-				names[status.ENIName] = true
-			}
-		}
-		return slices.Sorted(maps.Keys(names))
+		return namedENIs(o)
 	}
+
+	names := map[string]bool{}
 	for i := range pool.Status.ENIs {
 		if o.eni(pool.Status.ENIs[i].Name) == nil {
 			names[pool.Status.ENIs[i].Name] = true
 		}
 	}
 	for i := range o.enis {
-		eni := &o.enis[i]
-		entry := entryOf(&pool.Status, eni.Name)
-		// Before an ENI has an id nobody gets anything of it, whichever of its name it is.
-		begun := eni.Status.NetworkInterfaceID != "" || eni.Spec.Drained || !eni.DeletionTimestamp.IsZero()
-		other := entry.UID != eni.UID && (begun || entry.UID != "")
-		changed := entry.NetworkInterfaceID != "" && entry.NetworkInterfaceID != eni.Status.NetworkInterfaceID
-		// A copy that shows a lost ENI as it was would tell its claims that all is well.
-		lost := entry.State == v1alpha1.PoolENIReleasing && len(pool.Status.HoldersOf(eni.Name)) > 0
-		if other || changed || lost || gone(eni) {
+		if eni := &o.enis[i]; gone(eni) || differsFromRecord(&pool.Status, eni) {
 			names[eni.Name] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
+}
+
+// namedENIs are the names of all ENIs that the cache shows or a bound claim names.
+func namedENIs(o *observation) []string {
+	names := map[string]bool{}
+	for i := range o.enis {
+		names[o.enis[i].Name] = true
+	}
+	for i := range o.claims {
+		if status := &o.claims[i].Status; status.Phase == v1alpha1.ClaimBound && status.ENIName != "" {
+			names[status.ENIName] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// differsFromRecord reports whether the cache shows an ENI as something else than the
+// record knows.
+func differsFromRecord(record *v1alpha1.ENIPoolStatus, eni *v1alpha1.ElasticNetworkInterface) bool {
+	entry := entryOf(record, eni.Name)
+	// Before an ENI has an id nobody gets anything of it, whichever of its name it is.
+	begun := eni.Status.NetworkInterfaceID != "" || eni.Spec.Drained || !eni.DeletionTimestamp.IsZero()
+	other := entry.UID != eni.UID && (begun || entry.UID != "")
+	changed := entry.NetworkInterfaceID != "" && entry.NetworkInterfaceID != eni.Status.NetworkInterfaceID
+	// A copy that shows a lost ENI as it was would tell its claims that all is well.
+	lost := entry.State == v1alpha1.PoolENIReleasing && len(record.HoldersOf(eni.Name)) > 0
+	return other || changed || lost
 }

@@ -232,8 +232,8 @@ func instanceOf(node *corev1.Node) string {
 // or EC2 does not know the instance: only if no Node names the instance is what claims
 // hold of no use to anybody. A Node that names no instance may still be the one.
 func (r *Reconciler) confirmNodeGone(ctx context.Context, o *observation) error {
-	deleted := !o.pool.DeletionTimestamp.IsZero()
-	if o.nodeGone || !(deleted || o.instanceAbsent) {
+	asked := !o.pool.DeletionTimestamp.IsZero() || o.instanceAbsent
+	if o.nodeGone || !asked {
 		return nil
 	}
 	node := &corev1.Node{}

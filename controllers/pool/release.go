@@ -290,19 +290,24 @@ func (h *holders) handOver(o observation, d *decision) {
 			d.removals = append(d.removals, name)
 			continue
 		}
-		eni := h.resources[name]
-		g := h.giving(eni)
-		if len(g.names) > 0 {
-			d.releases[name] = g.names
+		h.handOverPart(o, name, d)
+	}
+}
+
+// handOverPart says what an ENI that stays gives back, and how large it is to be.
+func (h *holders) handOverPart(o observation, name string, d *decision) {
+	eni := h.resources[name]
+	g := h.giving(eni)
+	if len(g.names) > 0 {
+		d.releases[name] = g.names
+	}
+	switch size := h.size(eni); {
+	case len(g.names) > 0 || h.refused[name] && !g.underway():
+		if size != specSize(eni) {
+			d.counts[name] = size
 		}
-		switch size := h.size(eni); {
-		case len(g.names) > 0 || h.refused[name] && !g.underway():
-			if size != specSize(eni) {
-				d.counts[name] = size
-			}
-		case eni.Primary() && o.limits.known && specSize(eni) > o.room(eni) && !g.underway():
-			d.counts[name] = o.room(eni) // Others took slots of the primary ENI.
-		}
+	case eni.Primary() && o.limits.known && specSize(eni) > o.room(eni) && !g.underway():
+		d.counts[name] = o.room(eni) // Others took slots of the primary ENI.
 	}
 }
 

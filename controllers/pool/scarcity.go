@@ -115,18 +115,8 @@ func (h *holders) creationRefused() bool {
 func (g *growth) scarcity() *trouble {
 	unmet := g.s.exclusiveSupply < g.s.exclusiveDesired || g.missing(g.s.sharedDesired) > 0
 	for _, name := range slices.Sorted(maps.Keys(g.h.resources)) {
-		eni := g.h.resources[name]
-		if !eni.DeletionTimestamp.IsZero() {
-			continue
-		}
-		if refusal, refused := g.o.refusal(eni); refused && unmet {
-			return scarce(refusal.Reason, fmt.Sprintf("ENI %s: %s", name, refusal.Message))
-		}
-		if refusal, refused := standingRefusal(eni); refused && eni.Status.NetworkInterfaceID == "" {
-			return scarce(refusal.Reason, fmt.Sprintf("ENI %s: %s", name, refusal.Message))
-		}
-		if ready := meta.FindStatusCondition(eni.Status.Conditions, v1alpha1.ConditionReady); ready != nil && takesNoMore(ready) {
-			return scarce(ready.Reason, fmt.Sprintf("ENI %s: %s", name, ready.Message))
+		if found := g.scarcityOf(g.h.resources[name], unmet); found != nil {
+			return found
 		}
 	}
 	switch {
@@ -139,6 +129,24 @@ func (g *growth) scarcity() *trouble {
 	default:
 		return nil
 	}
+}
+
+// scarcityOf returns what EC2 lacks the capacity for on one ENI, or nil. unmet: the pool
+// wants more than it has.
+func (g *growth) scarcityOf(eni *v1alpha1.ElasticNetworkInterface, unmet bool) *trouble {
+	if !eni.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	if refusal, refused := g.o.refusal(eni); refused && unmet {
+		return scarce(refusal.Reason, fmt.Sprintf("ENI %s: %s", eni.Name, refusal.Message))
+	}
+	if refusal, refused := standingRefusal(eni); refused && eni.Status.NetworkInterfaceID == "" {
+		return scarce(refusal.Reason, fmt.Sprintf("ENI %s: %s", eni.Name, refusal.Message))
+	}
+	if ready := meta.FindStatusCondition(eni.Status.Conditions, v1alpha1.ConditionReady); ready != nil && takesNoMore(ready) {
+		return scarce(ready.Reason, fmt.Sprintf("ENI %s: %s", eni.Name, ready.Message))
+	}
+	return nil
 }
 
 // crowdedIn says that subnets have no room, or no block for a prefix.

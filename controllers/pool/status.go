@@ -213,7 +213,15 @@ func readiness(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoolSta
 		return false, o.troubles[0].reason, o.troubles[0].message
 	case o.draining():
 		return false, v1alpha1.ReasonDraining, "No policy governs the node: the pool goes when its last claim is released"
-	case holdsMinimum(o, s, status) && (s.scarcity == nil || s.sharedPending+s.exclusivePending == 0):
+	}
+	return readinessOfENIs(o, h, s, status)
+}
+
+// readinessOfENIs is the readiness of a pool that nothing but its ENIs can keep from it.
+func readinessOfENIs(o observation, h *holders, s *sizing, status *v1alpha1.ENIPoolStatus) (ready bool, reason, message string) {
+	unserved := s.scarcity != nil && s.sharedPending+s.exclusivePending > 0
+	switch {
+	case holdsMinimum(o, s, status) && !unserved:
 		return true, v1alpha1.ReasonReady, ""
 	case s.scarcity != nil:
 		return false, s.scarcity.reason, s.scarcity.message

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	smithy "github.com/aws/smithy-go" //nolint:depguard // an error as EC2 answers it
+	smithy "github.com/aws/smithy-go"
 	"github.com/go-logr/logr/funcr"
 	"github.com/go-logr/zapr"
 	"go.uber.org/zap"

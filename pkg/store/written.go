@@ -69,8 +69,9 @@ func (w *Written) expect(object client.Object) {
 	if w.sums == nil {
 		w.sums = map[types.UID][]uint64{}
 	}
-	sums := append(w.sums[object.GetUID()], sumOf(object))
-	w.sums[object.GetUID()] = sums[max(len(sums)-mostWritten, 0):]
+	uid := object.GetUID()
+	w.sums[uid] = append(w.sums[uid], sumOf(object))
+	w.sums[uid] = w.sums[uid][max(len(w.sums[uid])-mostWritten, 0):]
 }
 
 // takeBack drops the last status, which was not stored.
