@@ -78,12 +78,12 @@ type Simulation struct {
 	Timeout time.Duration
 }
 
-var playedHistories = regexp.MustCompile(`histories played: (\d+)`)
+var playedHistories = regexp.MustCompile(`(\d+) histories`)
 
 // Fails implements Check.
 func (s Simulation) Fails(ctx context.Context, repository, overlay string, _ Mutant) (failed bool, detail string) {
 	command := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-timeout", s.Timeout.String(), //nolint:gosec // numbers
-		"-run", "^TestSimulation$", "./test/simulation", "-args", "-seeds", strconv.Itoa(s.Histories), "-shrink=false")
+		"-run", "^TestSimulation$", "./test/simulation", "-args", "-seeds", strconv.Itoa(s.Histories), "-shrink=0s")
 	command.Dir = repository
 	output, err := command.CombinedOutput()
 	if err == nil {
