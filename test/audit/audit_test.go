@@ -92,3 +92,24 @@ func TestUnpaired(t *testing.T) {
 	seen.Resources = append(seen.Resources, standing("eni-1"), standing("eni-2"))
 	assert.Equal(t, len(Unpaired(seen)), 2, "one twice, and one that is not there")
 }
+
+// EC2 answers the lists in an ENI in any order: that is no change of the ENI.
+func TestText(t *testing.T) {
+	text := func(groups, addresses, keys []string) string {
+		eni := ec2types.NetworkInterface{NetworkInterfaceId: aws.String("eni-1")}
+		for _, group := range groups {
+			eni.Groups = append(eni.Groups, ec2types.GroupIdentifier{GroupId: aws.String(group)})
+		}
+		for _, address := range addresses {
+			eni.PrivateIpAddresses = append(eni.PrivateIpAddresses, ec2types.NetworkInterfacePrivateIpAddress{PrivateIpAddress: aws.String(address)})
+		}
+		for _, key := range keys {
+			eni.TagSet = append(eni.TagSet, ec2types.Tag{Key: aws.String(key)})
+		}
+		return Text(eni)
+	}
+
+	before := text([]string{"sg-1", "sg-2"}, []string{"10.0.0.1", "10.0.0.2"}, []string{"a", "b"})
+	assert.Equal(t, text([]string{"sg-2", "sg-1"}, []string{"10.0.0.2", "10.0.0.1"}, []string{"b", "a"}), before)
+	assert.Check(t, text([]string{"sg-2"}, []string{"10.0.0.2", "10.0.0.1"}, []string{"b", "a"}) != before)
+}

@@ -10,6 +10,8 @@ SPDX-License-Identifier: Apache-2.0
 package audit
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -168,4 +170,23 @@ func Texts[S ~string](values []S) []string {
 	}
 	slices.Sort(texts)
 	return texts
+}
+
+// Text writes an ENI down for comparing with what it was: EC2 answers the lists in
+// it in any order.
+func Text(eni types.NetworkInterface) string {
+	eni.Groups = slices.SortedFunc(slices.Values(eni.Groups), func(a, b types.GroupIdentifier) int {
+		return cmp.Compare(aws.ToString(a.GroupId), aws.ToString(b.GroupId))
+	})
+	eni.PrivateIpAddresses = slices.SortedFunc(slices.Values(eni.PrivateIpAddresses), func(a, b types.NetworkInterfacePrivateIpAddress) int {
+		return cmp.Compare(aws.ToString(a.PrivateIpAddress), aws.ToString(b.PrivateIpAddress))
+	})
+	eni.TagSet = slices.SortedFunc(slices.Values(eni.TagSet), func(a, b types.Tag) int {
+		return cmp.Compare(aws.ToString(a.Key), aws.ToString(b.Key))
+	})
+	text, err := json.Marshal(eni)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }

@@ -264,7 +264,7 @@ func (s *stage) foreignUntouched(seen view) error {
 		return err
 	}
 	for id, before := range s.cloud.foreign {
-		if err := differ(id+", which is not ours,", asJSON(seen.others[id]), asJSON(before)); err != nil {
+		if err := differ(id+", which is not ours,", audit.Text(seen.others[id]), audit.Text(before)); err != nil {
 			return err
 		}
 	}

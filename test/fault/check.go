@@ -94,7 +94,7 @@ func (s *stage) tagsFor(resource *v1alpha1.ElasticNetworkInterface, createdAt st
 func (s *stage) foreignUntouched(seen view) []string {
 	var wrong []string
 	for id, before := range s.cloud.foreign {
-		if is, was := asJSON(seen.others[id]), asJSON(before); is != was {
+		if is, was := audit.Text(seen.others[id]), audit.Text(before); is != was {
 			wrong = append(wrong, fmt.Sprintf("%s is not ours and has changed\n  is:  %s\n  was: %s", id, is, was))
 		}
 	}

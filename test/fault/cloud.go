@@ -8,7 +8,6 @@ package fault
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http/httptest"
 	"slices"
@@ -224,13 +223,4 @@ func (c *cloud) calls() []emulator.Call {
 		}
 	}
 	return calls
-}
-
-// asJSON writes something of EC2's down for comparing.
-func asJSON(value any) string {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
 }

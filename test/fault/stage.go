@@ -214,6 +214,14 @@ type finding struct{ leaks, differences []string }
 
 func (f finding) count() int { return len(f.leaks) + len(f.differences) }
 
+// first is one of the things found, or "".
+func (f finding) first() string {
+	for _, line := range slices.Concat(f.leaks, f.differences) {
+		return line
+	}
+	return ""
+}
+
 // orRestless says why a state that is as it should be does not count.
 func (f finding) orRestless() finding {
 	if f.count() == 0 {
@@ -246,7 +254,7 @@ func (s *stage) settle(ctx context.Context, want state, still time.Duration) (fi
 			return found.orRestless(), nil
 		}
 		if time.Since(told) > tellEvery {
-			s.tell("    %d otherwise than they should be; %d EC2 writes so far", found.count(), writes)
+			s.tell("    %d otherwise than they should be; %d EC2 writes so far; the first: %s", found.count(), writes, found.first())
 			told = time.Now()
 		}
 		if !pause(ctx, glance) {
