@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	smithy "github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -192,6 +193,12 @@ func Classify(err error) Class {
 		return ClassTerminal
 	}
 	return ClassRetryable
+}
+
+// UnknownID reports whether an error says that nothing in EC2 has the id that was asked
+// for: EC2 does not find it, or gives no id of such a form to anything.
+func UnknownID(err error) bool {
+	return Classify(err) == ClassNotFound || strings.HasSuffix(Code(err), ".Malformed")
 }
 
 // Code returns EC2's error code, or "" where EC2 did not answer.

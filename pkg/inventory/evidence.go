@@ -215,7 +215,7 @@ func question(ids []string, ask func(id string) error, contradicted func(id stri
 			answers[id] = unstated
 			continue
 		}
-		if ec2.Classify(err) != ec2.ClassNotFound {
+		if !ec2.UnknownID(err) {
 			return nil, err
 		}
 		there, err := contradicted(id)

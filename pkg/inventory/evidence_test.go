@@ -87,6 +87,22 @@ func TestAnENIThatOthersDeletedIsGone(t *testing.T) {
 	assert.Equal(t, presence, Present)
 }
 
+// TestNoENIHasAMalformedID: a status can name any text. EC2 refuses to look for it, and
+// that fails no question about another ENI.
+func TestNoENIHasAMalformedID(t *testing.T) {
+	w, _, enis := populated(t, 1)
+	const malformed = "eni-"
+	w.sweep()
+	w.look(malformed)
+	w.clk.Step(window + censusInterval)
+
+	answers, err := w.questionENIs(w.ctx, []string{malformed, enis[0]})
+	assert.NilError(t, err)
+	assert.DeepEqual(t, answers, map[string]statement{malformed: stated, enis[0]: unstated})
+	_, presence := w.look(malformed)
+	assert.Equal(t, presence, Gone)
+}
+
 // TestAnInstanceThatEC2DoesNotKnowIsAbsent, which is less than gone, until it is shown
 // again.
 func TestAnInstanceThatEC2DoesNotKnowIsAbsent(t *testing.T) {
