@@ -10,6 +10,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,13 +68,15 @@ func TestWhatIsExpectedOfEC2(t *testing.T) {
 // Region is that of the operator in these tests.
 func (*sweptEC2) Region() string { return "us-west-2" }
 
-// TestAWrongRegionKeepsTheReplicaReady, and whoever asks for details is told.
+// TestAWrongRegionKeepsTheReplicaReady expects the readiness probe to pass, and a
+// request for details to name the wrong Region.
 func TestAWrongRegionKeepsTheReplicaReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := &sweptEC2{}
-		zone := "us-east-1a"
+		var zones atomic.Pointer[[]string]
+		zones.Store(&[]string{"us-east-1a"})
 		inv := inventory.New(api, inventory.Options{Expected: func(context.Context) (inventory.Expected, error) {
-			return inventory.Expected{Zones: []string{zone}}, nil
+			return inventory.Expected{Zones: *zones.Load()}, nil
 		}})
 		a := newAuditor(inv, nil, 10*time.Minute, logr.Discard())
 		ctx, cancel := context.WithCancel(t.Context())
@@ -91,7 +94,7 @@ func TestAWrongRegionKeepsTheReplicaReady(t *testing.T) {
 		assert.Equal(t, get("/?verbose"), http.StatusInternalServerError)
 		assert.Equal(t, get("/"+trustCheck), http.StatusInternalServerError)
 
-		zone = "us-west-2a"
+		zones.Store(&[]string{"us-west-2a"})
 		time.Sleep(2 * distrustedInterval)
 		assert.Equal(t, inv.Trust().Reason, v1alpha1.ReasonEC2Agrees, "looked at soon, not at the next audit")
 		assert.Equal(t, get("/?verbose"), http.StatusOK)
