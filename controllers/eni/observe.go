@@ -165,8 +165,8 @@ func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.I
 	case inventory.Gone:
 		o.instance = instanceGone
 	case inventory.Absent:
-		var named bool
-		if named, err = r.nodeNames(ctx, o.eni.Spec.NodeName, o.instanceID); err == nil && !named {
+		var stands bool
+		if stands, err = r.nodeStands(ctx, o.eni.Spec.NodeName, o.instanceID); err == nil && !stands {
 			o.instance = instanceGone
 		}
 	case inventory.Unknown:
@@ -190,15 +190,20 @@ func (r *Reconciler) instanceFor(ctx context.Context, eni *v1alpha1.ElasticNetwo
 	return instanceOf(node), nil
 }
 
-// nodeNames asks Kubernetes itself whether the Node is there and names the instance:
-// then it is not gone, though EC2 does not know it.
-func (r *Reconciler) nodeNames(ctx context.Context, name, instanceID string) (bool, error) {
+// nodeStands asks Kubernetes itself whether a Node stands for the instance: then it is
+// not gone, though EC2 does not know it. That is the Node of the name, if it names the
+// instance or none at the moment, or one of another name that names the instance.
+func (r *Reconciler) nodeStands(ctx context.Context, name, instanceID string) (bool, error) {
 	node := &corev1.Node{}
 	err := r.live.Get(ctx, types.NamespacedName{Name: name}, node)
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("reading Node %s, whose instance EC2 does not know: %w", name, err)
 	}
-	return err == nil && instanceOf(node) == instanceID, nil
+	if id := instanceOf(node); err == nil && (id == "" || id == instanceID) {
+		return true, nil
+	}
+	renamed, err := index.NodeNaming(ctx, r.client, r.live, instanceID)
+	return renamed != "", err
 }
 
 // observeENI finds the ENI of the resource. Its tags decide which one that is: a status

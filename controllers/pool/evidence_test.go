@@ -38,18 +38,24 @@ func TestNodeGone(t *testing.T) {
 		name  string
 		pool  func(*v1alpha1.ENIPool)
 		node  string // providerID; "-": there is no Node
+		other string // providerID of a Node of another name; "": there is none
 		state string
 		phase v1alpha1.ClaimPhase
 		says  string
 	}{
-		{"the Node is missing for an hour, by the pool's note", missing, "-", "running", v1alpha1.ClaimBound, ""},
-		{"it is back, and the pool's note is an hour old", missing, thisInstance, "running", v1alpha1.ClaimBound, ""},
-		{"the pool is deleted, and the Node is there", deleted, thisInstance, "running", v1alpha1.ClaimBound, ""},
-		{"the pool is deleted, and the Node names no instance", deleted, "", "running", v1alpha1.ClaimBound, ""},
-		{"the pool is deleted, and the Node is gone", deleted, "-", "running", v1alpha1.ClaimLost, "is gone, and what it held"},
-		{"the pool is deleted, and the Node stands for another instance", deleted, "aws:///us-east-1a/i-0fedcba9876543210", "running",
+		{"the Node is missing for an hour, by the pool's note", missing, "-", "", "running", v1alpha1.ClaimBound, ""},
+		{"it is back, and the pool's note is an hour old", missing, thisInstance, "", "running", v1alpha1.ClaimBound, ""},
+		{"the pool is deleted, and the Node is there", deleted, thisInstance, "", "running", v1alpha1.ClaimBound, ""},
+		{"the pool is deleted, and the Node names no instance", deleted, "", "", "running", v1alpha1.ClaimBound, ""},
+		{"the pool is deleted, and the Node is gone", deleted, "-", "", "running", v1alpha1.ClaimLost, "is gone, and what it held"},
+		{"the pool is deleted, and the Node stands for another instance", deleted, "aws:///us-east-1a/i-0fedcba9876543210", "", "running",
 			v1alpha1.ClaimLost, "stands for instance i-0fedcba9876543210"},
-		{"the instance is terminated, and the Node is there", func(*v1alpha1.ENIPool) {}, thisInstance, "terminated",
+		{"the pool is deleted, and a Node of another name stands for the instance", deleted, "-", thisInstance, "running", v1alpha1.ClaimBound, ""},
+		{"the pool is deleted, the Node stands for another instance, and one of another name for this one", deleted,
+			"aws:///us-east-1a/i-0fedcba9876543210", thisInstance, "running", v1alpha1.ClaimBound, ""},
+		{"the pool is deleted, and a Node of another name stands for another instance", deleted, "-", "aws:///us-east-1a/i-0fedcba9876543210", "running",
+			v1alpha1.ClaimLost, "is gone, and what it held"},
+		{"the instance is terminated, and the Node is there", func(*v1alpha1.ENIPool) {}, thisInstance, "", "terminated",
 			v1alpha1.ClaimLost, "EC2 says that instance " + instanceID + " is terminated"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -57,6 +63,9 @@ func TestNodeGone(t *testing.T) {
 			objects := []client.Object{storedPool(f, row.pool), &f.enis[0], &f.claims[0]}
 			if row.node != "-" {
 				objects = append(objects, nodeWith(row.node))
+			}
+			if row.other != "" {
+				objects = append(objects, renamedNode(row.other))
 			}
 			kube := cluster(t, interceptor.Funcs{}, objects...)
 			r := reconcilerOn(t, &cloud{state: row.state}, kube, kube)
@@ -73,6 +82,19 @@ func TestNodeGone(t *testing.T) {
 			assert.Equal(t, len(enisIn(t, kube)) == 1, row.phase == v1alpha1.ClaimBound)
 		})
 	}
+}
+
+// TestPoolsOfNode: a Node that appears, changes or goes concerns the pool of its name and
+// the one of its instance.
+func TestPoolsOfNode(t *testing.T) {
+	kube := cluster(t, interceptor.Funcs{}, storedPool(newFixture()))
+	r := reconcilerOn(t, &cloud{}, kube, kube)
+	var names []string
+	for _, request := range r.poolsOfNode(t.Context(), renamedNode(thisInstance)) {
+		names = append(names, request.Name)
+	}
+	assert.DeepEqual(t, names, []string{"renamed", nodeName})
+	assert.Equal(t, len(r.poolsOfNode(t.Context(), renamedNode(""))), 1)
 }
 
 // TestSuspendedPool: while its Node does not stand for the instance, a pool keeps all that

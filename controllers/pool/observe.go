@@ -229,26 +229,35 @@ func instanceOf(node *corev1.Node) string {
 }
 
 // confirmNodeGone asks Kubernetes itself about the Node where the pool is being deleted,
-// or EC2 does not know the instance: only if no Node names the instance is what claims
-// hold of no use to anybody. A Node that names no instance may still be the one.
+// or EC2 does not know the instance: only if no Node names the instance, under whatever
+// name, is what claims hold of no use to anybody. A Node of the pool's name that names no
+// instance may still be the one.
 func (r *Reconciler) confirmNodeGone(ctx context.Context, o *observation) error {
 	asked := !o.pool.DeletionTimestamp.IsZero() || o.instanceAbsent
 	if o.nodeGone || !asked {
 		return nil
 	}
+
+	spec := &o.pool.Spec
 	node := &corev1.Node{}
-	err := r.live.Get(ctx, client.ObjectKey{Name: o.pool.Spec.NodeName}, node)
+	err := r.live.Get(ctx, client.ObjectKey{Name: spec.NodeName}, node)
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading node %s: %w", o.pool.Spec.NodeName, err)
+		return fmt.Errorf("reading node %s: %w", spec.NodeName, err)
 	}
 	id := instanceOf(node)
-	if err == nil && (id == "" || id == o.pool.Spec.InstanceID) {
+	exists := err == nil
+	if exists && (id == "" || id == spec.InstanceID) {
 		return nil
 	}
+	renamed, err := index.NodeNaming(ctx, r.client, r.live, spec.InstanceID)
+	if err != nil || renamed != "" {
+		return err
+	}
+
 	o.nodeGone = true
-	o.goneReason = fmt.Sprintf("Node %s is gone, and what it held with it", o.pool.Spec.NodeName)
-	if err == nil {
-		o.goneReason = fmt.Sprintf("Node %s stands for instance %s now; what %s held is gone with it", node.Name, id, o.pool.Spec.InstanceID)
+	o.goneReason = fmt.Sprintf("Node %s is gone, and what it held with it", spec.NodeName)
+	if exists {
+		o.goneReason = fmt.Sprintf("Node %s stands for instance %s now; what %s held is gone with it", node.Name, id, spec.InstanceID)
 	}
 	return nil
 }

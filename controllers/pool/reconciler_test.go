@@ -124,6 +124,13 @@ func nodeWith(providerID string) *corev1.Node {
 	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}, Spec: corev1.NodeSpec{ProviderID: providerID}}
 }
 
+// renamedNode is a Node of another name than the pool's.
+func renamedNode(providerID string) *corev1.Node {
+	node := nodeWith(providerID)
+	node.Name = "renamed"
+	return node
+}
+
 const thisInstance = "aws:///us-east-1a/" + instanceID
 
 func request() reconcile.Request {

@@ -48,7 +48,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 		Watches(&v1alpha1.ENIClaim{}, handler.EnqueueRequestsFromMapFunc(nodeOfClaim),
 			builder.WithPredicates(predicate.Or(r.written.ByOthers(), predicate.GenerationChangedPredicate{}))).
 		Watches(&coordinationv1.Lease{}, handler.EnqueueRequestsFromMapFunc(r.nodeOfLease), builder.WithPredicates(ranOut())).
-		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(poolOfNode), builder.WithPredicates(instanceChanged())).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.poolsOfNode), builder.WithPredicates(instanceChanged())).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.nodesOfNamespace),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(r.instanceChanges()).
@@ -74,9 +74,18 @@ func poolOfENI(_ context.Context, object client.Object) []reconcile.Request {
 	return named(eni.Spec.PoolName)
 }
 
-// poolOfNode returns the pool of a Node, which has its name.
-func poolOfNode(_ context.Context, node client.Object) []reconcile.Request {
-	return named(node.GetName())
+// poolsOfNode returns the pool that has a Node's name, and those of the instance that the
+// Node names: a Node of another name keeps what they have.
+func (r *Reconciler) poolsOfNode(ctx context.Context, object client.Object) []reconcile.Request {
+	requests := named(object.GetName())
+	node, ok := object.(*corev1.Node)
+	if !ok {
+		return requests
+	}
+	if id := instanceOf(node); id != "" {
+		requests = append(requests, r.listed(ctx, client.MatchingFields{index.InstanceID: id})...)
+	}
+	return requests
 }
 
 // instanceChanged passes Nodes that appear, go, or name another instance than before.
@@ -158,7 +167,7 @@ func (r *Reconciler) instanceChanges() source.Source {
 func (r *Reconciler) listed(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	pools := &v1alpha1.ENIPoolList{}
 	if err := r.client.List(ctx, pools, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
-		log.FromContext(ctx).Error(err, "Failed to list the pools that changed in EC2")
+		log.FromContext(ctx).Error(err, "Failed to list pools")
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(pools.Items))
