@@ -31,6 +31,8 @@ type sdkClient struct {
 	region  string
 	limiter *limiter
 	gate    Gate
+	// pagePause is the pause before a page is asked for a second time.
+	pagePause time.Duration
 	// configure changes how the SDK finds Region, credentials and HTTP client.
 	configure []func(*config.LoadOptions) error
 }
@@ -53,7 +55,7 @@ func WithConfig(changes ...func(*config.LoadOptions) error) Option {
 // call. It fails when no Region is set or a file cannot be read. Once ctx has ended
 // no call is sent any more, and those that wait for a rate limit fail at once.
 func NewClient(ctx context.Context, limits Limits, settings ...Option) (Client, error) {
-	c := &sdkClient{limiter: newLimiter(ctx, limits, clock.RealClock{})}
+	c := &sdkClient{limiter: newLimiter(ctx, limits, clock.RealClock{}), pagePause: pagePause}
 	for _, set := range settings {
 		set(c)
 	}
@@ -221,14 +223,13 @@ func (c *sdkClient) DescribeNetworkInterfaces(ctx context.Context, filters ...Fi
 		NetworkInterfaceIds: ids, Filters: toFilters(filters), MaxResults: pageSize(ids), IncludeManagedResources: aws.Bool(true),
 	})
 	var enis []NetworkInterface
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
+	err := eachPage(ctx, c.pagePause, pages, func(page *ec2.DescribeNetworkInterfacesOutput) {
 		for i := range page.NetworkInterfaces {
 			enis = append(enis, fromNetworkInterface(&page.NetworkInterfaces[i]))
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return enis, nil
 }
@@ -239,16 +240,15 @@ func (c *sdkClient) DescribeInstances(ctx context.Context, filters ...Filter) ([
 		InstanceIds: ids, Filters: toFilters(filters), MaxResults: pageSize(ids), IncludeManagedResources: aws.Bool(true),
 	})
 	var instances []Instance
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
+	err := eachPage(ctx, c.pagePause, pages, func(page *ec2.DescribeInstancesOutput) {
 		for _, reservation := range page.Reservations {
 			for i := range reservation.Instances {
 				instances = append(instances, fromInstance(&reservation.Instances[i]))
 			}
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return instances, nil
 }
@@ -258,14 +258,13 @@ func (c *sdkClient) DescribeSubnets(ctx context.Context, filters ...Filter) ([]S
 		Filters: toFilters(filters), MaxResults: aws.Int32(describePageSize),
 	})
 	var subnets []Subnet
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
+	err := eachPage(ctx, c.pagePause, pages, func(page *ec2.DescribeSubnetsOutput) {
 		for i := range page.Subnets {
 			subnets = append(subnets, fromSubnet(&page.Subnets[i]))
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return subnets, nil
 }
@@ -275,14 +274,13 @@ func (c *sdkClient) DescribeSecurityGroups(ctx context.Context, filters ...Filte
 		Filters: toFilters(filters), MaxResults: aws.Int32(describePageSize),
 	})
 	var ids []string
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
+	err := eachPage(ctx, c.pagePause, pages, func(page *ec2.DescribeSecurityGroupsOutput) {
 		for _, group := range page.SecurityGroups {
 			ids = append(ids, aws.ToString(group.GroupId))
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return sorted(ids), nil
 }
@@ -295,14 +293,13 @@ func (c *sdkClient) DescribeInstanceTypes(ctx context.Context, names []string) (
 		MaxResults: aws.Int32(instanceTypesPageSize),
 	})
 	var out []InstanceType
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
+	err := eachPage(ctx, c.pagePause, pages, func(page *ec2.DescribeInstanceTypesOutput) {
 		for i := range page.InstanceTypes {
 			out = append(out, fromInstanceType(&page.InstanceTypes[i]))
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }

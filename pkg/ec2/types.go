@@ -14,10 +14,11 @@ import (
 )
 
 // Client makes the EC2 calls that the operator needs. Each method is one API
-// action, but for the Describe methods, which follow the pages themselves. All
-// wait for their action's limiter first, unless they were admitted before (see
-// Admit), and make a single attempt: who calls again decides that knowing what
-// happened (see Classify and Unclear).
+// action, but for the Describe methods, which follow the pages themselves and try a page
+// after the first a few times; their answer is complete, or an error. All wait for their
+// action's limiter first, unless they were admitted before (see Admit), and make a single
+// attempt: the caller decides about another, knowing what happened (see Classify and
+// Unclear).
 type Client interface {
 	CreateNetworkInterface(ctx context.Context, input CreateInput) (NetworkInterface, error)
 	// AttachNetworkInterface returns the attachment's id.
