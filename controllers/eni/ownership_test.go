@@ -95,6 +95,34 @@ func TestAStatusThatNamesAnotherENIIsPutRight(t *testing.T) {
 	}
 }
 
+// TestAnENIThatIsRetagged to another cluster is not ready any more, until its tags are
+// corrected; it is left alone in EC2.
+func TestAnENIThatIsRetagged(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{Mode: v1alpha1.ModeShared, AddressCount: 3})
+	w.mustSettle()
+	addresses := w.eni().Status.Addresses
+	look := func(owner string) {
+		w.ec2("CreateTags", "ResourceId.1", w.eni().Status.NetworkInterfaceID, "Tag.1.Key", ec2.TagClusterUID, "Tag.1.Value", owner)
+		w.clock.Step(10 * time.Minute)
+		assert.NilError(t, w.reconciler.inventory.Sweep(t.Context()))
+		for range 3 {
+			_, err := w.once()
+			assert.NilError(t, err)
+		}
+	}
+	w.server.ResetCalls()
+
+	look("another-cluster")
+	for _, kind := range []string{v1alpha1.ConditionCreated, v1alpha1.ConditionAttached, v1alpha1.ConditionReady} {
+		assert.Equal(t, condition(w.eni(), kind), "False NotOwned", kind)
+	}
+	assert.DeepEqual(t, w.eni().Status.Addresses, addresses)
+	look(clusterUID)
+	assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "True Ready")
+	assert.DeepEqual(t, w.story(), []string{"CreateTags", "CreateTags"}) // The test's own.
+}
+
 // TestNothingIsLeftBehind by a resource whose status names an ENI that is gone, though
 // this process has not seen the resource's own.
 func TestNothingIsLeftBehind(t *testing.T) {

@@ -112,7 +112,7 @@ func (o observation) resourceOf(entry *v1alpha1.PoolENI) *v1alpha1.ElasticNetwor
 	return eni
 }
 
-// verdict is what a claim is told that holds something.
+// verdict is what the status of a claim that holds something should say.
 func (h held) verdict() verdict {
 	v := verdict{phase: v1alpha1.ClaimBound, reason: v1alpha1.ReasonBound, eni: h.eni, address: h.address}
 	switch {
@@ -126,6 +126,10 @@ func (h held) verdict() verdict {
 		v.reason = v1alpha1.ReasonAddressLost
 		v.message = fmt.Sprintf("%s vanished from ENI %s in EC2 and cannot be assigned again: others have it. Delete this claim and make a new one.",
 			h.address, h.eni.Name)
+	case disowned(h.eni):
+		v.reason = v1alpha1.ReasonNotOwned
+		v.message = fmt.Sprintf("The tags of ENI %s (%s) in EC2 do not name this cluster's resource any more, so that the operator leaves it alone; "+
+			"another cluster may use it. Correct the tags, or delete this claim and make a new one.", h.eni.Name, h.eni.Status.NetworkInterfaceID)
 	case covered(h.eni.Status.Missing, v1alpha1.Address(h.address)):
 		v.reason = v1alpha1.ReasonAddressMissing
 		v.message = fmt.Sprintf("%s vanished from ENI %s in EC2 and is being assigned again", h.address, h.eni.Name)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -124,6 +125,43 @@ func TestADetachedENIServesNobody(t *testing.T) {
 
 			f.enis[0].Status.Attachment = attachment
 			applyVerdict(claim, verdictOn(f.observation, &f.pool.Status, claim), metav1.NewTime(f.now))
+			assert.Assert(t, isTrue(claim.Status.Conditions, v1alpha1.ConditionReady))
+		})
+	}
+}
+
+// TestAnENIOfAnotherCluster: its tags were changed in EC2. Its claims keep what they hold
+// and are not ready until the tags are right again; new claims get nothing of it.
+func TestAnENIOfAnotherCluster(t *testing.T) {
+	retagged := func(eni *v1alpha1.ElasticNetworkInterface) {
+		for _, kind := range []string{v1alpha1.ConditionCreated, v1alpha1.ConditionAttached, v1alpha1.ConditionReady} {
+			meta.SetStatusCondition(&eni.Status.Conditions, metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotOwned})
+		}
+	}
+	for name, f := range map[string]*fixture{
+		"shared": newFixture().bounds(0, 0, 20).eni(1, 1, 4).holds(1, map[string]int{"a": 1}),
+		"exclusive": newFixture().exclusive(0, 0, 1).exclusiveENI(1).claim("a", time.Hour, wantsENI, boundTo(1, "10.0.1.250")).
+			entry(1, v1alpha1.ModeExclusive, v1alpha1.PoolENIActive, heldBy1("a")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			good := f.enis[0].DeepCopy()
+			before := plan(f.observation)
+			f.last(retagged).claimsNamed("b")
+			d := plan(f.observation)
+			assert.Equal(t, holding(d), holding(before))
+
+			claim := f.claims[0].DeepCopy()
+			held := claim.Status.Address
+			applyVerdict(claim, verdictOn(f.observation, &d.status, claim), metav1.NewTime(f.now))
+			ready := meta.FindStatusCondition(claim.Status.Conditions, v1alpha1.ConditionReady)
+			assert.Equal(t, ready.Status, metav1.ConditionFalse)
+			assert.Equal(t, ready.Reason, v1alpha1.ReasonNotOwned)
+			assert.Equal(t, claim.Status.Phase, v1alpha1.ClaimBound)
+			assert.Equal(t, claim.Status.Address, held)
+			assert.Assert(t, !isTrue(claim.Status.Conditions, v1alpha1.ConditionAddressLost))
+
+			f.enis[0] = *good
+			applyVerdict(claim, verdictOn(f.observation, &d.status, claim), metav1.NewTime(f.now))
 			assert.Assert(t, isTrue(claim.Status.Conditions, v1alpha1.ConditionReady))
 		})
 	}

@@ -145,6 +145,13 @@ func gone(eni *v1alpha1.ElasticNetworkInterface) bool {
 		created.Status == metav1.ConditionFalse && created.Reason == v1alpha1.ReasonNotFound
 }
 
+// disowned reports whether the tags of an ENI in EC2 are not this resource's: what it
+// carries may be used by another cluster.
+func disowned(eni *v1alpha1.ElasticNetworkInterface) bool {
+	created := meta.FindStatusCondition(eni.Status.Conditions, v1alpha1.ConditionCreated)
+	return eni.Status.NetworkInterfaceID != "" && created != nil && created.Status == metav1.ConditionFalse && !gone(eni)
+}
+
 // alive reports whether an entry's resource is there, and its ENI not gone.
 func (h *holders) alive(name string) bool {
 	eni := h.resources[name]
