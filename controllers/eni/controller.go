@@ -56,8 +56,8 @@ type Options struct {
 	VisibilityWindow   time.Duration
 	// ForceDetachAfter is how long a detach may take before it is forced.
 	ForceDetachAfter time.Duration
-	// Concurrency is how many ENIs are worked on at once; most of them wait in
-	// EC2's queues.
+	// Concurrency is how many ENIs are worked on at once. One whose call waits for EC2's
+	// rate limit is not among them: it is requeued for its turn.
 	Concurrency int
 	// Events takes what was stored.
 	Events events.Publisher

@@ -142,7 +142,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.RetryBaseDelay, "retry-base-delay", time.Second, "Delay after a first failure; each further one doubles it.")
 	flags.DurationVar(&o.RetryMaxDelay, "retry-max-delay", 2*time.Minute, "Longest delay between two tries.")
 
-	flags.IntVar(&o.ENIConcurrency, "eni-concurrency", 256, "ENIs worked on at once; most of them wait in EC2's queues.")
+	flags.IntVar(&o.ENIConcurrency, "eni-concurrency", 256, "ENIs worked on at once, each for as long as Kubernetes and EC2 take to answer. "+
+		"One whose change has to wait for EC2's rate limit is put off until its turn, and is not among them.")
 	flags.IntVar(&o.PoolConcurrency, "pool-concurrency", 256, "Pools worked on at once.")
 	flags.IntVar(&o.NodeConcurrency, "node-concurrency", 64, "Nodes worked on at once.")
 	flags.Float32Var(&o.KubeAPIQPS, "kube-api-qps", -1, "Requests to Kubernetes a second; -1: no limit but the API server's own (priority and fairness).")
