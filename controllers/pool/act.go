@@ -136,7 +136,7 @@ func (r *Reconciler) tellClaim(ctx context.Context, o observation, claim *v1alph
 	return err
 }
 
-// confirmRecord makes sure that a claim is called lost by the latest record only.
+// confirmRecord makes sure that the record is the latest, and not an older copy of it.
 func (r *Reconciler) confirmRecord(ctx context.Context, pool *v1alpha1.ENIPool) error {
 	latest := &v1alpha1.ENIPool{}
 	if err := r.live.Get(ctx, client.ObjectKeyFromObject(pool), latest); err != nil {

@@ -29,6 +29,8 @@ type holders struct {
 	addresses map[v1alpha1.Address]*v1alpha1.PoolAddress
 	claims    map[string]*v1alpha1.ENIClaim // by UID
 	waiting   []*v1alpha1.ENIClaim
+	// adopted are ENIs that the record did not know.
+	adopted []string
 	// refused are ENIs that get no more from EC2 for now.
 	refused map[string]bool
 }
@@ -93,14 +95,12 @@ func standsFor(entry *v1alpha1.PoolENI, eni *v1alpha1.ElasticNetworkInterface) b
 
 // adopt makes an entry for a resource that the record does not know. What such a
 // resource carries already was not asked for by this record, so nobody can say who uses
-// it: it is set aside. A rebuild does that once it knows what claims hold.
+// it: it is set aside once it is known what claims hold.
 func (h *holders) adopt(o observation, eni *v1alpha1.ElasticNetworkInterface) {
 	entry := &v1alpha1.PoolENI{Name: eni.Name, UID: eni.UID, Mode: eni.Spec.Mode, State: v1alpha1.PoolENIActive, Generation: eni.Generation}
 	h.enis[eni.Name] = entry
 	h.update(o, entry, eni)
-	if !o.recordLost() {
-		h.distrust(eni.Name, eni, o.now)
-	}
+	h.adopted = append(h.adopted, eni.Name)
 }
 
 func (h *holders) update(o observation, entry *v1alpha1.PoolENI, eni *v1alpha1.ElasticNetworkInterface) {

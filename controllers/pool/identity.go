@@ -59,6 +59,11 @@ func unconfirmedENIs(pool *v1alpha1.ENIPool, o *observation) []string {
 	}
 
 	names := map[string]bool{}
+	for i := range o.claims {
+		if claim := &o.claims[i]; o.unnamed[claim.UID] {
+			names[claim.Status.ENIName] = true
+		}
+	}
 	for i := range pool.Status.ENIs {
 		if o.eni(pool.Status.ENIs[i].Name) == nil {
 			names[pool.Status.ENIs[i].Name] = true

@@ -29,7 +29,7 @@ import (
 func (r *Reconciler) observe(ctx context.Context, pool *v1alpha1.ENIPool) (observation, error) {
 	o := observation{now: r.clock.Now(), idleAfter: r.options.IdleReleaseAfter, restFor: r.options.Cooldown, lowestSlot: r.lowestSlot(pool)}
 	for _, read := range []func(context.Context, *v1alpha1.ENIPool, *observation) error{
-		r.observeENIs, r.observeClaims, r.confirmENIs, r.observeNode,
+		r.observeENIs, r.observeClaims, r.observeUnnamed, r.confirmENIs, r.observeNode,
 	} {
 		if err := read(ctx, pool, &o); err != nil {
 			return observation{}, err
@@ -103,9 +103,16 @@ func (r *Reconciler) observeClaims(ctx context.Context, pool *v1alpha1.ENIPool, 
 	if err := reader.List(ctx, list, client.MatchingFields{index.NodeName: pool.Spec.NodeName}, client.UnsafeDisableDeepCopy); err != nil {
 		return err
 	}
-	o.allowed, o.expired = map[string]bool{}, map[string]bool{}
-	for i := range list.Items {
-		claim := list.Items[i].DeepCopy()
+	return r.takeClaims(ctx, pool, list.Items, o)
+}
+
+// takeClaims makes claims those of the observation, with what is to be read of each.
+func (r *Reconciler) takeClaims(ctx context.Context, pool *v1alpha1.ENIPool, claims []v1alpha1.ENIClaim, o *observation) error {
+	o.claims = nil
+	o.allowed = map[string]bool{}
+	o.expired = map[string]bool{}
+	for i := range claims {
+		claim := claims[i].DeepCopy()
 		o.claims = append(o.claims, *claim)
 		if err := r.observeLease(ctx, claim, o); err != nil {
 			return err

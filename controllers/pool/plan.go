@@ -77,6 +77,9 @@ type observation struct {
 	claims    []v1alpha1.ENIClaim
 	vanished  map[string]bool // UIDs of claims that a live read did not find
 	expired   map[string]bool // UIDs of claims whose lease ran out
+	// unnamed are UIDs of claims that are bound, by a live read, and that the latest
+	// record does not name: the record was edited, or an older one was restored.
+	unnamed map[types.UID]bool
 	allowed   map[string]bool // namespaces that may claim
 	// unprepared are claims of which this round could not store what it begins with.
 	unprepared map[types.UID]bool
@@ -152,6 +155,7 @@ func plan(o observation) decision {
 	}
 	h := holdersOf(o)
 	h.forgetLost(o)
+	h.resume(o)
 	h.settleReleases()
 	h.cool(o)
 	h.giveUpMissing(o)

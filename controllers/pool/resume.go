@@ -1,0 +1,140 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/index"
+)
+
+// observeUnnamed finds bound claims that the record does not name. The cached copies of
+// the record or of the claims may be older ones, so Kubernetes itself is asked: only if
+// its record is this one was the record edited, or an older one restored. The claims are
+// then read live for the whole round, since each free address may be held by one of them.
+func (r *Reconciler) observeUnnamed(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
+	if pool.Status.PoolUID != pool.UID || len(unnamedClaims(pool, o)) == 0 {
+		return nil
+	}
+	if err := r.confirmRecord(ctx, pool); err != nil {
+		return err
+	}
+	list := &v1alpha1.ENIClaimList{}
+	if err := r.live.List(ctx, list, client.MatchingFields{index.NodeName: pool.Spec.NodeName}); err != nil {
+		return fmt.Errorf("listing the claims of node %s: %w", pool.Spec.NodeName, err)
+	}
+	if err := r.takeClaims(ctx, pool, list.Items, o); err != nil {
+		return err
+	}
+	o.unnamed = unnamedClaims(pool, o)
+	return nil
+}
+
+// unnamedClaims are the UIDs of bound claims that say what they hold, and that the record
+// does not name.
+func unnamedClaims(pool *v1alpha1.ENIPool, o *observation) map[types.UID]bool {
+	named := map[types.UID]bool{}
+	for _, holder := range pool.Status.Holders() {
+		named[holder.UID] = true
+	}
+	unnamed := map[types.UID]bool{}
+	for i := range o.claims {
+		claim := &o.claims[i]
+		bound := claim.Status.Phase == v1alpha1.ClaimBound && claim.Status.Address != "" && claim.Status.ENIName != ""
+		if bound && claim.DeletionTimestamp.IsZero() && !named[claim.UID] && !o.expired[string(claim.UID)] {
+			unnamed[claim.UID] = true
+		}
+	}
+	return unnamed
+}
+
+// resume enters what unnamed claims say to hold, before anything of it can be given to
+// other claims or back to EC2. What the record says that another claim holds stays that
+// one's. Only then ENIs that the record did not know are set aside.
+func (h *holders) resume(o observation) {
+	if o.recordLost() {
+		return // The rebuild did all this.
+	}
+	for _, claim := range boundFirst(o.claims) {
+		if !o.unnamed[claim.UID] {
+			continue
+		}
+		h.replaceEntry(o, claim)
+		if !h.bears(claim) || h.heldByOther(o, claim) {
+			continue
+		}
+		entry := h.enis[claim.Status.ENIName]
+		if entry.Mode == v1alpha1.ModeExclusive {
+			entry.Claim = referenceTo(claim)
+			entry.CoolingSince = nil
+			continue
+		}
+		h.put(v1alpha1.Address(claim.Status.Address), entry.Name, v1alpha1.HolderAllocated, referenceTo(claim), o.now)
+	}
+	for _, name := range h.adopted {
+		h.distrust(name, h.resources[name], o.now)
+	}
+}
+
+// replaceEntry has the entry of an earlier resource stand for the one that a claim holds,
+// if no claim that exists holds anything of the earlier one.
+func (h *holders) replaceEntry(o observation, claim *v1alpha1.ENIClaim) {
+	name := claim.Status.ENIName
+	stranger := h.strangers[name]
+	if stranger == nil || stranger.Status.NetworkInterfaceID != claim.Status.NetworkInterfaceID {
+		return
+	}
+	exists := func(holder *v1alpha1.ClaimReference) bool { return holder != nil && !o.vanished[string(holder.UID)] }
+	for _, entry := range h.addresses {
+		if entry.ENIName == name && exists(entry.Claim) {
+			return
+		}
+	}
+	if exists(h.enis[name].Claim) {
+		return
+	}
+	delete(h.strangers, name)
+	h.adopt(o, stranger)
+}
+
+// bears reports whether an ENI of the pool has what a claim says to hold, as far as the
+// ENI's status tells, and is not being given back with it.
+func (h *holders) bears(claim *v1alpha1.ENIClaim) bool {
+	name, address := claim.Status.ENIName, v1alpha1.Address(claim.Status.Address)
+	eni := h.resources[name]
+	if !h.alive(name) || eni.Spec.Drained || h.enis[name].Mode != claim.Spec.Mode || covered(eni.Spec.Release, address) {
+		return false
+	}
+	status := &eni.Status
+	if status.NetworkInterfaceID == "" {
+		return true // A status that was wiped tells nothing.
+	}
+	if claim.Status.NetworkInterfaceID != "" && claim.Status.NetworkInterfaceID != status.NetworkInterfaceID {
+		return false
+	}
+	return claim.Spec.Mode == v1alpha1.ModeExclusive || slices.Contains(offered(eni), address) || covered(status.Missing, address)
+}
+
+// heldByOther reports whether the record says that another claim holds what a claim says
+// to hold. A holder that is gone, lost it or expired holds nothing any more.
+func (h *holders) heldByOther(o observation, claim *v1alpha1.ENIClaim) bool {
+	holder := h.enis[claim.Status.ENIName].Claim
+	if entry := h.addresses[v1alpha1.Address(claim.Status.Address)]; entry != nil {
+		holder = entry.Claim
+	}
+	if holder == nil || o.vanished[string(holder.UID)] {
+		return false
+	}
+	other := h.claims[string(holder.UID)]
+	return other == nil || (other.Status.Phase != v1alpha1.ClaimLost && other.Status.Phase != v1alpha1.ClaimExpired)
+}
