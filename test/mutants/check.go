@@ -14,13 +14,14 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // Check runs tests on a mutant.
 type Check interface {
-	// Fails reports whether a test failed, and which.
-	Fails(ctx context.Context, repository, overlay string, m Mutant) (failed bool, detail string)
+	// Try returns the verdict of the tests, and words on how they came to it.
+	Try(ctx context.Context, repository, overlay string, m Mutant) (Verdict, string)
 }
 
 // packages returns the folders of a mutant's files, as arguments of go's commands.
@@ -33,11 +34,11 @@ func packages(m Mutant) []string {
 	return slices.Compact(folders)
 }
 
-func compiles(ctx context.Context, repository, overlay string, m Mutant) bool {
-	arguments := append([]string{"build", "-overlay", overlay}, packages(m)...)
+// goCommand runs a go command in the repository, and returns what it printed.
+func goCommand(ctx context.Context, repository string, arguments ...string) (output []byte, err error) {
 	command := exec.CommandContext(ctx, "go", arguments...) //nolint:gosec // arguments of our own
 	command.Dir = repository
-	return command.Run() == nil
+	return command.CombinedOutput()
 }
 
 // UnitTests are the tests that a mutant names, or else those of its packages.
@@ -46,31 +47,62 @@ type UnitTests struct {
 	Timeout time.Duration
 }
 
-var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
+// cheap leaves out what a mutant's tests need not be built with.
+var cheap = []string{"-vet=off", "-ldflags=-s -w"}
 
-// Fails implements Check.
-func (u UnitTests) Fails(ctx context.Context, repository, overlay string, m Mutant) (failed bool, detail string) {
-	arguments := []string{"test", "-overlay", overlay, "-count=1", "-failfast", "-timeout", u.Timeout.String()}
-	if len(m.Tests) > 0 {
-		arguments = append(arguments, m.Tests...)
-	} else {
-		arguments = append(arguments, packages(m)...)
-	}
-	command := exec.CommandContext(ctx, "go", arguments...) //nolint:gosec // arguments of our own
-	command.Dir = repository
-	output, err := command.CombinedOutput()
-	if err == nil {
-		return false, ""
-	}
+var (
+	failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
+	unbuilt    = regexp.MustCompile(`(?m)^FAIL\s.*\[(build|setup) failed\]$`)
+	noTests    = regexp.MustCompile(`(?m)^ok\s+(\S+)\s.*\[no tests to run\]$`)
+)
 
-	names := failedTest.FindAllSubmatch(output, -1)
-	if len(names) == 0 {
-		return true, "a test that panicked or did not end"
+// Try implements Check.
+func (u UnitTests) Try(ctx context.Context, repository, overlay string, m Mutant) (verdict Verdict, detail string) {
+	tests := m.Tests
+	if len(tests) == 0 {
+		tests = append(packages(m), "-failfast")
 	}
-	return true, string(names[len(names)-1][1])
+	arguments := append([]string{"test", "-overlay", overlay, "-count=1", "-timeout", u.Timeout.String()}, cheap...)
+	output, err := goCommand(ctx, repository, append(arguments, tests...)...)
+	failed := names(failedTest.FindAllSubmatch(output, -1))
+	switch {
+	case err == nil:
+		return Survived, ""
+	case unbuilt.Match(output):
+		return Invalid, "it does not compile"
+	case len(failed) == 0:
+		return Found, "a test that panicked or did not end"
+	default:
+		return Found, strings.Join(failed, ", ")
+	}
 }
 
-// Simulation plays new histories of whole clusters until one fails.
+// names returns the first groups of what a pattern found, each once.
+func names(found [][][]byte) []string {
+	var all []string
+	for _, match := range found {
+		if name := string(match[1]); !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// Confirm makes sure that the tests which a mutant names are there, in each of the
+// packages, and pass without it: only then does their failure mean anything.
+func Confirm(ctx context.Context, repository string, m Mutant) error {
+	output, err := goCommand(ctx, repository, slices.Concat([]string{"test"}, cheap, m.Tests)...)
+	if err != nil {
+		return fmt.Errorf("%s: its tests fail without it too: %w\n%s", m.Name, err, output)
+	}
+	if without := noTests.FindSubmatch(output); without != nil {
+		return fmt.Errorf("%s: no test in %s is named %q", m.Name, without[1], m.Tests)
+	}
+	return nil
+}
+
+// Simulation plays new histories of whole clusters until one breaks a promise that
+// the product keeps in the same history.
 type Simulation struct {
 	// Histories is how many are played at most.
 	Histories int
@@ -78,21 +110,48 @@ type Simulation struct {
 	Timeout time.Duration
 }
 
-var playedHistories = regexp.MustCompile(`(\d+) histories`)
+var (
+	playedHistories = regexp.MustCompile(`(\d+) histories`)
+	brokenSeed      = regexp.MustCompile(`seed (\d+) broke promises`)
+	stoodStill      = regexp.MustCompile(`virtual time stands still`)
+)
 
-// Fails implements Check.
-func (s Simulation) Fails(ctx context.Context, repository, overlay string, _ Mutant) (failed bool, detail string) {
-	command := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-timeout", s.Timeout.String(), //nolint:gosec // numbers
-		"-run", "^TestSimulation$", "./test/simulation", "-args", "-seeds", strconv.Itoa(s.Histories), "-shrink=0s")
-	command.Dir = repository
-	output, err := command.CombinedOutput()
+// Try implements Check.
+func (s Simulation) Try(ctx context.Context, repository, overlay string, _ Mutant) (verdict Verdict, detail string) {
+	output, err := s.play(ctx, repository, "-overlay", overlay, "-args", "-seeds", strconv.Itoa(s.Histories), "-shrink=0s")
 	if err == nil {
-		return false, ""
+		return Survived, fmt.Sprintf("not in %d histories", s.Histories)
+	}
+	seed := brokenSeed.FindSubmatch(output)
+	switch {
+	case unbuilt.Match(output):
+		return Invalid, "it does not compile"
+	case seed == nil && stoodStill.Match(output):
+		return Invalid, "virtual time stood still"
+	case seed == nil:
+		return Invalid, "the simulation did not end: " + lastLine(output)
 	}
 
 	played := "?"
 	if found := playedHistories.FindSubmatch(output); found != nil {
 		played = string(found[1])
 	}
-	return true, fmt.Sprintf("simulation, history %s", played)
+	if _, err := s.play(ctx, repository, "-args", "-seed", string(seed[1]), "-shrink=0s"); err != nil {
+		return Survived, fmt.Sprintf("history %s, seed %s, breaks a promise without it too", played, seed[1])
+	}
+	return Found, fmt.Sprintf("after %s histories, seed %s", played, seed[1])
+}
+
+func (s Simulation) play(ctx context.Context, repository string, arguments ...string) (output []byte, err error) {
+	own, args := arguments, []string(nil)
+	if at := slices.Index(arguments, "-args"); at >= 0 {
+		own, args = arguments[:at], arguments[at:]
+	}
+	fixed := []string{"-count=1", "-timeout", s.Timeout.String(), "-run", "^TestSimulation$", "./test/simulation"}
+	return goCommand(ctx, repository, slices.Concat([]string{"test"}, cheap, own, fixed, args)...)
+}
+
+func lastLine(output []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
+	return lines[len(lines)-1]
 }

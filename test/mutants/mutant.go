@@ -34,7 +34,8 @@ const (
 	Found Verdict = "found"
 	// Survived: all tests passed.
 	Survived Verdict = "SURVIVED"
-	// Invalid: the changed code does not compile, so it says nothing.
+	// Invalid: the changed code does not compile, or the tests could not be run on it,
+	// so it says nothing.
 	Invalid Verdict = "invalid"
 )
 
@@ -69,7 +70,7 @@ func (m Mutant) writeOverlay(repository, folder string) (string, error) {
 type Result struct {
 	Mutant  Mutant
 	Verdict Verdict
-	// By is the check that found it, such as "simulation, 3 histories".
+	// By says which test found it, or how it survived.
 	By string
 }
 
@@ -87,18 +88,12 @@ func Try(ctx context.Context, repository string, m Mutant, checks []Check) (Resu
 	}
 
 	result := Result{Mutant: m, Verdict: Survived}
-	if !compiles(ctx, repository, overlay, m) {
-		result.Verdict = Invalid
-		return result, ctx.Err()
-	}
 	for _, check := range checks {
-		failed, detail := check.Fails(ctx, repository, overlay, m)
+		result.Verdict, result.By = check.Try(ctx, repository, overlay, m)
 		if ctx.Err() != nil {
 			return Result{}, ctx.Err()
 		}
-		if failed {
-			result.Verdict = Found
-			result.By = detail
+		if result.Verdict != Survived {
 			return result, nil
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -40,6 +41,7 @@ const mostUnfound = 0.2
 // settings are the command's flags.
 type settings struct {
 	defects    bool
+	named      bool
 	mechanical int
 	only       string
 	histories  int
@@ -60,8 +62,9 @@ func main() {
 func run(ctx context.Context) error {
 	var s settings
 	pflag.BoolVar(&s.defects, "defects", true, "Try the defects, each of which takes one mending out.")
+	pflag.BoolVar(&s.named, "named", true, "Run the tests that the defects name.")
 	pflag.IntVar(&s.mechanical, "mechanical", -1, "How many mechanical mutants to try, chosen at random; -1: all.")
-	pflag.StringVar(&s.only, "only", "", "Try only mutants whose name contains this text.")
+	pflag.StringVar(&s.only, "only", "", "Try only mutants whose name matches this regular expression.")
 	pflag.IntVar(&s.histories, "histories", 40, "How many histories the simulation plays of a mutant at most; 0: none.")
 	pflag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "Chooses the mechanical mutants.") //nolint:gosec // any number will do
 	pflag.BoolVar(&s.list, "list", false, "List the mutants and try none.")
@@ -103,7 +106,11 @@ func collect(ctx context.Context, repository string, s settings) (defects, mecha
 		return nil, nil, err
 	}
 
-	other := func(m mutants.Mutant) bool { return !strings.Contains(m.Name, s.only) }
+	only, err := regexp.Compile(s.only)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading --only: %w", err)
+	}
+	other := func(m mutants.Mutant) bool { return !only.MatchString(m.Name) }
 	defects = slices.DeleteFunc(defects, other)
 	mechanical = slices.DeleteFunc(mechanical, other)
 	if s.mechanical >= 0 && s.mechanical < len(mechanical) {
@@ -141,36 +148,55 @@ func generated(repository string) ([]mutants.Mutant, error) {
 	return all, nil
 }
 
-// tryDefects expects both the simulation and the named test to find each defect, and
-// fails where neither does.
+// tryDefects expects the named tests, or the simulation, to find each defect, and
+// prints a table of what found it.
 func tryDefects(ctx context.Context, repository string, list []mutants.Mutant, s settings) error {
-	bySimulation, byAny := 0, 0
+	if len(list) == 0 {
+		return nil
+	}
+	count := map[mutants.Verdict]int{}
+	bySimulation := 0
+	fmt.Println("| defect | what comes back | named test | simulation |\n|---|---|---|---|")
 	for _, m := range list {
-		named, err := mutants.Try(ctx, repository, m, []mutants.Check{mutants.UnitTests{Timeout: 3 * time.Minute}})
+		named, simulated, err := tryDefect(ctx, repository, m, s)
 		if err != nil {
 			return err
-		}
-		simulated := mutants.Result{Verdict: mutants.Survived}
-		if s.histories > 0 {
-			check := mutants.Simulation{Histories: s.histories, Timeout: 20 * time.Minute}
-			if simulated, err = mutants.Try(ctx, repository, m, []mutants.Check{check}); err != nil {
-				return err
-			}
 		}
 		fmt.Printf("| %s | %s | %s %s | %s %s |\n", m.Name, m.What, named.Verdict, named.By, simulated.Verdict, simulated.By)
 		if simulated.Verdict == mutants.Found {
 			bySimulation++
+			named.Verdict = mutants.Found
 		}
-		if simulated.Verdict == mutants.Found || named.Verdict == mutants.Found {
-			byAny++
-		}
+		count[named.Verdict]++
 	}
-	fmt.Printf("defects: %d, found: %d, by the simulation: %d\n", len(list), byAny, bySimulation)
-	if byAny < len(list) {
-		return fmt.Errorf("%d defects were not found by any test", len(list)-byAny)
+	fmt.Printf("\ndefects: %d, found: %d, by the simulation: %d\n", len(list), count[mutants.Found], bySimulation)
+	if unfound := len(list) - count[mutants.Found]; unfound > 0 && s.named {
+		return fmt.Errorf("%d defects were not found by any test", unfound)
 	}
 	return nil
 }
+
+// tryDefect runs the tests that a defect names, and the simulation, on it.
+func tryDefect(ctx context.Context, repository string, m mutants.Mutant, s settings) (named, simulated mutants.Result, err error) {
+	named.Verdict = untried
+	simulated.Verdict = untried
+	if s.named {
+		if err := mutants.Confirm(ctx, repository, m); err != nil {
+			return named, simulated, err
+		}
+		if named, err = mutants.Try(ctx, repository, m, []mutants.Check{mutants.UnitTests{Timeout: 3 * time.Minute}}); err != nil {
+			return named, simulated, err
+		}
+	}
+	if s.histories > 0 {
+		check := mutants.Simulation{Histories: s.histories, Timeout: 20 * time.Minute}
+		simulated, err = mutants.Try(ctx, repository, m, []mutants.Check{check})
+	}
+	return named, simulated, err
+}
+
+// untried stands in the table for tests that were not run.
+const untried mutants.Verdict = "not tried"
 
 func tryMechanical(ctx context.Context, repository string, list []mutants.Mutant, s settings) error {
 	checks := []mutants.Check{mutants.UnitTests{Timeout: 2 * time.Minute}}
