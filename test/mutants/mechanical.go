@@ -13,12 +13,13 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
 // Mechanical returns the mutants of one file of the repository: each of its
-// conditions negated, and each operand of "and" and "or" removed. Conditions that
-// only ask whether there was an error are left alone.
+// conditions negated, each operand of "and" and "or" removed, and each guard's refusal
+// ignored. Other conditions that only ask for an error are left alone.
 func Mechanical(repository, path string) ([]Mutant, error) {
 	source, err := os.ReadFile(filepath.Join(repository, filepath.FromSlash(path))) //nolint:gosec // a file of the repository
 	if err != nil {
@@ -47,6 +48,7 @@ func (m *mechanic) visit(node ast.Node) bool {
 	switch node := node.(type) {
 	case *ast.IfStmt:
 		m.condition(node.Cond)
+		m.guard(node)
 	case *ast.SwitchStmt:
 		if node.Tag == nil {
 			m.cases(node)
@@ -55,6 +57,24 @@ func (m *mechanic) visit(node ast.Node) bool {
 		m.predicate(node)
 	}
 	return true
+}
+
+// guards are the functions that refuse a step by an error.
+var guards = regexp.MustCompile(`^(permit|refuse|confirm|check|only|gate)`)
+
+// guard ignores what a guard returns.
+func (m *mechanic) guard(node *ast.IfStmt) {
+	assignment, ok := node.Init.(*ast.AssignStmt)
+	if !ok || !m.asksForError(node.Cond) {
+		return
+	}
+	call, ok := assignment.Rhs[0].(*ast.CallExpr)
+	if !ok {
+		return
+	}
+	if callee, ok := call.Fun.(*ast.SelectorExpr); ok && guards.MatchString(callee.Sel.Name) {
+		m.add(node.Cond, fmt.Sprintf("false && (%s)", m.text(node.Cond)), "ignored: "+m.text(call))
+	}
 }
 
 func (m *mechanic) cases(node *ast.SwitchStmt) {

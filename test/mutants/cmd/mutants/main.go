@@ -20,6 +20,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,8 +32,9 @@ import (
 // guarded are the files whose conditions decide about evidence, ownership and the
 // brake.
 var guarded = []string{
-	"controllers/*/plan*.go", "controllers/pool/*.go", "controllers/garbagecollection/plan.go",
-	"pkg/inventory/*.go", "pkg/election/fence.go", "pkg/elapsed/*.go",
+	"controllers/*/plan*.go", "controllers/pool/*.go", "controllers/eni/controller.go", "controllers/eni/observe.go", "controllers/eni/others.go",
+	"controllers/garbagecollection/*.go", "controllers/policy/observe.go",
+	"pkg/ec2/transport.go", "pkg/elapsed/*.go", "pkg/election/*.go", "pkg/inventory/*.go", "pkg/setup/brake.go", "pkg/uninstall/uninstall.go",
 }
 
 // mostUnfound is which part of the valid mechanical mutants may survive.
@@ -45,6 +47,7 @@ type settings struct {
 	mechanical int
 	only       string
 	histories  int
+	parallel   int
 	seed       uint64
 	list       bool
 }
@@ -66,6 +69,7 @@ func run(ctx context.Context) error {
 	pflag.IntVar(&s.mechanical, "mechanical", -1, "How many mechanical mutants to try, chosen at random; -1: all.")
 	pflag.StringVar(&s.only, "only", "", "Try only mutants whose name matches this regular expression.")
 	pflag.IntVar(&s.histories, "histories", 40, "How many histories the simulation plays of a mutant at most; 0: none.")
+	pflag.IntVar(&s.parallel, "parallel", 2, "How many mechanical mutants are tried at the same time.")
 	pflag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "Chooses the mechanical mutants.") //nolint:gosec // any number will do
 	pflag.BoolVar(&s.list, "list", false, "List the mutants and try none.")
 	pflag.Parse()
@@ -198,20 +202,43 @@ func tryDefect(ctx context.Context, repository string, m mutants.Mutant, s setti
 // untried stands in the table for tests that were not run.
 const untried mutants.Verdict = "not tried"
 
+// tryMechanical runs the tests of their packages on mechanical mutants, some at a time.
 func tryMechanical(ctx context.Context, repository string, list []mutants.Mutant, s settings) error {
-	checks := []mutants.Check{mutants.UnitTests{Timeout: 2 * time.Minute}}
+	checks := []mutants.Check{mutants.UnitTests{Timeout: 5 * time.Minute}}
 	if s.histories > 0 {
 		checks = append(checks, mutants.Simulation{Histories: s.histories, Timeout: 20 * time.Minute})
 	}
+	var (
+		mu     sync.Mutex
+		failed []error
+		group  sync.WaitGroup
+	)
 	count := map[mutants.Verdict]int{}
+	places := make(chan struct{}, max(s.parallel, 1))
 	for _, m := range list {
-		result, err := mutants.Try(ctx, repository, m, checks)
-		if err != nil {
-			return err
-		}
-		count[result.Verdict]++
-		fmt.Printf("%-9s %s  %s  %s\n", result.Verdict, m.Name, m.What, result.By)
+		places <- struct{}{}
+		group.Go(func() {
+			defer func() { <-places }()
+			result, err := mutants.Try(ctx, repository, m, checks)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = append(failed, err)
+				return
+			}
+			count[result.Verdict]++
+			fmt.Printf("%-9s %s  %s  %s\n", result.Verdict, m.Name, m.What, result.By)
+		})
 	}
+	group.Wait()
+	if len(failed) > 0 {
+		return failed[0]
+	}
+	return sumUp(count)
+}
+
+// sumUp fails if too many mechanical mutants survived.
+func sumUp(count map[mutants.Verdict]int) error {
 	valid := count[mutants.Found] + count[mutants.Survived]
 	fmt.Printf("mechanical mutants: %d, found: %d, survived: %d, invalid: %d\n",
 		valid, count[mutants.Found], count[mutants.Survived], count[mutants.Invalid])
