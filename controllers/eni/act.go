@@ -64,14 +64,17 @@ func (r *Reconciler) remove(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 	if d.action == actDetach {
 		log.FromContext(ctx).Info("Detaching ENI", "eniID", id, "force", d.force)
 		done.forced = d.force
-		return gone404(r.inventory.Detach(ctx, refOf(eni), o.actual.attachment.id, d.force))
+		if err := gone404(r.inventory.Detach(ctx, refOf(eni), o.actual.attachment.id, d.force)); err != nil {
+			return fmt.Errorf("detaching %s: %w", id, err)
+		}
+		return nil
 	}
 	log.FromContext(ctx).Info("Deleting ENI", "eniID", id)
-	err := gone404(r.inventory.Delete(ctx, refOf(eni)))
-	if err == nil {
-		r.memory.deleted(eni, r.clock.Now())
+	if err := gone404(r.inventory.Delete(ctx, refOf(eni))); err != nil {
+		return fmt.Errorf("deleting %s: %w", id, err)
 	}
-	return err
+	r.memory.deleted(eni, r.clock.Now())
+	return nil
 }
 
 // refOf names the resource's ENI for a write.
@@ -253,7 +256,7 @@ func refused(err error) bool {
 func (r *Reconciler) find(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) error {
 	found, err := r.inventory.LookByOwner(ctx, string(eni.UID))
 	if err != nil {
-		return err
+		return fmt.Errorf("looking for an ENI with the UID of %s: %w", eni.Name, err)
 	}
 	if len(found) > 0 {
 		chosen := slices.MinFunc(found, inventory.AdoptFirst)

@@ -207,7 +207,7 @@ func (r *Reconciler) letGo(
 		return true, nil
 	}
 	if err := store.RemoveFinalizer(ctx, r.client, r.events, eni); err != nil {
-		return false, err
+		return false, fmt.Errorf("removing the finalizer of ENI %s: %w", eni.Name, err)
 	}
 	r.forget(o)
 	return false, nil

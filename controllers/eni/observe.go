@@ -93,7 +93,7 @@ func (r *Reconciler) checkBirth(ctx context.Context, o *observation, instance ec
 	}
 	limits, known, err := r.inventory.InstanceType(ctx, instance.Type)
 	if err != nil {
-		return err
+		return fmt.Errorf("reading the limits of %s: %w", instance.Type, err)
 	}
 	if most := limits.IPv4PerENI - 1; known && o.desired.addressCount+o.desired.prefixCount > most {
 		return &tooManyError{instanceType: instance.Type, most: most}
@@ -114,7 +114,7 @@ func (r *Reconciler) inZone(ctx context.Context, ids []string, zone string) ([]s
 	for _, id := range ids {
 		subnet, found, err := r.inventory.Subnet(ctx, id)
 		if err != nil {
-			return ids, err
+			return ids, fmt.Errorf("reading subnet %s: %w", id, err)
 		}
 		if found && subnet.AvailabilityZone != zone {
 			far = subnet
@@ -133,7 +133,10 @@ func (r *Reconciler) observeDeletion(ctx context.Context, eni *v1alpha1.ElasticN
 		return err
 	}
 	o.uninstalling, err = r.definitions.UnderWay(ctx, r.live, r.clock, r.memory.deletionSeen(eni, r.clock.Now()))
-	return err
+	if err != nil {
+		return fmt.Errorf("reading whether the operator is being uninstalled: %w", err)
+	}
+	return nil
 }
 
 // observeProgress notes whose the ENI is, and how long EC2 has worked on the last
@@ -159,6 +162,9 @@ func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.I
 		return ec2.Instance{}, err
 	}
 	instance, state, err := r.inventory.Instance(ctx, o.instanceID)
+	if err != nil {
+		return instance, fmt.Errorf("reading instance %s: %w", o.instanceID, err)
+	}
 	switch state {
 	case inventory.Present:
 		o.instance, o.zone = instanceLive, instance.AvailabilityZone
@@ -278,7 +284,7 @@ func (r *Reconciler) observePrimary(ctx context.Context, o *observation, instanc
 func (r *Reconciler) lookAtPrimary(ctx context.Context, o *observation) error {
 	instance, _, err := r.inventory.RefreshInstance(ctx, o.instanceID)
 	if err != nil {
-		return err
+		return fmt.Errorf("reading instance %s with its primary ENI: %w", o.instanceID, err)
 	}
 	o.looked = true
 	if known, ok := r.inventory.ENI(instance.Primary.ID); ok {
@@ -293,7 +299,7 @@ func (r *Reconciler) lookAtPrimary(ctx context.Context, o *observation) error {
 func (r *Reconciler) onlyPrimary(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) error {
 	list := &v1alpha1.ElasticNetworkInterfaceList{}
 	if err := r.client.List(ctx, list, client.MatchingFields{index.NodeName: eni.Spec.NodeName}, client.UnsafeDisableDeepCopy); err != nil {
-		return err
+		return fmt.Errorf("listing the ENIs of node %s: %w", eni.Spec.NodeName, err)
 	}
 	for i := range list.Items {
 		other := &list.Items[i]
@@ -322,11 +328,14 @@ func (r *Reconciler) observeVacant(ctx context.Context, o *observation) (err err
 	default:
 		return nil
 	}
-	if err == nil && len(o.vacant) == 0 {
-		r.inventory.ForgetOccupancy(subnet)
-		err = &noVacancyError{subnetID: subnet}
+	if err != nil {
+		return fmt.Errorf("choosing free addresses of %s: %w", subnet, err)
 	}
-	return err
+	if len(o.vacant) == 0 {
+		r.inventory.ForgetOccupancy(subnet)
+		return &noVacancyError{subnetID: subnet}
+	}
+	return nil
 }
 
 // look asks EC2 for the ENI.
@@ -336,7 +345,7 @@ func (r *Reconciler) look(ctx context.Context, o *observation) error {
 	}
 	seen, state, err := r.inventory.Look(ctx, o.eni.Status.NetworkInterfaceID)
 	if err != nil {
-		return err
+		return fmt.Errorf("reading %s: %w", o.eni.Status.NetworkInterfaceID, err)
 	}
 	o.looked = true
 	switch state {
@@ -380,13 +389,16 @@ func (r *Reconciler) drained(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 	for _, reader := range []client.Reader{r.client, r.live} {
 		pool := &v1alpha1.ENIPool{}
 		err := reader.Get(ctx, types.NamespacedName{Name: eni.Spec.PoolName}, pool)
-		if client.IgnoreNotFound(err) != nil || (err == nil && pool.Owns(eni)) {
-			return false, err
+		if client.IgnoreNotFound(err) != nil {
+			return false, fmt.Errorf("reading pool %s of ENI %s: %w", eni.Spec.PoolName, eni.Name, err)
+		}
+		if err == nil && pool.Owns(eni) {
+			return false, nil
 		}
 	}
 	claims := &v1alpha1.ENIClaimList{}
 	if err := r.client.List(ctx, claims, client.MatchingFields{index.NodeName: eni.Spec.NodeName}); err != nil {
-		return false, err
+		return false, fmt.Errorf("listing the claims of node %s: %w", eni.Spec.NodeName, err)
 	}
 	for i := range claims.Items {
 		if claims.Items[i].Status.ENIName == eni.Name {

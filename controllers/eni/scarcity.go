@@ -30,7 +30,7 @@ func (r *Reconciler) observeRoom(ctx context.Context, o *observation) error {
 	for _, id := range subnets {
 		known, err := r.roomIn(ctx, o, id)
 		if err != nil {
-			return fmt.Errorf("reading subnet %s: %w", id, err)
+			return err
 		}
 		has := room{free: known.Addresses, fragmented: known.Fragmented}
 		if known.Known {
@@ -51,8 +51,10 @@ func (r *Reconciler) roomIn(ctx context.Context, o *observation, id string) (inv
 	if _, refused := o.shortages[id]; !refused || known.Known {
 		return known, nil
 	}
-	_, _, err := r.inventory.RefreshSubnet(ctx, id)
-	return r.inventory.Room(id), err
+	if _, _, err := r.inventory.RefreshSubnet(ctx, id); err != nil {
+		return inventory.Room{}, fmt.Errorf("reading subnet %s, which lacked room: %w", id, err)
+	}
+	return r.inventory.Room(id), nil
 }
 
 // lacksRoom returns the reason of a refusal for lack of capacity, and remembers it; "" is

@@ -287,7 +287,7 @@ func setReady(eni *v1alpha1.ElasticNetworkInterface, usable bool, reason, messag
 func explain(err error) (reason, message string) {
 	var own reasoned
 	if errors.As(err, &own) {
-		return own.reason(), err.Error()
+		return own.reason(), own.Error()
 	}
 	return ec2.Explain(err)
 }

@@ -209,3 +209,11 @@ func TestExplain(t *testing.T) {
 		}
 	}
 }
+
+// TestAReasonedErrorIsReportedInItsOwnWords: what was being done is for the log.
+func TestAReasonedErrorIsReportedInItsOwnWords(t *testing.T) {
+	own := &noSlotError{instanceID: "i-1"}
+	reason, text := explain(fmt.Errorf("attaching eni-1: %w", own))
+	assert.Equal(t, reason, own.reason())
+	assert.Equal(t, text, own.Error())
+}

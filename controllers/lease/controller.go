@@ -89,10 +89,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 func leaseOf(ctx context.Context, reader client.Reader, claim *v1alpha1.ENIClaim) (*coordinationv1.Lease, error) {
 	found := &coordinationv1.Lease{}
 	err := reader.Get(ctx, leaseKey(claim), found)
-	if apierrors.IsNotFound(err) {
+	switch {
+	case apierrors.IsNotFound(err):
 		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading Lease %s of claim %s/%s: %w", claim.LeaseName(), claim.Namespace, claim.Name, err)
+	default:
+		return found, nil
 	}
-	return found, err
 }
 
 func leaseKey(claim *v1alpha1.ENIClaim) types.NamespacedName {
@@ -112,8 +116,11 @@ func (r *Reconciler) collect(ctx context.Context, key types.NamespacedName) erro
 	}
 
 	err = r.live.Get(ctx, key, &v1alpha1.ENIClaim{})
+	if err == nil {
+		return nil // The cache will show the claim.
+	}
 	if !apierrors.IsNotFound(err) {
-		return err // The cache will show the claim.
+		return fmt.Errorf("reading claim %s, which may be gone: %w", key, err)
 	}
 	log.FromContext(ctx).Info("Deleting the Lease of a claim that is gone", "lease", left.Name)
 	return r.act(ctx, gone, d)

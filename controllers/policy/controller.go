@@ -107,18 +107,21 @@ func (r *NodeReconciler) act(ctx context.Context, o observation, d decision) err
 	switch d.action {
 	case createPool:
 		logger.Info("Creating pool", "instance", d.spec.InstanceID, "policy", d.spec.PolicyName)
-		return client.IgnoreAlreadyExists(r.client.Create(ctx, buildPool(d.spec)))
+		if err := r.client.Create(ctx, buildPool(d.spec)); client.IgnoreAlreadyExists(err) != nil {
+			return fmt.Errorf("creating the pool of node %s: %w", d.spec.NodeName, err)
+		}
 	case updatePool:
 		after := o.pool.DeepCopy()
 		after.Spec = d.spec
-		_, err := store.Update(ctx, r.client, o.pool, after)
-		return err
+		if _, err := store.Update(ctx, r.client, o.pool, after); err != nil {
+			return fmt.Errorf("updating pool %s: %w", o.pool.Name, err)
+		}
 	case deletePool:
 		logger.Info("Deleting pool", "instance", o.pool.Spec.InstanceID, "node", o.sighting(), "missingFor", o.missingFor,
 			"terminated", o.terminated, "absent", o.absent)
 		err := r.client.Delete(ctx, o.pool, client.Preconditions{UID: &o.pool.UID, ResourceVersion: &o.pool.ResourceVersion})
 		if client.IgnoreNotFound(err) != nil {
-			return err
+			return fmt.Errorf("deleting pool %s: %w", o.pool.Name, err)
 		}
 		r.abandoned.pools.Delete(o.pool.UID)
 	case keepPool, awaitNode:

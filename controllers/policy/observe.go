@@ -218,7 +218,7 @@ func (r *NodeReconciler) observeInstance(ctx context.Context, o *observation) er
 		return nil
 	}
 	if err := r.inventory.WaitForSync(ctx); err != nil {
-		return err
+		return fmt.Errorf("waiting for the first read of EC2: %w", err)
 	}
 	_, state, err := r.inventory.RefreshInstance(ctx, o.pool.Spec.InstanceID)
 	if err != nil {

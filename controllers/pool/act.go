@@ -140,7 +140,7 @@ func (r *Reconciler) tellClaim(ctx context.Context, o observation, claim *v1alph
 func (r *Reconciler) confirmRecord(ctx context.Context, pool *v1alpha1.ENIPool) error {
 	latest := &v1alpha1.ENIPool{}
 	if err := r.live.Get(ctx, client.ObjectKeyFromObject(pool), latest); err != nil {
-		return err
+		return fmt.Errorf("reading pool %s before a claim is called lost: %w", pool.Name, err)
 	}
 	if latest.ResourceVersion != pool.ResourceVersion {
 		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("enipools").GroupResource(), pool.Name, errStaleRecord)
@@ -186,7 +186,7 @@ func (r *Reconciler) nameTaken(ctx context.Context, pool *v1alpha1.ENIPool, name
 	existing := &v1alpha1.ElasticNetworkInterface{}
 	err := r.live.Get(ctx, client.ObjectKey{Name: name}, existing)
 	if client.IgnoreNotFound(err) != nil {
-		return err
+		return fmt.Errorf("reading ENI %s, whose name is taken: %w", name, err)
 	}
 	if err != nil || pool.Owns(existing) {
 		return staleENIs(name) // Whatever comes next was decided without it.
@@ -215,25 +215,36 @@ func (r *Reconciler) changeENI(ctx context.Context, o observation, eni *v1alpha1
 		return nil
 	}
 	log.FromContext(ctx).Info("Removing ENI from the pool", "eni", eni.Name, "eniID", eni.Status.NetworkInterfaceID)
-	return r.client.Delete(ctx, eni, client.Preconditions{UID: &eni.UID})
+	if err := r.client.Delete(ctx, eni, client.Preconditions{UID: &eni.UID}); err != nil {
+		return fmt.Errorf("deleting ENI %s: %w", eni.Name, err)
+	}
+	return nil
 }
 
 // withoutPool answers the claims of a node that has no pool: those that wait are
 // told so, those that held something lost it.
 func (r *Reconciler) withoutPool(ctx context.Context, node string) error {
 	claims := &v1alpha1.ENIClaimList{}
-	if err := r.client.List(ctx, claims, client.MatchingFields{index.NodeName: node}); err != nil || len(claims.Items) == 0 {
-		return err
+	if err := r.client.List(ctx, claims, client.MatchingFields{index.NodeName: node}); err != nil {
+		return fmt.Errorf("listing the claims of node %s: %w", node, err)
+	}
+	if len(claims.Items) == 0 {
+		return nil
 	}
 	err := r.live.Get(ctx, client.ObjectKey{Name: node}, &v1alpha1.ENIPool{})
+	if err == nil {
+		return nil // The cache will show it, and call again.
+	}
 	if !apierrors.IsNotFound(err) {
-		return err // It is there: the cache will show it, and call again.
+		return fmt.Errorf("reading pool %s, which the cache does not show: %w", node, err)
 	}
 	now := metav1.NewTime(r.clock.Now())
 	var failed []error
 	for i := range claims.Items {
-		err := r.answerWithoutPool(ctx, claims.Items[i].DeepCopy(), now)
-		failed = append(failed, client.IgnoreNotFound(err))
+		claim := claims.Items[i].DeepCopy()
+		if err := r.answerWithoutPool(ctx, claim, now); client.IgnoreNotFound(err) != nil {
+			failed = append(failed, fmt.Errorf("updating claim %s/%s of a node without pool: %w", claim.Namespace, claim.Name, err))
+		}
 	}
 	return firstOf(failed)
 }
@@ -255,8 +266,9 @@ func (r *Reconciler) answerUnsynced(ctx context.Context, node string) error {
 		}
 		before := claim.DeepCopy()
 		applyVerdict(claim, v, metav1.NewTime(r.clock.Now()))
-		_, err := r.written.UpdateStatus(ctx, r.client, r.events, before, claim)
-		failed = append(failed, client.IgnoreNotFound(err))
+		if _, err := r.written.UpdateStatus(ctx, r.client, r.events, before, claim); client.IgnoreNotFound(err) != nil {
+			failed = append(failed, fmt.Errorf("updating claim %s/%s: %w", claim.Namespace, claim.Name, err))
+		}
 	}
 	return firstOf(failed)
 }

@@ -167,8 +167,10 @@ func (r *Reconciler) decide(o observation) decision {
 func (r *Reconciler) storeDecision(ctx context.Context, pool *v1alpha1.ENIPool, d decision) error {
 	before := pool.DeepCopy()
 	pool.Status = d.status
-	_, err := store.UpdateStatus(ctx, r.client, r.events, before, pool)
-	return err
+	if _, err := store.UpdateStatus(ctx, r.client, r.events, before, pool); err != nil {
+		return fmt.Errorf("storing the decision in the status of pool %s: %w", pool.Name, err)
+	}
+	return nil
 }
 
 // finished says that a deleted pool has nothing left.

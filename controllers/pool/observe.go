@@ -101,7 +101,7 @@ func (r *Reconciler) observeClaims(ctx context.Context, pool *v1alpha1.ENIPool, 
 	}
 	list := &v1alpha1.ENIClaimList{}
 	if err := reader.List(ctx, list, client.MatchingFields{index.NodeName: pool.Spec.NodeName}, client.UnsafeDisableDeepCopy); err != nil {
-		return err
+		return fmt.Errorf("listing the claims of node %s: %w", pool.Spec.NodeName, err)
 	}
 	return r.takeClaims(ctx, pool, list.Items, o)
 }
@@ -138,7 +138,7 @@ func (r *Reconciler) observeLease(ctx context.Context, claim *v1alpha1.ENIClaim,
 	found := &coordinationv1.Lease{}
 	err := r.client.Get(ctx, types.NamespacedName{Namespace: claim.Namespace, Name: claim.LeaseName()}, found)
 	if client.IgnoreNotFound(err) != nil {
-		return err
+		return fmt.Errorf("reading Lease %s of claim %s/%s: %w", claim.LeaseName(), claim.Namespace, claim.Name, err)
 	}
 	if err == nil && found.Annotations[v1alpha1.LeaseExpiredAnnotation] == string(claim.UID) {
 		o.expired[string(claim.UID)] = true
@@ -151,8 +151,12 @@ func (r *Reconciler) namespaceAllowed(ctx context.Context, pool *v1alpha1.ENIPoo
 		return true, nil
 	}
 	namespace := &corev1.Namespace{}
-	if err := r.client.Get(ctx, types.NamespacedName{Name: name}, namespace); err != nil {
-		return false, client.IgnoreNotFound(err)
+	err := r.client.Get(ctx, types.NamespacedName{Name: name}, namespace)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading namespace %s: %w", name, err)
 	}
 	return pool.Spec.Admits(namespace.Labels), nil
 }
@@ -172,7 +176,7 @@ func (r *Reconciler) observeVanished(ctx context.Context, pool *v1alpha1.ENIPool
 		claim := &v1alpha1.ENIClaim{}
 		err := r.live.Get(ctx, types.NamespacedName{Namespace: holder.Namespace, Name: holder.Name}, claim)
 		if client.IgnoreNotFound(err) != nil {
-			return err
+			return fmt.Errorf("reading claim %s/%s, which the cache does not show: %w", holder.Namespace, holder.Name, err)
 		}
 		if apierrors.IsNotFound(err) || claim.UID != holder.UID {
 			o.vanished[string(holder.UID)] = true

@@ -26,7 +26,7 @@ func (r *Reconciler) observeEC2(ctx context.Context, o *observation) error {
 	case err != nil:
 		reason, message := ec2.Explain(err)
 		o.trouble(v1alpha1.ConditionInstanceFound, reason, message)
-		return err
+		return fmt.Errorf("reading instance %s: %w", id, err)
 	case state == inventory.Gone:
 		o.nodeGone = true
 		o.goneReason = fmt.Sprintf("EC2 says that instance %s is terminated; what it had is gone with it", id)
@@ -91,7 +91,7 @@ func (r *Reconciler) observeLimits(ctx context.Context, o *observation, instance
 	if err != nil {
 		reason, message := ec2.Explain(err)
 		o.trouble(v1alpha1.ConditionInstanceFound, reason, message)
-		return err
+		return fmt.Errorf("reading the limits of %s: %w", instance.Type, err)
 	}
 	if !found {
 		o.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonNotFound,
@@ -164,7 +164,7 @@ func (r *Reconciler) observeSubnets(ctx context.Context, o *observation, instanc
 	}
 	subnets, err := r.inventory.Subnets(ctx, instance.VPCID, instance.AvailabilityZone, subnetTerms(spec.SubnetSelectorTerms))
 	if err != nil {
-		return o.networkFailed(err)
+		return o.networkFailed(fmt.Errorf("finding the subnets of policy %s: %w", spec.PolicyName, err))
 	}
 	for _, subnet := range subnets {
 		o.network.subnetIDs = append(o.network.subnetIDs, subnet.ID)
@@ -190,7 +190,7 @@ func (r *Reconciler) observeGroups(ctx context.Context, o *observation, instance
 	groups, err := r.inventory.SecurityGroups(ctx, instance.VPCID, groupTerms(spec.SecurityGroupSelectorTerms))
 	switch {
 	case err != nil:
-		return o.networkFailed(err)
+		return o.networkFailed(fmt.Errorf("finding the security groups of policy %s: %w", spec.PolicyName, err))
 	case len(groups) == 0:
 		return o.unresolved(v1alpha1.ReasonSecurityGroupNotFound, fmt.Sprintf(
 			"securityGroupSelectorTerms of policy %s find no security group in %s", spec.PolicyName, instance.VPCID))

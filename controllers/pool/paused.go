@@ -35,8 +35,10 @@ func (r *Reconciler) tellPaused(ctx context.Context, pool *v1alpha1.ENIPool) err
 	}
 	var failed []error
 	for i := range claims.Items {
-		err := r.tellClaimPaused(ctx, claims.Items[i].DeepCopy(), o)
-		failed = append(failed, client.IgnoreNotFound(err))
+		claim := claims.Items[i].DeepCopy()
+		if err := r.tellClaimPaused(ctx, claim, o); client.IgnoreNotFound(err) != nil {
+			failed = append(failed, fmt.Errorf("updating claim %s/%s of a paused pool: %w", claim.Namespace, claim.Name, err))
+		}
 	}
 	return firstOf(failed)
 }
