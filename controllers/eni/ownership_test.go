@@ -123,6 +123,40 @@ func TestAnENIThatIsRetagged(t *testing.T) {
 	assert.DeepEqual(t, w.story(), []string{"CreateTags", "CreateTags"}) // The test's own.
 }
 
+// TestAnENIThatWasGivenAway is left alone, and its status does not say that it has what
+// somebody took from it since.
+func TestAnENIThatWasGivenAway(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 3, PoolName: poolName, InstanceID: w.instance})
+	w.mustSettle()
+	before := w.eni().Status
+	w.clock.Step(time.Minute)
+	w.ec2("CreateTags", "ResourceId.1", before.NetworkInterfaceID, "Tag.1.Key", ec2.TagClusterUID, "Tag.1.Value", "another-cluster")
+	sweep := func() {
+		w.clock.Step(10 * time.Minute)
+		w.server.ResetCalls()
+		assert.NilError(t, w.reconciler.inventory.Sweep(t.Context()))
+		for range 5 {
+			_, _ = w.once()
+		}
+		assert.Equal(t, len(w.story()), 0, "%v", w.story())
+		assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "False NotOwned")
+	}
+	sweep()
+	assert.DeepEqual(t, w.eni().Status.Attachment, before.Attachment)
+	assert.DeepEqual(t, w.eni().Status.Addresses, before.Addresses)
+
+	w.take(before.Addresses[0])
+	w.ec2("AssignPrivateIpAddresses", "NetworkInterfaceId", before.NetworkInterfaceID, "SecondaryPrivateIpAddressCount", "2")
+	sweep()
+	assert.DeepEqual(t, w.eni().Status.Missing, released(before.Addresses[0]))
+	assert.DeepEqual(t, w.eni().Status.Addresses, before.Addresses[1:])
+
+	w.ec2("DetachNetworkInterface", "AttachmentId", before.Attachment.ID)
+	sweep()
+	assert.Assert(t, w.eni().Status.Attachment == nil)
+}
+
 // TestNothingIsLeftBehind by a resource whose status names an ENI that is gone, though
 // this process has not seen the resource's own.
 func TestNothingIsLeftBehind(t *testing.T) {

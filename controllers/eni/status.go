@@ -94,7 +94,7 @@ func loseAll(status *v1alpha1.ElasticNetworkInterfaceStatus) {
 }
 
 // describeKnown describes what is known of the ENI after a step. Nothing of an ENI of
-// others gets into the status.
+// others gets into the status; what the status says of it and EC2 does not have, goes.
 func (r *Reconciler) describeKnown(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation) error {
 	known, ok := refresh(r.inventory, eni.Status.NetworkInterfaceID)
 	switch {
@@ -103,9 +103,33 @@ func (r *Reconciler) describeKnown(ctx context.Context, eni *v1alpha1.ElasticNet
 		return nil
 	case ok && o.ownership == owned:
 		return r.describe(ctx, eni, known)
-	default:
-		return nil
+	case ok:
+		withdraw(eni, known, r.doubtAbout(known.ID))
 	}
+	return nil
+}
+
+// withdraw takes out of a status what an ENI that is others' by now does not have: a claim
+// on an ENI that somebody detached is told so, whoever owns the ENI.
+func withdraw(eni *v1alpha1.ElasticNetworkInterface, known ec2.NetworkInterface, d doubt) {
+	status := &eni.Status
+	at := known.Attachment
+	if at == nil || at.Status != ec2.AttachmentAttached || !inPlace(status.Attachment, at.InstanceID) {
+		status.Attachment = nil
+	}
+	if inherits(d, status) {
+		return
+	}
+	addresses, prefixes := typed[v1alpha1.Address](known.Addresses), typed[v1alpha1.Prefix](known.Prefixes)
+	noteMissing(eni, addresses, prefixes, d)
+	status.Addresses = common(status.Addresses, addresses)
+	status.Prefixes = common(status.Prefixes, prefixes)
+	status.AddressCount = addressCount(status)
+}
+
+// addressCount is how many addresses a status shows, those of prefixes included.
+func addressCount(status *v1alpha1.ElasticNetworkInterfaceStatus) int32 {
+	return int32(len(status.Addresses) + v1alpha1.AddressesPerPrefix*len(status.Prefixes)) //nolint:gosec // bounded by EC2
 }
 
 // describe copies what EC2 says into the status.
@@ -117,7 +141,7 @@ func (r *Reconciler) describe(ctx context.Context, eni *v1alpha1.ElasticNetworkI
 	status.SecurityGroupIDs = typed[v1alpha1.SecurityGroupID](known.SecurityGroups)
 	describeAddresses(eni, known, r.doubtAbout(known.ID))
 	status.Doubtful = common(namesOf(status.Addresses, status.Prefixes), typed[v1alpha1.AddressOrPrefix](r.inventory.Contested(known.ID)))
-	status.AddressCount = int32(len(status.Addresses) + v1alpha1.AddressesPerPrefix*len(status.Prefixes)) //nolint:gosec // bounded by EC2
+	status.AddressCount = addressCount(status)
 	status.Attachment = nil
 	if at := known.Attachment; at != nil && at.Status == ec2.AttachmentAttached {
 		status.Attachment = &v1alpha1.Attachment{
