@@ -151,7 +151,7 @@ const (
 	ENIDetaching ENIState = "Detaching"
 	// ENIDeleting is detached and being deleted.
 	ENIDeleting ENIState = "Deleting"
-	// ENILost was deleted in EC2 by others; nothing of what it carried is left.
+	// ENILost: somebody else deleted it in EC2; nothing of what it carried is left.
 	ENILost ENIState = "Lost"
 )
 

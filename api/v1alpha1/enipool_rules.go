@@ -55,8 +55,8 @@ func (p *ENIPool) Owns(eni *ElasticNetworkInterface) bool {
 	return eni.Spec.NodeName == p.Spec.NodeName && eni.Spec.PoolName == p.Name && eni.Spec.InstanceID == p.Spec.InstanceID
 }
 
-// Serves reports whether a pool is the one that serves an instance now, and its status
-// tells of that: it is neither deleted nor suspended, and has looked at its spec as it is.
+// Serves reports whether a pool serves an instance now, and its status describes the
+// current spec: it is neither deleted nor suspended, and has observed its generation.
 func (p *ENIPool) Serves(instanceID string) bool {
 	return instanceID != "" && p.Spec.InstanceID == instanceID && p.DeletionTimestamp.IsZero() &&
 		p.Spec.NodeGoneSince == nil && p.Status.ObservedGeneration == p.Generation

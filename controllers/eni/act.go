@@ -29,7 +29,7 @@ import (
 func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation, d decision, done *progress) error {
 	looked := false
 	defer func() { done.looked = looked }()
-	done.freshAssignment = done.freshAssignment && d.action == actLook // No call was made meanwhile.
+	done.freshAssignment = done.freshAssignment && d.action == actLook // No call was made in between.
 	switch d.action {
 	case actRecord, actRestamp:
 		eni.Status.Creation = &d.record
@@ -167,8 +167,8 @@ func (r *Reconciler) assigned(eni *v1alpha1.ElasticNetworkInterface, d decision,
 	}
 }
 
-// assignRefused takes EC2's word that names are not to be had: one that a claim
-// holds is lost, others are chosen anew.
+// assignRefused accepts that EC2 does not assign some names: one that a claim holds is
+// lost, in place of the others new ones are chosen.
 func (r *Reconciler) assignRefused(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, names []string, err error) error {
 	eni.Status.Assignment = nil
 	name := v1alpha1.AddressOrPrefix(names[0])
@@ -337,7 +337,7 @@ func (r *Reconciler) candidates(ctx context.Context, eni *v1alpha1.ElasticNetwor
 		return nil, &fullInstanceError{instanceID: instanceID}
 	}
 	if eni.Spec.DeviceIndex != nil && len(open) == 0 {
-		return slots, nil // EC2 tells what is wrong with it.
+		return slots, nil // EC2's refusal explains what is wrong with it.
 	}
 	return open, nil
 }

@@ -190,7 +190,7 @@ func TestAnAttachThatHangsIsReported(t *testing.T) {
 }
 
 // TestARepeatedCreateIsLookedAt: EC2 answers it with the tags of the request, and the
-// ENI was handed over to another cluster meanwhile.
+// ENI was handed over to another cluster in between.
 func TestARepeatedCreateIsLookedAt(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{})
 	w.create(v1alpha1.ElasticNetworkInterfaceSpec{})

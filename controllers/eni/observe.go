@@ -384,7 +384,7 @@ func (r *Reconciler) drained(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 	if eni.Spec.Drained || eni.Spec.PoolName == "" {
 		return true, nil
 	}
-	// Waiting harms nobody, so that the cache will do for it; only a live read tells
+	// Waiting harms nobody, so that the cache will do for it; only a live read proves
 	// that no pool owns the ENI any more.
 	for _, reader := range []client.Reader{r.client, r.live} {
 		pool := &v1alpha1.ENIPool{}

@@ -69,9 +69,9 @@ func TestAnotherOperatorsChangesAreNoticed(t *testing.T) {
 	}
 }
 
-// TestAStatusThatOthersStoredIsLookedAt: those that this process stored itself are known
+// TestAStatusThatSomebodyElseStoredIsLookedAt: those that this process stored itself are known
 // to it, and are no work.
-func TestAStatusThatOthersStoredIsLookedAt(t *testing.T) {
+func TestAStatusThatSomebodyElseStoredIsLookedAt(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{})
 	var events []event.UpdateEvent
 	last := &v1alpha1.ElasticNetworkInterface{}

@@ -37,7 +37,7 @@ func planCreation(o observation) decision {
 	}
 }
 
-// restamp has a record begin now whose time lies ahead, by a clock that was wrong: else
+// restamp sets the time of a record that lies ahead, by a clock that was wrong, to now: else
 // its call would be repeated for longer than EC2 remembers its token. The call itself
 // stays the same.
 func restamp(o observation) decision {

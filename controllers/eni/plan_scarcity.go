@@ -71,7 +71,7 @@ func (o *observation) affordable(subnetID string, want, each, besides int32) int
 }
 
 // settled reports whether a shortage is to be forgotten: it is over, or the ENI carries
-// what is asked for, and whoever grows next sees in the subnet's free addresses why it
+// what is asked for, and the subnet's free addresses show the next one that grows why it
 // could not.
 func (o *observation) settled(s shortage, known bool, has room) bool {
 	return s.outlived(o.now, known, has) || (o.complete() && known && has.free < s.need)

@@ -185,7 +185,7 @@ func TestPlan(t *testing.T) {
 		// Life.
 		{"as it should be", settled, nil, "Nothing", v1alpha1.ReasonReady},
 		{"deleted by others", settled, func(o *observation) { o.presence = gone }, "Nothing", v1alpha1.ReasonNotFound},
-		{"an ENI of others is left alone", settled, both(of(foreign), func(o *observation) { o.actual.attachment = nil }), "Wait 1m0s", v1alpha1.ReasonNotOwned},
+		{"a foreign ENI is left alone", settled, both(of(foreign), func(o *observation) { o.actual.attachment = nil }), "Wait 1m0s", v1alpha1.ReasonNotOwned},
 		{"an ENI of nobody is left alone", settled, both(of(unowned), func(o *observation) { o.desired.addressCount = 9 }), "Wait 1m0s", v1alpha1.ReasonNotOwned},
 		{"not visible yet", settled, func(o *observation) { o.presence = presenceUnknown }, "Wait 5s", v1alpha1.ReasonInProgress},
 		{"not attached", settled, func(o *observation) { o.actual.attachment = nil }, "Attach", v1alpha1.ReasonAttaching},
@@ -289,11 +289,11 @@ func TestPlan(t *testing.T) {
 		{"then deleted", dying, func(o *observation) { o.actual.attachment = nil }, "Delete", v1alpha1.ReasonDeleting},
 		{"deleted, and shown still: looked at", dying, deleteAccepted, "Look", v1alpha1.ReasonDeleting},
 		{"deleted, and shown still: waited for", dying, both(deleteAccepted, looked), "Wait 5s", v1alpha1.ReasonDeleting},
-		{"an ENI of others: looked at", dying, of(foreign), "Look", v1alpha1.ReasonNotOwned},
-		{"an ENI of others: let go, and left alone", dying, both(of(foreign), looked), "LetGo", v1alpha1.ReasonNotOwned},
+		{"a foreign ENI: looked at", dying, of(foreign), "Look", v1alpha1.ReasonNotOwned},
+		{"a foreign ENI: let go, and left alone", dying, both(of(foreign), looked), "LetGo", v1alpha1.ReasonNotOwned},
 		{"an ENI of nobody: a person decides", dying, both(of(unowned), looked), "Wait 1m0s", v1alpha1.ReasonNotOwned},
 		{"an ENI of nobody, to be retained: left alone", dying, both(of(unowned), looked, retain), "LetGo", v1alpha1.ReasonNotOwned},
-		{"an ENI of others while uninstalling", dying, both(of(foreign), looked, func(o *observation) { o.uninstalling = true }), "Wait 1m0s", v1alpha1.ReasonUninstallBlocked},
+		{"a foreign ENI while uninstalling", dying, both(of(foreign), looked, func(o *observation) { o.uninstalling = true }), "Wait 1m0s", v1alpha1.ReasonUninstallBlocked},
 		{"retained: it outlives its instance", dying, retain, "SetTermination", v1alpha1.ReasonDeleting},
 		{
 			"retained: marked", dying, both(retain, func(o *observation) { o.actual.attachment = nil }),

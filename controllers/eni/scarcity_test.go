@@ -287,9 +287,9 @@ func TestAStaleTokenIsLookedInto(t *testing.T) {
 	assert.Assert(t, w.calls("DescribeNetworkInterfaces") >= looks+2, "looked twice")
 }
 
-// TestAnAssignmentBegins with a look: what others assigned to the primary ENI since the
+// TestAnAssignmentStartsWithALook: what others assigned to the primary ENI since the
 // names were chosen is theirs.
-func TestAnAssignmentBegins(t *testing.T) {
+func TestAnAssignmentStartsWithALook(t *testing.T) {
 	const chosen = v1alpha1.AddressOrPrefix("10.0.0.9")
 	for _, test := range []struct {
 		name   string

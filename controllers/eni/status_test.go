@@ -72,7 +72,7 @@ func TestConditions(t *testing.T) {
 			want:   "False NotFound, False NotFound, False NotFound, False NotFound",
 		},
 		{
-			name: "of others", decision: decision{reason: v1alpha1.ReasonNotOwned},
+			name: "foreign", decision: decision{reason: v1alpha1.ReasonNotOwned},
 			change: func(_ *v1alpha1.ElasticNetworkInterface, o *observation) { o.ownership = foreign },
 			want:   "False NotOwned, False NotOwned, False NotOwned, False NotOwned",
 		},
@@ -146,7 +146,7 @@ func TestStates(t *testing.T) {
 		{"moving", attached, nil, decision{action: actDetach, detaching: true, reason: v1alpha1.ReasonInProgress}, v1alpha1.ENIDetaching},
 		{"retained where it is", attached, nil, decision{action: actSetTags, reason: v1alpha1.ReasonDeleting}, v1alpha1.ENIAttached},
 		{"detached", nil, func(o *observation) { o.actual.attachment = nil }, decision{action: actDelete, reason: v1alpha1.ReasonDeleting}, v1alpha1.ENIDeleting},
-		{"deleted by others", nil, func(o *observation) { o.presence, o.actual = gone, actual{} }, decision{action: actNothing, reason: v1alpha1.ReasonNotFound}, v1alpha1.ENILost},
+		{"deleted outside the operator", nil, func(o *observation) { o.presence, o.actual = gone, actual{} }, decision{action: actNothing, reason: v1alpha1.ReasonNotFound}, v1alpha1.ENILost},
 		{
 			"a read failed", func(s *v1alpha1.ElasticNetworkInterfaceStatus) { attached(s); s.State = v1alpha1.ENIDetaching }, nil,
 			decision{}, v1alpha1.ENIDetaching,

@@ -39,7 +39,7 @@ func TestTheGraceIsCountedByThisProcess(t *testing.T) {
 	w.restart()
 	w.pass(2 * time.Second)
 	w.reconcile("node")
-	assert.Assert(t, w.poolOn("node") != nil, "another process counts anew")
+	assert.Assert(t, w.poolOn("node") != nil, "another process counts from the start")
 	w.pass(grace)
 	w.reconcile("node")
 	assert.Assert(t, w.poolOn("node") == nil, "the grace is over")
@@ -168,7 +168,7 @@ func TestAPolicyThatIsGoneForAMomentCostsNoPool(t *testing.T) {
 	w.reconcile("node")
 	w.pass(idle - time.Second)
 	w.reconcile("node")
-	assert.Assert(t, w.poolOn("node") != nil, "the count began anew")
+	assert.Assert(t, w.poolOn("node") != nil, "the count started again")
 
 	w.cloud.trust.Broken = true
 	w.pass(time.Second)

@@ -34,7 +34,7 @@ type findings struct {
 	trust      inventory.Trust
 }
 
-// fleet is what all Nodes and pools tell about each other.
+// fleet is what all Nodes and pools show about each other.
 type fleet struct {
 	ranked []v1alpha1.ENIPolicy
 	// pools by name, and pools and Nodes by the instance that they name.

@@ -176,8 +176,8 @@ const (
 )
 
 // planUngoverned stops the pool's growth, and deletes it once nobody holds anything of it:
-// at once if its policy was deleted, and else after a while, so that a label which is back
-// by then finds the pool as it was (docs/protocols.md#policy-changes).
+// immediately if its policy was deleted, and else after a while, so that a label which is
+// back by then finds the pool as it was (docs/protocols.md#policy-changes).
 func planUngoverned(o observation) decision {
 	spec := *o.pool.Spec.DeepCopy()
 	spec.PolicyName = ""

@@ -72,7 +72,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 		Complete(tracing.Reconciler(tracing.KindPolicy, status, nil))
 }
 
-// trustChanges requests all policies each time that EC2 begins or ceases to be believed.
+// trustChanges requests all policies each time that EC2 becomes trusted or distrusted.
 // The queue keeps one request of each, so that none can be dropped.
 func (r *StatusReconciler) trustChanges() source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {

@@ -106,7 +106,7 @@ func (r *Reconciler) tellClaims(ctx context.Context, o observation) (failed, sta
 }
 
 // keeps reports whether a claim keeps what its status says, whatever the record means for
-// it: the pool is suspended. Only claims that hold nothing are told why they wait.
+// it: the pool is suspended. Only claims that hold nothing get a new status, which says why they wait.
 func (o observation) keeps(claim *v1alpha1.ENIClaim, v verdict) bool {
 	if o.suspended == nil {
 		return false
@@ -249,8 +249,8 @@ func (r *Reconciler) withoutPool(ctx context.Context, node string) error {
 	return firstOf(failed)
 }
 
-// answerUnsynced tells the claims of a node that have no status yet what they wait for,
-// before EC2 has been read for the first time.
+// answerUnsynced writes to the claims of a node that have no status yet what they wait
+// for, before EC2 has been read for the first time.
 func (r *Reconciler) answerUnsynced(ctx context.Context, node string) error {
 	claims := &v1alpha1.ENIClaimList{}
 	if err := r.client.List(ctx, claims, client.MatchingFields{index.NodeName: node}); err != nil {

@@ -95,9 +95,9 @@ func (h *holders) pending(o observation) []*v1alpha1.ENIClaim {
 	return waiting
 }
 
-// mayHave says whether a claim is to be served on this pool at all. One that was
-// bound before and holds nothing lost it: it is not given another behind the back
-// of whoever uses it.
+// mayHave reports whether a claim is to be served on this pool at all. One that was bound
+// before and holds nothing lost it: it gets no other address, which its user would not
+// notice.
 func mayHave(o observation, claim *v1alpha1.ENIClaim) bool {
 	fresh := claim.Status.Phase == "" || claim.Status.Phase == v1alpha1.ClaimPending
 	return claim.DeletionTimestamp.IsZero() && fresh && o.offers(claim.Spec.Mode) && o.allowed[claim.Namespace] &&

@@ -144,7 +144,7 @@ func (h held) verdict() verdict {
 func (h held) detached() bool {
 	status := &h.eni.Status
 	if status.NetworkInterfaceID == "" {
-		return false // A status that was wiped tells nothing.
+		return false // A status that was wiped proves nothing.
 	}
 	return status.Attachment == nil || (h.eni.Spec.InstanceID != "" && status.Attachment.InstanceID != h.eni.Spec.InstanceID)
 }
@@ -224,7 +224,7 @@ func troubledENI(o observation) (reason, message string) {
 	return "", ""
 }
 
-// whyNotThat says why a chosen address is not to be had.
+// whyNotThat says why a claim cannot have a chosen address.
 func whyNotThat(o observation, stored *v1alpha1.ENIPoolStatus, address v1alpha1.Address) (reason, message string) {
 	if holder := stored.HolderOf(address); holder != nil {
 		return v1alpha1.ReasonAddressInUse, fmt.Sprintf("%s is held by claim %s/%s", address, holder.Namespace, holder.Name)
@@ -239,7 +239,7 @@ func whyNotThat(o observation, stored *v1alpha1.ENIPoolStatus, address v1alpha1.
 	return v1alpha1.ReasonAddressNotInPool, fmt.Sprintf("%s is on its way back to the subnet", address)
 }
 
-// whyNotFree says why an address that nobody holds is not to be had: no ENI
+// whyNotFree says why a claim cannot have an address that nobody holds: no ENI
 // carries it, or one that cannot serve it.
 func whyNotFree(o observation, stored *v1alpha1.ENIPoolStatus, address v1alpha1.Address) (reason, message string) {
 	for i := range stored.ENIs {

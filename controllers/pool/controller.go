@@ -97,8 +97,8 @@ func (r *Reconciler) reconcile(ctx context.Context, request reconcile.Request) (
 	return ctrl.Result{}, r.withoutPool(ctx, request.Name)
 }
 
-// awaitEC2 waits until EC2 has been read for the first time. The node's claims are told
-// so: that may take long.
+// awaitEC2 waits until EC2 has been read for the first time, which may take long. The
+// statuses of the node's claims say so.
 func (r *Reconciler) awaitEC2(ctx context.Context, node string) error {
 	if r.inventory.Current() {
 		return nil

@@ -152,7 +152,7 @@ func TestDistrustedEC2(t *testing.T) {
 	assert.Equal(t, trusted.Reason, v1alpha1.ReasonOtherRegion)
 	assert.Assert(t, meta.FindStatusCondition(d.status.Conditions, v1alpha1.ConditionReady) == nil)
 
-	f.pool.Status.PoolUID = "before" // The record is lost as well: it is not made anew now.
+	f.pool.Status.PoolUID = "before" // The record is lost as well: it is not rebuilt now.
 	assert.Equal(t, string(plan(f.observation).status.PoolUID), "before")
 	assert.Assert(t, f.keeps(f.claims[0].DeepCopy(), verdict{phase: v1alpha1.ClaimLost}))
 }

@@ -193,8 +193,8 @@ func TestPausedPool(t *testing.T) {
 	assert.Equal(t, leaving.Status.Address, "10.0.1.2", "it keeps what it has")
 }
 
-// TestClaimsBeforeTheFirstRead: a claim is told what it waits for, however long the first
-// read of EC2 takes.
+// TestClaimsBeforeTheFirstRead: a claim's status says what it waits for, however long the
+// first read of EC2 takes.
 func TestClaimsBeforeTheFirstRead(t *testing.T) {
 	f := heldPool().claimsNamed("b")
 	kube := cluster(t, interceptor.Funcs{}, storedPool(f), &f.claims[0], &f.claims[1])

@@ -133,7 +133,7 @@ func readyENI(slot int, mode v1alpha1.Mode) v1alpha1.ElasticNetworkInterface {
 func unready(reason string, attached bool) func(*v1alpha1.ElasticNetworkInterface) {
 	return func(eni *v1alpha1.ElasticNetworkInterface) {
 		eni.Status.Conditions[1] = metav1.Condition{
-			Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: "told by EC2",
+			Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: "as EC2 answered",
 		}
 		if !attached {
 			eni.Status.Conditions[0].Status = metav1.ConditionFalse

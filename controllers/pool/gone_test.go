@@ -30,12 +30,12 @@ func goneInEC2(eni *v1alpha1.ElasticNetworkInterface) {
 	eni.Status.Conditions = nil
 	for _, kind := range []string{v1alpha1.ConditionCreated, v1alpha1.ConditionAttached, v1alpha1.ConditionReady} {
 		meta.SetStatusCondition(&eni.Status.Conditions, metav1.Condition{
-			Type: kind, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotFound, Message: "told by EC2",
+			Type: kind, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotFound, Message: "as EC2 answered",
 		})
 	}
 }
 
-// TestENIGoneInEC2: claims of an ENI that is gone are told, and the pool replaces it by
+// TestENIGoneInEC2: claims of an ENI that is gone say so, and the pool replaces it by
 // itself.
 func TestENIGoneInEC2(t *testing.T) {
 	shared := func() *fixture {

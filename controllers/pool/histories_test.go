@@ -36,15 +36,15 @@ func (w *world) reconcileWith(enis ...v1alpha1.ElasticNetworkInterface) {
 	w.reconcile(r)
 }
 
-// claimsTold are the claims by name that were told an address.
-func (w *world) claimsTold() map[string]v1alpha1.ENIClaimStatus {
-	told := map[string]v1alpha1.ENIClaimStatus{}
+// shownByClaims are the statuses of the claims that show an address, by their names.
+func (w *world) shownByClaims() map[string]v1alpha1.ENIClaimStatus {
+	shown := map[string]v1alpha1.ENIClaimStatus{}
 	for _, claim := range w.claims {
 		if claim.Status.Address != "" {
-			told[claim.Name] = claim.Status
+			shown[claim.Name] = claim.Status
 		}
 	}
-	return told
+	return shown
 }
 
 // TestKnownHistories are histories that once went wrong, each by itself.
@@ -66,7 +66,7 @@ func TestKnownHistories(t *testing.T) {
 				w.reconcile(w.fresh())
 				w.createClaim("late", v1alpha1.ModeShared, nil, false)
 				w.reconcileWith(before)
-				assert.Equal(w, len(w.claimsTold()), 0)
+				assert.Equal(w, len(w.shownByClaims()), 0)
 			},
 		},
 		{
@@ -82,11 +82,11 @@ func TestKnownHistories(t *testing.T) {
 				w.reconcile(w.fresh())
 				w.createClaim("late", v1alpha1.ModeShared, nil, false)
 				w.reconcileWith(before)
-				assert.Equal(w, len(w.claimsTold()), 0)
+				assert.Equal(w, len(w.shownByClaims()), 0)
 			},
 		},
 		{
-			// Nothing that was read could tell, so it is handed out; but the claim hears it.
+			// Nothing that was read shows it, so it is handed out; but the claim then says so.
 			"an address that vanished a moment ago, by a copy from before",
 			func() *fixture { return newFixture().bounds(1, 0, 4) },
 			func(w *world) {
@@ -97,20 +97,20 @@ func TestKnownHistories(t *testing.T) {
 				w.reconcileWith(before)
 				w.check(w.T)
 				w.reconcile(w.fresh())
-				assert.Assert(w, !isTrue(w.claimsTold()["late"].Conditions, v1alpha1.ConditionReady))
+				assert.Assert(w, !isTrue(w.shownByClaims()["late"].Conditions, v1alpha1.ConditionReady))
 				w.stepAll()
 				w.reconcile(w.fresh())
-				assert.Assert(w, isTrue(w.claimsTold()["late"].Conditions, v1alpha1.ConditionReady), "it was assigned again")
+				assert.Assert(w, isTrue(w.shownByClaims()["late"].Conditions, v1alpha1.ConditionReady), "it was assigned again")
 			},
 		},
 		{
-			// It vanished from both, and the claim is told of the first loss all along.
+			// It vanished from both, and the claim names the first loss all along.
 			"an address that vanished from one ENI, appeared on another, and vanished from that too",
 			func() *fixture { return newFixture().bounds(2, 0, 4).limit(2, 1) },
 			func(w *world) {
 				w.createClaim("first", v1alpha1.ModeShared, nil, false)
 				w.grown()
-				status := w.claimsTold()["first"]
+				status := w.shownByClaims()["first"]
 				held := part{name: v1alpha1.AddressOrPrefix(status.Address), addresses: []v1alpha1.Address{v1alpha1.Address(status.Address)}}
 				other := eniName(2)
 				if status.ENIName == other {
@@ -126,11 +126,11 @@ func TestKnownHistories(t *testing.T) {
 				w.reconcile(w.fresh())
 				w.createClaim("second", v1alpha1.ModeShared, nil, false)
 				w.reconcile(w.fresh())
-				assert.Equal(w, len(w.claimsTold()), 1, "the first claim has it by the record")
+				assert.Equal(w, len(w.shownByClaims()), 1, "the first claim has it by the record")
 				w.vanish(other, held)
 				w.check(w.T)
 				w.reconcile(w.fresh())
-				assert.Assert(w, !isTrue(w.claimsTold()["first"].Conditions, v1alpha1.ConditionReady))
+				assert.Assert(w, !isTrue(w.shownByClaims()["first"].Conditions, v1alpha1.ConditionReady))
 			},
 		},
 		{
@@ -147,7 +147,7 @@ func TestKnownHistories(t *testing.T) {
 					w.reconcile(w.fresh())
 					w.stepAll()
 				}
-				assert.Equal(w, len(w.claimsTold()), 0)
+				assert.Equal(w, len(w.shownByClaims()), 0)
 			},
 		},
 		{
@@ -163,7 +163,7 @@ func TestKnownHistories(t *testing.T) {
 					w.reconcile(w.fresh())
 					w.stepAll()
 				}
-				assert.Equal(w, len(w.claimsTold()), 0)
+				assert.Equal(w, len(w.shownByClaims()), 0)
 			},
 		},
 		{
@@ -175,11 +175,11 @@ func TestKnownHistories(t *testing.T) {
 				w.lose(eniName(1))
 				w.reconcile(w.fresh())
 				w.stepAll()
-				w.reconcile(w.fresh()) // It is forgotten, and made anew.
+				w.reconcile(w.fresh()) // It is forgotten, and made again.
 				w.stepAll()
 				w.createClaim("late", v1alpha1.ModeShared, nil, false)
 				w.reconcileWith(before)
-				assert.Equal(w, len(w.claimsTold()), 0)
+				assert.Equal(w, len(w.shownByClaims()), 0)
 			},
 		},
 	} {

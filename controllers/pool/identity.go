@@ -99,7 +99,7 @@ func differsFromRecord(record *v1alpha1.ENIPoolStatus, eni *v1alpha1.ElasticNetw
 	begun := eni.Status.NetworkInterfaceID != "" || eni.Spec.Drained || !eni.DeletionTimestamp.IsZero()
 	other := entry.UID != eni.UID && (begun || entry.UID != "")
 	changed := entry.NetworkInterfaceID != "" && entry.NetworkInterfaceID != eni.Status.NetworkInterfaceID
-	// A copy that shows a lost ENI as it was would tell its claims that all is well.
+	// By a copy that shows a lost ENI as it was, its claims would look well.
 	lost := entry.State == v1alpha1.PoolENIReleasing && len(record.HoldersOf(eni.Name)) > 0
 	return other || changed || lost
 }

@@ -58,7 +58,7 @@ const (
 	instanceStopped  = "stopped"
 )
 
-// observePrimary says whether the pool may use the primary ENI. Its groups and its
+// observePrimary finds out if the pool may use the primary ENI. Its groups and its
 // subnet cannot be changed, so they must be what the policy asks for.
 func (o *observation) observePrimary(eni ec2.NetworkInterface) {
 	rightGroups := len(o.network.securityGroups) == 0 || slices.Equal(o.network.securityGroups, eni.SecurityGroups)
@@ -95,8 +95,8 @@ func (r *Reconciler) observeLimits(ctx context.Context, o *observation, instance
 	}
 	if !found {
 		o.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonNotFound,
-			fmt.Sprintf("EC2 tells no limits of instance type %s", instance.Type))
-		return errors.New("EC2 tells no limits of instance type " + instance.Type)
+			fmt.Sprintf("EC2 lists no limits of instance type %s", instance.Type))
+		return errors.New("EC2 lists no limits of instance type " + instance.Type)
 	}
 	others, orphans := r.inventory.OtherSlots(instance, r.ownInterfaces(o, instance))
 	slices.Sort(orphans)

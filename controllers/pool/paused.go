@@ -43,8 +43,8 @@ func (r *Reconciler) tellPaused(ctx context.Context, pool *v1alpha1.ENIPool) err
 	return firstOf(failed)
 }
 
-// tellClaimPaused tells a claim that waits, or is deleted, what for. One that is deleted
-// keeps what it has until the pool goes on.
+// tellClaimPaused writes to a claim that waits, or is deleted, what it waits for. One that
+// is deleted keeps what it has until the pool goes on.
 func (r *Reconciler) tellClaimPaused(ctx context.Context, claim *v1alpha1.ENIClaim, o observation) error {
 	waits := claim.Status.Phase == "" || claim.Status.Phase == v1alpha1.ClaimPending
 	if claim.DeletionTimestamp.IsZero() && !waits {

@@ -80,8 +80,8 @@ type observation struct {
 	// unnamed are UIDs of claims that are bound, by a live read, and that the latest
 	// record does not name: the record was edited, or an older one was restored.
 	unnamed map[types.UID]bool
-	allowed map[string]bool // namespaces that may claim
-	// unprepared are claims of which this round could not store what it begins with.
+	allowed   map[string]bool // namespaces that may claim
+	// unprepared are claims for which the first write of this round failed.
 	unprepared map[types.UID]bool
 	// suspended is why the pool keeps all it has and changes nothing; nil: it goes on.
 	suspended *trouble
@@ -259,7 +259,7 @@ func soonest(a, b time.Duration) time.Duration {
 }
 
 // sane returns a stored time, or now where the stored one is further ahead than the wait
-// that begins with it: a clock was wrong.
+// that starts with it: a clock was wrong.
 func sane(at metav1.Time, now time.Time, wait time.Duration) metav1.Time {
 	if at.After(restingFrom(now.Add(wait)).Time) {
 		return restingFrom(now)

@@ -601,7 +601,7 @@ func TestConditions(t *testing.T) {
 		{"not ready: an ENI that needs nothing but time is not told of", newFixture().bounds(3, 0, 20).eni(1, 1, 2).last(unready("Attaching", false)),
 			v1alpha1.ConditionReady, falsely, v1alpha1.ReasonENIsNotReady, "Waiting for the pool's ENIs to be ready"},
 		{"not ready: an ENI in trouble first", newFixture().bounds(3, 0, 20).eni(1, 1, 2).last(unready("Attaching", false)).
-			eni(2, 1, 1).last(unready("Unauthorized", false)), v1alpha1.ConditionReady, falsely, "Unauthorized", "ENI " + eniName(2) + ": told by EC2"},
+			eni(2, 1, 1).last(unready("Unauthorized", false)), v1alpha1.ConditionReady, falsely, "Unauthorized", "ENI " + eniName(2) + ": as EC2 answered"},
 		{"not ready below the exclusive minimum", newFixture().bounds(0, 0, 20).exclusive(1, 0, 2), v1alpha1.ConditionReady, falsely,
 			v1alpha1.ReasonENIsNotReady, "Waiting for the pool's ENIs to be ready"},
 		{"draining", newFixture().change(func(f *fixture) { f.pool.Spec.PolicyName = "" }), v1alpha1.ConditionReady, falsely,

@@ -138,7 +138,7 @@ func TestPrimaryUsable(t *testing.T) {
 func TestAHiccupDoesNotDrainThePrimary(t *testing.T) {
 	f := newFixture().bounds(4, 0, 20).withPrimary(9).primaryENI(4).entry(0, v1alpha1.ModeShared, v1alpha1.PoolENIActive)
 	f.primary = primary{}
-	f.trouble(v1alpha1.ConditionNetworkResolved, v1alpha1.ReasonThrottled, "told by EC2")
+	f.trouble(v1alpha1.ConditionNetworkResolved, v1alpha1.ReasonThrottled, "as EC2 answered")
 	f.limits.known = false
 	d := plan(f.observation)
 	assert.Equal(t, d.status.ENIs[0].State, v1alpha1.PoolENIActive)

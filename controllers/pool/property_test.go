@@ -261,7 +261,7 @@ func (w *world) loseNode(*rapid.T) {
 	}
 }
 
-// judgeReady: at rest a claim is ready if EC2 has what it was told, and not otherwise.
+// judgeReady: at rest a claim is ready if EC2 has what its status shows, and not otherwise.
 func (w *world) judgeReady(claim *v1alpha1.ENIClaim) {
 	status := &claim.Status
 	if status.Phase != v1alpha1.ClaimBound || w.nodeGone {
@@ -488,7 +488,7 @@ func (w *world) judgeAllocation(entry v1alpha1.PoolAddress, o observation) {
 		w.Fatalf("%s was handed out without an ENI", entry.Address)
 	}
 	id := eni.Status.NetworkInterfaceID
-	unseen := w.vanished[entry.Address][id] && !w.noticed[entry.Address][id] // No reading could have told.
+	unseen := w.vanished[entry.Address][id] && !w.noticed[entry.Address][id] // No read could have shown it.
 	if w.cloud[entry.Address] != id && !unseen {
 		w.Fatalf("%s was handed out, but EC2 has it on %q", entry.Address, w.cloud[entry.Address])
 	}

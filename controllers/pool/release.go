@@ -382,8 +382,8 @@ func (h *holders) holds(eni string, name v1alpha1.AddressOrPrefix) bool {
 }
 
 // size is an ENI's count of addresses or prefixes without what it gives back. One
-// that gives back takes nothing meanwhile, so its count falls to what will be left:
-// EC2 may assign the very address that the ENI is told to release. One that EC2 refuses
+// that gives back takes nothing at the same time, so its count falls to what will be left:
+// EC2 may assign the very address that the ENI is to release. One that EC2 refuses
 // more counts with what it carries.
 func (h *holders) size(eni *v1alpha1.ElasticNetworkInterface) int32 {
 	g := h.giving(eni)

@@ -179,7 +179,7 @@ func (s *sizing) retry(o observation) time.Duration {
 }
 
 // giveUpUnattached gives back ENIs that were never attached and for which the instance
-// has no slot: it takes fewer than its type promises, or ENIs of others sit in them. They
+// has no slot: it takes fewer than its type promises, or foreign ENIs take them. They
 // would count as supply, and the other ENIs' room stay unused. The newest names go first.
 func (h *holders) giveUpUnattached(o observation) {
 	if !o.limits.known {

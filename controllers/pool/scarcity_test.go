@@ -26,7 +26,7 @@ func refusedGrowth(wanted int32, reason string) func(*v1alpha1.ElasticNetworkInt
 		} else {
 			eni.Spec.AddressCount = wanted
 		}
-		eni.Status.Refusal = &v1alpha1.GrowthRefusal{Reason: reason, Message: "told by EC2"}
+		eni.Status.Refusal = &v1alpha1.GrowthRefusal{Reason: reason, Message: "as EC2 answered"}
 	}
 }
 
@@ -46,7 +46,7 @@ func TestScarcity(t *testing.T) {
 	}
 	both := func(f *fixture) { f.network.subnetIDs = []string{subnetA, subnetB} }
 	lately := func(f *fixture) {
-		f.refused = map[string]v1alpha1.GrowthRefusal{eniName(1): {Reason: v1alpha1.ReasonSubnetExhausted, Message: "told by EC2"}}
+		f.refused = map[string]v1alpha1.GrowthRefusal{eniName(1): {Reason: v1alpha1.ReasonSubnetExhausted, Message: "as EC2 answered"}}
 	}
 	for _, row := range []struct {
 		name   string
@@ -139,7 +139,7 @@ func TestRefusalsAreRemembered(t *testing.T) {
 }
 
 // TestOutsideTheSubnets: a full node serves from ENIs that are on their way out, since
-// there is no slot for others.
+// there is no slot for a replacement.
 func TestOutsideTheSubnets(t *testing.T) {
 	elsewhere := func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status.SubnetID = subnetB }
 	full := func() *fixture {

@@ -52,7 +52,7 @@ func whatFailed(err error) string {
 	return what
 }
 
-// explainCapacity tells a subnet that is full from one that is fragmented.
+// explainCapacity distinguishes a subnet that is full from one that is fragmented.
 func explainCapacity(err error, what string) (reason, message string) {
 	if Capacity(err) == Fragmented {
 		return v1alpha1.ReasonSubnetFragmented, what + ". The subnet has no free block of 16 addresses: " +

@@ -153,7 +153,7 @@ func (l *limiter) queue(action string) *queue {
 const callTimeout = 30 * time.Second
 
 // readFactor is how much longer a read may take than a write: nothing is in doubt while
-// it is waited for, and cutting it off only begins a slow sweep again.
+// it is waited for, and cutting it off only starts a slow sweep again.
 const readFactor = 4
 
 func (l *limiter) timeout(action string) time.Duration {

@@ -67,7 +67,7 @@ type waiter struct {
 	ready chan struct{}
 }
 
-// pass returns when the call may be made: at once if it was admitted before.
+// pass returns when the call may be made: immediately if it was admitted before.
 func (q *queue) pass(ctx context.Context, admitted bool) error {
 	if !admitted {
 		return q.wait(ctx)

@@ -51,7 +51,7 @@ type Client interface {
 	Limit(action string) Limit
 	// Admit takes a token of an action's bucket for one call; see WithAdmission. If it
 	// is not the call's turn, it keeps a place in the order under the key and returns
-	// how long to stay away: a worker that comes back holds up nobody meanwhile.
+	// how long to stay away: a worker that comes back holds up nobody while it waits.
 	Admit(ctx context.Context, action, key string) (*Admission, time.Duration)
 }
 

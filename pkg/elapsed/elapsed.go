@@ -50,7 +50,7 @@ func (w *Watch) Since(key, state string) time.Duration {
 	return max(0, now.Sub(last.since))
 }
 
-// Forget drops a key: the next look at it begins a new count.
+// Forget drops a key: the next look at it starts a new count.
 func (w *Watch) Forget(key string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

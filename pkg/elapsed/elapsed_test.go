@@ -26,7 +26,7 @@ func TestWatchCountsWhileAStateLasts(t *testing.T) {
 	assert.Equal(t, watch.Since("a", "missing"), time.Minute)
 	assert.Equal(t, watch.Since("b", "missing"), time.Duration(0), "keys are counted apart")
 	pass(time.Minute)
-	assert.Equal(t, watch.Since("a", "missing"), 2*time.Minute, "a look does not begin a new count")
+	assert.Equal(t, watch.Since("a", "missing"), 2*time.Minute, "a look does not start a new count")
 	assert.Equal(t, watch.Since("a", "back"), time.Duration(0), "another state does")
 	pass(time.Minute)
 	assert.Equal(t, watch.Since("a", "missing"), time.Duration(0), "also a return to the earlier one")

@@ -135,7 +135,7 @@ func Warning(kind Type, object, related client.Object, reason, action, message s
 	return e
 }
 
-// Note returns an event of a type about one of our objects that no status tells, for
+// Note returns an event of a type about one of our objects that no status shows, for
 // people to know.
 func Note(kind Type, object client.Object, reason, action, message string) Event {
 	e, _ := about(object)
@@ -260,8 +260,8 @@ func ofENI(before, after *v1alpha1.ElasticNetworkInterface) []Event {
 	return t.found
 }
 
-// addressesLost tells of each address that is lost. Where the whole ENI is, one notice
-// says so, which is another's.
+// addressesLost adds an event for each address that is lost. Where the whole ENI is lost,
+// only the event about the ENI is a notice.
 func (t *teller) addressesLost(before, after *v1alpha1.ElasticNetworkInterface) {
 	for _, name := range after.Status.Lost {
 		if slices.Contains(before.Status.Lost, name) {

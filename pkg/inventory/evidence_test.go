@@ -19,7 +19,7 @@ import (
 )
 
 // TestLaggingAnswersAreNoStatement: filters show nothing again and again, and the
-// question by id tells the truth.
+// question by id shows the truth.
 func TestLaggingAnswersAreNoStatement(t *testing.T) {
 	w, _, enis := populated(t, 1)
 	for range 3 {

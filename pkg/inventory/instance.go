@@ -104,8 +104,8 @@ func (i *Inventory) fetchInstances(ctx context.Context, ids []string) (map[strin
 	return i.takeInstances(instances, ids, asked), nil
 }
 
-// takeInstances takes what a read for some ids showed, and tells the subscribers what
-// has changed: not what stays as it was, or each answer would lead to the next question.
+// takeInstances takes what a read for some ids showed, and notifies the subscribers of
+// what has changed: not of what stays as it was, or each answer would lead to the next question.
 func (i *Inventory) takeInstances(read []ec2.Instance, ids []string, asked time.Time) map[string]ec2.Instance {
 	found := make(map[string]ec2.Instance, len(read))
 	var changes []Change

@@ -105,7 +105,7 @@ func TestRoom(t *testing.T) {
 	assert.Equal(t, w.Room(w.subnet), Room{}, "old knowledge")
 }
 
-// TestOurOwnOrphansTakeSlots, whoever tagged them: no resource stands for them.
+// TestOurOwnOrphansTakeSlots: no resource stands for them.
 func TestOurOwnOrphansTakeSlots(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	id := w.run("m5.large")

@@ -28,7 +28,7 @@ import (
 const mostWritten = 24
 
 // Written knows the statuses that this process stored, until the cache shows them. A
-// status that the cache shows and that is none of them was edited or restored by others.
+// status that the cache shows and that is none of them was edited or restored by somebody else.
 // The zero value is ready to use.
 type Written struct {
 	mu sync.Mutex

@@ -23,8 +23,8 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/events"
 )
 
-// TestStatusesOfOthersPass, and no others, whenever the cache shows them.
-func TestStatusesOfOthersPass(t *testing.T) {
+// TestForeignStatusesPass, and no others, whenever the cache shows them.
+func TestForeignStatusesPass(t *testing.T) {
 	c, eni, _ := counting(t)
 	statuses := &Written{}
 	passes := func(before, after *v1alpha1.ElasticNetworkInterface) bool {

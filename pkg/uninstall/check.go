@@ -18,7 +18,7 @@ import (
 // checkFor is how long an answer of UnderWay is used again.
 const checkFor = 5 * time.Second
 
-// Check asks UnderWay for many callers at once. The zero value is ready to use.
+// Check asks UnderWay for many callers together. The zero value is ready to use.
 type Check struct {
 	mu sync.Mutex
 	// asking is the read on its way, and asked when the last one that succeeded began.

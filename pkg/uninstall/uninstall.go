@@ -241,7 +241,7 @@ func (u *Uninstaller) enisOf(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 	if err != nil {
 		return nil, err
 	}
-	if len(shown) == 0 { // Created a moment ago, or gone: tagging it tells.
+	if len(shown) == 0 { // Created a moment ago, or gone: tagging it shows which.
 		found = append(found, ec2.NetworkInterface{ID: id})
 	}
 	return found, nil

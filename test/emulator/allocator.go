@@ -127,7 +127,7 @@ func (a *allocator) takeAddress() (netip.Prefix, bool) {
 }
 
 // probe looks at random places for count addresses that are free, and sets both
-// searches to begin at a random place should it find none.
+// searches to start at a random place should it find none.
 func (a *allocator) probe(count int) (int, bool) {
 	if a.dice == nil {
 		return 0, false

@@ -60,7 +60,7 @@ func (r *region) eni(id string) (*eni, error) {
 	return nil, eniNotFound(id)
 }
 
-// listed tells whether Describe actions show an ENI that is visible.
+// listed reports whether Describe actions show an ENI that is visible.
 func (e *eni) listed(r *region) bool { return e.visible(r) && (r.includeManaged || !e.operator.hidden) }
 
 // listedENI finds an ENI that must exist and be shown by the present request.

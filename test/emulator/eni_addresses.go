@@ -127,7 +127,7 @@ func (e *eni) checkAssign(req slotRequest, wanted []netip.Prefix, move bool) err
 	return e.subnet.checkWanted(wanted, move)
 }
 
-// checkWanted tells whether slots can be assigned to an ENI that does not have them:
+// checkWanted reports whether slots can be assigned to an ENI that does not have them:
 // free ones, and others' secondary ones where moving is allowed. The error names all
 // that are taken.
 func (s *subnet) checkWanted(wanted []netip.Prefix, move bool) error {

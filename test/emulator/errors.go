@@ -19,7 +19,7 @@ type apiError struct {
 	Message string
 	// Status is the HTTP status code.
 	Status int
-	// unreadable tells that the request could not be parsed.
+	// unreadable: the request could not be parsed.
 	unreadable bool
 }
 

@@ -297,7 +297,7 @@ func (s *Server) SetHanging(regionName, instanceID string, hanging bool) bool {
 }
 
 // withInstance calls change with an instance, under the lock of its Region. It
-// tells whether there is such an instance in any account.
+// reports whether there is such an instance in any account.
 func (s *Server) withInstance(regionName, id string, change func(*region, *instance)) bool {
 	for _, r := range s.regionsNamed(regionName) {
 		if r.changeInstance(s.clock.Now(), id, change) {

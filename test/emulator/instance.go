@@ -97,7 +97,7 @@ func (r *region) findInstances(q *request, ids []string) ([]*instance, error) {
 	return rows, nil
 }
 
-// listed tells whether Describe actions show an instance.
+// listed reports whether Describe actions show an instance.
 func (i *instance) listed(r *region) bool { return r.includeManaged || !i.operator.hidden }
 
 // groups are the security groups of the primary ENI.

@@ -8,7 +8,7 @@ package emulator
 
 // instanceChange is one attribute of ModifyInstanceAttribute.
 type instanceChange struct {
-	// check tells whether the change is possible.
+	// check reports whether the change is possible.
 	check func(*instance) error
 	apply func(*instance)
 }
@@ -84,7 +84,7 @@ func (r *region) changeType(q *request, name string) instanceChange {
 	}
 }
 
-// checkFits tells whether another type has room for all that is attached.
+// checkFits reports whether another type has room for all that is attached.
 func (i *instance) checkFits(kind *instanceType) error {
 	other := instance{record: i.record, kind: kind}
 	for _, a := range i.attachments {

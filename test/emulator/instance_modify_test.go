@@ -51,7 +51,7 @@ func TestChangingTheGroupsOfAnInstance(t *testing.T) {
 }
 
 // TestAttachingThatHangs asserts that an attachment stays attaching until the
-// instance is let go, and that it can be detached meanwhile.
+// instance is let go, and that it can be detached before that.
 func TestAttachingThatHangs(t *testing.T) {
 	options := unthrottled()
 	options.Timings.Attach = fixed(time.Second)

@@ -40,7 +40,7 @@ func (s *subnet) keepReserved() {
 	s.addresses.keep(all, blocks)
 }
 
-// checkReserved tells whether a slot may be asked for by name: not an address of a
+// checkReserved reports whether a slot may be asked for by name: not an address of a
 // reservation for prefixes, nor a prefix of one for addresses.
 func (s *subnet) checkReserved(p netip.Prefix) error {
 	barred := reservedForPrefixes

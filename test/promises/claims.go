@@ -93,12 +93,12 @@ func (r *Referee) give(claim *v1alpha1.ENIClaim) {
 	r.given[claim.UID] = now
 	for address, l := range r.lapsed {
 		if l.claim == nameOf(claim) {
-			delete(r.lapsed, address) // It was told anew what it holds.
+			delete(r.lapsed, address) // Its status shows again what it holds.
 		}
 	}
 }
 
-// judgeHolder compares a claim that was told what it holds with all others.
+// judgeHolder compares a claim that shows what it holds with all others.
 func (r *Referee) judgeHolder(claim *v1alpha1.ENIClaim) {
 	mine := r.given[claim.UID]
 	for uid, other := range r.world.Claims {
@@ -123,10 +123,10 @@ func (r *Referee) judgeHolder(claim *v1alpha1.ENIClaim) {
 	}
 }
 
-// recently is how long ago an absence may lie that is told now.
+// recently is how long ago an absence may lie that a status reports now.
 const recently = 30 * time.Minute
 
-// judgeLost asks for evidence where a claim is told that it lost what it held.
+// judgeLost asks for evidence where a claim says that it lost what it held.
 func (r *Referee) judgeLost(before, after *v1alpha1.ENIClaim) {
 	held, ok := r.given[after.UID]
 	if before == nil || !ok {
@@ -144,7 +144,7 @@ func (r *Referee) judgeLost(before, after *v1alpha1.ENIClaim) {
 	case !Carries(eni, held.address), eni.InstanceID != held.instance:
 	case wasAbsent && time.Since(absent) < recently:
 	default:
-		r.foul(LostProved, string(after.UID), "claim %s was told that %s is lost, and %s carries it on the living instance %s",
+		r.foul(LostProved, string(after.UID), "claim %s says that %s is lost, and %s carries it on the living instance %s",
 			nameOf(after), held.address, held.eni, held.instance)
 	}
 }

@@ -47,10 +47,10 @@ func (v Violation) String() string { return fmt.Sprintf("%s: %s", v.Promise, v.W
 const (
 	HeldOnce      = "held once"              // No address and no exclusive ENI is held by two claims.
 	HeldKept      = "held is kept"           // What a claim holds is not taken from it.
-	LostProved    = "lost is proved"         // Nothing is told lost without evidence.
+	LostProved    = "lost is proved"         // Nothing is called lost without evidence.
 	OneENI        = "one resource, one ENI"  // Also when answers are lost.
 	NothingLeaks  = "nothing leaks"          // A finalizer goes only when the ENI is gone.
-	OthersKept    = "others are not touched" // No ENI of others, no address of others.
+	OthersKept    = "others are not touched" // No ENI and no address that is not ours.
 	TruthTold     = "status tells the truth" // Within two audits.
 	OneLeader     = "one leader acts"
 	NoHotLoop     = "no hot loop"

@@ -199,7 +199,7 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.cloud.ENIs = append(s.cloud.ENIs, again)
 			s.call("CreateNetworkInterface")
 		}},
-		{"an ENI of others", OthersKept, func(s *stage) {
+		{"a foreign ENI", OthersKept, func(s *stage) {
 			s.cloud.ENIs = append(s.cloud.ENIs, emulator.ENIState{ID: "eni-2", DeviceIndex: 1})
 			s.Foreign("eni-2")
 			s.call("DeleteNetworkInterface", "NetworkInterfaceId", "eni-2")
@@ -216,7 +216,7 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.giveAway(time.Minute)
 			s.call("UnassignPrivateIpAddresses", "NetworkInterfaceId", "eni-1", "PrivateIpAddress.1", "10.0.0.9")
 		}},
-		{"an address of others on the primary ENI", OthersKept, func(s *stage) {
+		{"a foreign address on the primary ENI", OthersKept, func(s *stage) {
 			s.cloud.ENIs = append(s.cloud.ENIs, emulator.ENIState{ID: "eni-0", InstanceID: instance, Addresses: []string{"10.0.0.9"}})
 			s.call("UnassignPrivateIpAddresses", "NetworkInterfaceId", "eni-0", "PrivateIpAddress.1", "10.0.0.9")
 		}},

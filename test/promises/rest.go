@@ -64,7 +64,7 @@ func (r *Referee) Minute(calm bool) {
 	r.judgeStaleness(calm)
 }
 
-// judgeStaleness looks for claims that are told they hold what EC2 does not have.
+// judgeStaleness looks for claims whose status shows what EC2 does not have.
 func (r *Referee) judgeStaleness(calm bool) {
 	for uid, claim := range r.world.Claims {
 		held, ok := r.given[uid]
@@ -87,7 +87,7 @@ func (r *Referee) judgeStaleness(calm bool) {
 	}
 }
 
-// Rest begins a time in which nothing happens, so that the operator has nothing to
+// Rest starts a time in which nothing happens, so that the operator has nothing to
 // write.
 func (r *Referee) Rest() {
 	r.mu.Lock()

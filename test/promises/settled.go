@@ -212,7 +212,7 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 	}
 	ready := meta.FindStatusCondition(claim.Status.Conditions, "Ready")
 	if ready == nil {
-		return fmt.Sprintf("%s: claim %s is not told why it waits", EverythingEnd, nameOf(claim))
+		return fmt.Sprintf("%s: claim %s does not say why it waits", EverythingEnd, nameOf(claim))
 	}
 	free := pool.Status.Shared != nil && pool.Status.Shared.Free > 0
 	if claim.Spec.Mode == v1alpha1.ModeExclusive {
