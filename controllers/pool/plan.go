@@ -80,7 +80,7 @@ type observation struct {
 	// unnamed are UIDs of claims that are bound, by a live read, and that the latest
 	// record does not name: the record was edited, or an older one was restored.
 	unnamed map[types.UID]bool
-	allowed   map[string]bool // namespaces that may claim
+	allowed map[string]bool // namespaces that may claim
 	// unprepared are claims for which the first write of this round failed.
 	unprepared map[types.UID]bool
 	// suspended is why the pool keeps all it has and changes nothing; nil: it goes on.
