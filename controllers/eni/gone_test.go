@@ -71,8 +71,7 @@ func TestWhatIsGoneTakesAllAlong(t *testing.T) {
 			w.create(v1alpha1.ElasticNetworkInterfaceSpec{PoolName: nodeName, InstanceID: w.instance, Mode: mode, AddressCount: 3})
 			w.mustSettle()
 			before := w.eni().Status
-			w.ec2("DetachNetworkInterface", "AttachmentId", before.Attachment.ID, "Force", "true")
-			w.ec2("DeleteNetworkInterface", "NetworkInterfaceId", before.NetworkInterfaceID)
+			w.deleteOutside()
 			w.clock.Step(10 * time.Minute)
 			assert.NilError(t, w.reconciler.inventory.Sweep(t.Context()))
 			w.drain()

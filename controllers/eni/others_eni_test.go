@@ -8,12 +8,10 @@ package eni
 
 import (
 	"testing"
-	"time"
 
 	"gotest.tools/v3/assert"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
-	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
@@ -21,18 +19,9 @@ import (
 // hands out its addresses; and its resource can be deleted.
 func TestAForeignENIIsNotDescribed(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{})
-	theirs := w.launch()
-	w.clock.Step(time.Minute)
-	foreign, err := w.api.CreateNetworkInterface(t.Context(), ec2.CreateInput{SubnetID: w.subnets[0], AddressCount: 3, ClientToken: "theirs",
-		Tags: ec2.Ownership{Cluster: "theirs", ClusterUID: "another-cluster", Name: "db", UID: "their-uid"}.Tags(nil)})
-	assert.NilError(t, err)
-	_, err = w.api.AttachNetworkInterface(t.Context(), foreign.ID, theirs, ec2.Slot{DeviceIndex: 1})
-	assert.NilError(t, err)
-	w.clock.Step(time.Minute)
+	foreign := w.foreignENI(theirTags())
 	w.create(v1alpha1.ElasticNetworkInterfaceSpec{Mode: v1alpha1.ModeShared, AddressCount: 3})
-	eni := w.eni()
-	eni.Status.NetworkInterfaceID = foreign.ID
-	assert.NilError(t, w.kube.Status().Update(t.Context(), eni))
+	w.nameENI(foreign)
 	w.server.ResetCalls()
 
 	for range 3 {

@@ -26,22 +26,14 @@ import (
 // nothing in EC2, nor does the deletion of its resource.
 func TestAStatusThatNamesAnENIOfOthers(t *testing.T) {
 	for name, tags := range map[string]map[string]string{
-		"of another cluster": ec2.Ownership{Cluster: "theirs", ClusterUID: "another-cluster", Name: "db", UID: "their-uid"}.Tags(nil),
+		"of another cluster": theirTags(),
 		"without tags":       nil,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, newEndpoint(t), emulator.Options{})
-			theirs := w.launch()
-			w.clock.Step(time.Minute)
-			foreign, err := w.api.CreateNetworkInterface(t.Context(), ec2.CreateInput{SubnetID: w.subnets[0], AddressCount: 3, ClientToken: "theirs", Tags: tags})
-			assert.NilError(t, err)
-			_, err = w.api.AttachNetworkInterface(t.Context(), foreign.ID, theirs, ec2.Slot{DeviceIndex: 1})
-			assert.NilError(t, err)
-			w.clock.Step(time.Minute)
+			foreign := w.foreignENI(tags)
 			w.create(v1alpha1.ElasticNetworkInterfaceSpec{Mode: v1alpha1.ModeShared, AddressCount: 3})
-			eni := w.eni()
-			eni.Status.NetworkInterfaceID = foreign.ID
-			assert.NilError(t, w.kube.Status().Update(t.Context(), eni))
+			w.nameENI(foreign)
 			w.server.ResetCalls()
 
 			for range 5 {
@@ -61,22 +53,15 @@ func TestAStatusThatNamesAnENIOfOthers(t *testing.T) {
 // name.
 func TestAStatusThatNamesAnotherENIIsPutRight(t *testing.T) {
 	for name, disguise := range map[string]func(w *world) string{
-		"of another cluster": func(w *world) string {
-			foreign, err := w.api.CreateNetworkInterface(t.Context(), ec2.CreateInput{SubnetID: w.subnets[0], ClientToken: "theirs",
-				Tags: ec2.Ownership{Cluster: "theirs", ClusterUID: "another-cluster", Name: "db", UID: "their-uid"}.Tags(nil)})
-			assert.NilError(t, err)
-			return foreign.ID
-		},
-		"that is gone": func(*world) string { return "eni-00000000000000001" },
+		"of another cluster": func(w *world) string { return w.foreignENI(theirTags()) },
+		"that is gone":       func(*world) string { return "eni-00000000000000001" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, newEndpoint(t), emulator.Options{})
 			w.create(v1alpha1.ElasticNetworkInterfaceSpec{Mode: v1alpha1.ModeShared, AddressCount: 3})
 			w.mustSettle()
-			eni := w.eni()
-			own := eni.Status.NetworkInterfaceID
-			eni.Status.NetworkInterfaceID = disguise(w)
-			assert.NilError(t, w.kube.Status().Update(t.Context(), eni))
+			own := w.eni().Status.NetworkInterfaceID
+			w.nameENI(disguise(w))
 			w.clock.Step(10 * time.Minute)
 			w.server.ResetCalls()
 			w.mustSettle()
@@ -84,9 +69,7 @@ func TestAStatusThatNamesAnotherENIIsPutRight(t *testing.T) {
 			assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "True Ready")
 			assert.Equal(t, len(w.story()), 0, "%v", w.story())
 
-			eni = w.eni()
-			eni.Status.NetworkInterfaceID = disguise(w)
-			assert.NilError(t, w.kube.Status().Update(t.Context(), eni))
+			w.nameENI(disguise(w))
 			w.delete()
 			w.mustSettle()
 			assert.Assert(t, !w.exists())
@@ -163,10 +146,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{})
 	w.create(v1alpha1.ElasticNetworkInterfaceSpec{Mode: v1alpha1.ModeShared, AddressCount: 3})
 	w.mustSettle()
-	eni := w.eni()
-	own := eni.Status.NetworkInterfaceID
-	eni.Status.NetworkInterfaceID = "eni-00000000000000001"
-	assert.NilError(t, w.kube.Status().Update(t.Context(), eni))
+	own := w.eni().Status.NetworkInterfaceID
+	w.nameENI("eni-00000000000000001")
 	w.clock.Step(time.Hour)
 	w.ec2("DeleteTags", "ResourceId.1", own, "Tag.1.Key", ec2.TagClusterUID)
 	w.restart() // Its sweep does not find the ENI.

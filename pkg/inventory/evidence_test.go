@@ -73,9 +73,7 @@ func TestADeletionIsWrittenThrough(t *testing.T) {
 // TestAnENIThatOthersDeletedIsGone by EC2's word for its id, and a sweep since.
 func TestAnENIThatOthersDeletedIsGone(t *testing.T) {
 	w, _, enis := populated(t, 2)
-	w.ec2("DetachNetworkInterface", "AttachmentId", w.known(enis[0]).Attachment.ID, "Force", "true")
-	w.clk.Step(time.Minute)
-	w.ec2("DeleteNetworkInterface", "NetworkInterfaceId", enis[0])
+	w.deleteOutside(enis[0])
 	w.sweep()
 	w.clk.Step(time.Second)
 	_, presence := w.look(enis[0])

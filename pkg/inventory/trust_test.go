@@ -36,6 +36,20 @@ func populated(t *testing.T, nodes int) (w *world, instances, enis []string) {
 	return w, instances, enis
 }
 
+// staysUnknown asserts that an instance and an ENI are neither present nor gone, however
+// often EC2 is asked.
+func (w *world) staysUnknown(instance, eni string) {
+	w.t.Helper()
+	for range 3 {
+		w.clk.Step(window)
+		_, presence, err := w.RefreshInstance(w.ctx, instance)
+		assert.NilError(w.t, err)
+		assert.Equal(w.t, presence, Unknown)
+		_, presence = w.look(eni)
+		assert.Equal(w.t, presence, Unknown)
+	}
+}
+
 func TestAnEmptyAccountIsNotBelieved(t *testing.T) {
 	w, instances, enis := populated(t, 2)
 	var told []string
@@ -44,13 +58,7 @@ func TestAnEmptyAccountIsNotBelieved(t *testing.T) {
 	w.sweep()
 	assert.Equal(t, w.Trust().Reason, v1alpha1.ReasonNothingKnown)
 
-	for range 3 {
-		w.clk.Step(window)
-		_, presence, err := w.RefreshInstance(w.ctx, instances[0])
-		assert.Assert(t, err == nil && presence == Unknown, "%v %v", presence, err)
-		_, presence = w.look(enis[0])
-		assert.Equal(t, presence, Unknown)
-	}
+	w.staysUnknown(instances[0], enis[0])
 	for name, write := range writes {
 		err := write(w, Ref{ID: enis[1], UID: "b"})
 		assert.Assert(t, Distrusted(err), "%s: %v", name, err)
@@ -90,13 +98,7 @@ func TestSubnetsAreWitnesses(t *testing.T) {
 	w.api.blind = true
 	w.sweep()
 	assert.Equal(t, w.Trust().Reason, v1alpha1.ReasonNothingKnown)
-	for range 3 {
-		w.clk.Step(window)
-		_, presence, err := w.RefreshInstance(w.ctx, instances[0])
-		assert.Assert(t, err == nil && presence == Unknown, "%v %v", presence, err)
-		_, presence = w.look(enis[0])
-		assert.Equal(t, presence, Unknown)
-	}
+	w.staysUnknown(instances[0], enis[0])
 
 	w.api.blind = false
 	w.ec2("TerminateInstances", "InstanceId.1", instances[0])
@@ -121,9 +123,7 @@ func TestWhatHasAReasonDoesNotVanish(t *testing.T) {
 	for name, loss := range map[string]func(w *world, instances, enis []string){
 		"terminated": func(w *world, instances, enis []string) {
 			for n := range enis {
-				w.ec2("DetachNetworkInterface", "AttachmentId", w.known(enis[n]).Attachment.ID, "Force", "true")
-				w.clk.Step(time.Minute)
-				w.ec2("DeleteNetworkInterface", "NetworkInterfaceId", enis[n])
+				w.deleteOutside(enis[n])
 				w.ec2("TerminateInstances", "InstanceId.1", instances[n])
 			}
 		},
@@ -154,9 +154,7 @@ func TestWhatHasAReasonDoesNotVanish(t *testing.T) {
 func TestTooManyENIsVanish(t *testing.T) {
 	w, _, enis := populated(t, minVanished+1)
 	for _, id := range enis {
-		w.ec2("DetachNetworkInterface", "AttachmentId", w.known(id).Attachment.ID, "Force", "true")
-		w.clk.Step(time.Minute)
-		w.ec2("DeleteNetworkInterface", "NetworkInterfaceId", id)
+		w.deleteOutside(id)
 	}
 	w.sweep()
 	assert.Equal(t, w.Trust().Reason, v1alpha1.ReasonTooManyVanished)

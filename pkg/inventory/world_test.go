@@ -214,6 +214,14 @@ func (w *world) known(id string) ec2.NetworkInterface {
 	return eni
 }
 
+// deleteOutside detaches an ENI by force and deletes it, as a person does.
+func (w *world) deleteOutside(id string) {
+	w.t.Helper()
+	w.ec2("DetachNetworkInterface", "AttachmentId", w.known(id).Attachment.ID, "Force", "true")
+	w.clk.Step(time.Minute)
+	w.ec2("DeleteNetworkInterface", "NetworkInterfaceId", id)
+}
+
 func (w *world) look(id string) (ec2.NetworkInterface, Presence) {
 	w.t.Helper()
 	eni, presence, err := w.Look(w.ctx, id)
