@@ -35,13 +35,7 @@ func (r *region) addGroup(v *vpc, name, description string, tags map[string]stri
 
 // group finds a security group that must exist.
 func (r *region) group(id string) (*securityGroup, error) {
-	if !wellFormed("sg", id) {
-		return nil, malformed("InvalidGroupId.Malformed", "sg", id)
-	}
-	if g, ok := r.groups.get(id); ok {
-		return g, nil
-	}
-	return nil, fail("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
+	return mustExist(r.groups, id, groupRefusal)
 }
 
 // groupsFor finds the security groups that an ENI in a subnet is to have: those

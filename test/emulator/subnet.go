@@ -45,13 +45,7 @@ func (r *region) addSubnet(v *vpc, z zone, cidr netip.Prefix, tags map[string]st
 
 // subnet finds a subnet that must exist.
 func (r *region) subnet(id string) (*subnet, error) {
-	if !wellFormed("subnet", id) {
-		return nil, malformed("InvalidSubnetID.Malformed", "subnet", id)
-	}
-	if s, ok := r.subnets.get(id); ok {
-		return s, nil
-	}
-	return nil, fail("InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", id)
+	return mustExist(r.subnets, id, subnetRefusal)
 }
 
 // defaultSubnet finds the default subnet of a zone, or of the first zone where

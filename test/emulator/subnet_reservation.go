@@ -103,13 +103,7 @@ func (s *subnet) checkReservation(cidr netip.Prefix, kind string) error {
 
 // reservation finds a CIDR reservation that must exist.
 func (r *region) reservation(id string) (*reservationOfCIDR, error) {
-	if !wellFormed("scr", id) {
-		return nil, malformed("InvalidSubnetCidrReservationId.Malformed", "scr", id)
-	}
-	if v, ok := r.reservations.get(id); ok {
-		return v, nil
-	}
-	return nil, fail("InvalidSubnetCidrReservationID.NotFound", "The subnet CIDR reservation ID '%s' does not exist", id)
+	return mustExist(r.reservations, id, reservationRefusal)
 }
 
 type deletedSubnetReservationResult struct {

@@ -56,13 +56,7 @@ func (r *region) addVPC(cidr netip.Prefix, tags map[string]string) *vpc {
 
 // vpc finds a VPC that must exist.
 func (r *region) vpc(id string) (*vpc, error) {
-	if !wellFormed("vpc", id) {
-		return nil, malformed("InvalidVpcID.Malformed", "vpc", id)
-	}
-	if v, ok := r.vpcs.get(id); ok {
-		return v, nil
-	}
-	return nil, fail("InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", id)
+	return mustExist(r.vpcs, id, vpcRefusal)
 }
 
 // defaultVPC finds the VPC that requests without a network mean.
