@@ -11,6 +11,7 @@ package simulation
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -184,9 +185,13 @@ func (p *player) tick(ctx context.Context) {
 	}
 }
 
-// How long everything may take to settle, and how long nothing happens then.
+// How long everything may take to settle, how long what the operator waits for by itself
+// may still come, and how long nothing happens then. A lease of 10 minutes runs out anew
+// after a failover; what its claim held rests, and is surplus for the 10 minutes of
+// --idle-release-after, which count anew after a clock has stepped back.
 const (
 	settleMost = 90 * time.Minute
+	waitsMost  = 45 * time.Minute
 	restTime   = 15 * time.Minute
 )
 
@@ -202,20 +207,30 @@ func (p *player) settle() {
 			break
 		}
 	}
-	for _, problem := range left {
-		promise, what, _ := strings.Cut(problem, ": ")
-		p.referee.Foul(promise, what)
-	}
+	p.foul(left)
 	if len(left) > 0 || p.broken() {
 		return
 	}
-	time.Sleep(10 * time.Minute)
+	time.Sleep(waitsMost)
 	p.referee.Rest()
 	time.Sleep(restTime)
 	p.referee.Rested()
-	for _, problem := range p.referee.Unsettled() {
+	p.foul(p.referee.Unsettled())
+}
+
+// foul notes what has not settled, and tells what the pools say then.
+func (p *player) foul(unsettled []string) {
+	for _, problem := range unsettled {
 		promise, what, _ := strings.Cut(problem, ": ")
 		p.referee.Foul(promise, what)
+	}
+	if len(unsettled) == 0 {
+		return
+	}
+	for _, pool := range p.pools() {
+		status, err := json.Marshal(pool.Status)
+		p.ignore(err)
+		p.tell("  pool %s: %s", pool.Name, status)
 	}
 }
 
