@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -123,4 +124,22 @@ func TestRestoredRecordReadsClaimsLive(t *testing.T) {
 	_, _ = r.Reconcile(t.Context(), request()) // Claim b cannot be told anything in this cache.
 	assert.Equal(t, poolIn(t, cache).Status.HolderOf("10.0.1.2").Name, "b")
 	assert.Equal(t, poolIn(t, cache).Status.HolderOf("10.0.1.3").Name, "c")
+}
+
+// TestMinimumOnADeletedENI: an exclusive ENI that a person deleted counts for the minimum
+// for as long as its claim uses it, and the pool is ready.
+func TestMinimumOnADeletedENI(t *testing.T) {
+	f := newFixture().bounds(0, 0, 20).exclusive(1, 0, 2).exclusiveENI(1).claim("a", time.Hour, wantsENI, boundTo(1, "10.0.1.250"))
+	f.entry(1, v1alpha1.ModeExclusive, v1alpha1.PoolENIActive, func(e *v1alpha1.PoolENI) { e.Claim = referenceTo(&f.claims[0]) })
+	f.last(unready(v1alpha1.ReasonWaitingForDrain, true)).last(func(eni *v1alpha1.ElasticNetworkInterface) {
+		now := ago(time.Minute)
+		eni.DeletionTimestamp = &now
+	})
+	d := plan(f.observation)
+	assert.Equal(t, actions(d), "")
+	ready := meta.FindStatusCondition(d.status.Conditions, v1alpha1.ConditionReady)
+	assert.Equal(t, ready.Reason, v1alpha1.ReasonReady, ready.Message)
+	f.last(unready(v1alpha1.ReasonWaitingForDrain, false))
+	ready = meta.FindStatusCondition(plan(f.observation).status.Conditions, v1alpha1.ConditionReady)
+	assert.Equal(t, ready.Reason, v1alpha1.ReasonWaitingForDrain, "it is not attached")
 }

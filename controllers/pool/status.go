@@ -79,8 +79,8 @@ func countExclusive(o observation, h *holders, s *sizing) *v1alpha1.ExclusiveSta
 		return nil
 	}
 	counts := &v1alpha1.ExclusiveStatus{Allocated: s.exclusiveAllocated, Desired: s.exclusiveDesired}
-	for _, entry := range h.enis {
-		if entry.Mode != v1alpha1.ModeExclusive || !entry.Ready || entry.State == v1alpha1.PoolENIReleasing {
+	for name, entry := range h.enis {
+		if entry.Mode != v1alpha1.ModeExclusive || entry.State == v1alpha1.PoolENIReleasing || !(entry.Ready || h.serves(name)) {
 			continue
 		}
 		counts.Capacity++
@@ -89,6 +89,12 @@ func countExclusive(o observation, h *holders, s *sizing) *v1alpha1.ExclusiveSta
 		}
 	}
 	return counts
+}
+
+// serves reports whether a claim uses an exclusive ENI that is attached, though it is not
+// ready: it is deleted when the claim is. No other is made for it within the minimum.
+func (h *holders) serves(name string) bool {
+	return h.enis[name].Claim != nil && h.alive(name) && attached(h.resources[name])
 }
 
 // setter returns what sets a condition of a pool.
