@@ -40,8 +40,13 @@ func (all *tally) add(one record) {
 	for _, name := range one.Played {
 		all.counts[name]++
 	}
-	if len(one.Broken) > 0 {
-		all.broken = append(all.broken, one)
+	if len(one.Broken) == 0 {
+		return
+	}
+	all.broken = append(all.broken, one)
+	fmt.Fprintf(os.Stderr, "history %d, of seed %d, broke: %s\n", all.played, one.Seed, one.Broken[0])
+	if err := save(one); err != nil {
+		all.failures = append(all.failures, err.Error())
 	}
 }
 
@@ -64,9 +69,6 @@ func (all *tally) print(t *testing.T) {
 	t.Logf("%d histories, %s of cluster life in %s\n%s", all.played, all.virtual.Round(time.Minute), time.Since(all.began).Round(time.Second), all.table())
 	for _, failure := range all.failures {
 		t.Error(failure)
-	}
-	for _, one := range all.broken {
-		save(t, one)
 	}
 	switch {
 	case *survey:
@@ -100,14 +102,11 @@ func (all *tally) printSurvey(t *testing.T) {
 }
 
 // save writes a story that broke a promise to a file.
-func save(t *testing.T, one record) {
-	t.Helper()
+func save(one record) error {
 	if *stories == "" {
-		return
+		return nil
 	}
-	if err := os.WriteFile(filepath.Join(*stories, fmt.Sprint(one.Seed)), []byte(one.text()), 0o600); err != nil {
-		t.Error(err)
-	}
+	return os.WriteFile(filepath.Join(*stories, fmt.Sprint(one.Seed)), []byte(one.text()), 0o600)
 }
 
 // explain shrinks a story that broke a promise, and tells it.
