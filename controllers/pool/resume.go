@@ -18,7 +18,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/index"
 )
 
-// observeUnnamed finds bound claims that the record does not name. The cached copies of
+// observeUnnamed finds bound claims of which the record does not say what they hold. The cached copies of
 // the record or of the claims may be older ones, so Kubernetes itself is asked: only if
 // its record is this one was the record edited, or an older one restored. The claims are
 // then read live for the whole round, since each free address may be held by one of them.
@@ -41,21 +41,52 @@ func (r *Reconciler) observeUnnamed(ctx context.Context, pool *v1alpha1.ENIPool,
 }
 
 // unnamedClaims are the UIDs of bound claims that say what they hold, and that the record
-// does not name.
+// does not name, or names as holders of an ENI that has another resource by now.
 func unnamedClaims(pool *v1alpha1.ENIPool, o *observation) map[types.UID]bool {
-	named := map[types.UID]bool{}
-	for _, holder := range pool.Status.Holders() {
-		named[holder.UID] = true
-	}
+	named := namedClaims(&pool.Status)
 	unnamed := map[types.UID]bool{}
 	for i := range o.claims {
 		claim := &o.claims[i]
+		eni, known := named[claim.UID]
 		bound := claim.Status.Phase == v1alpha1.ClaimBound && claim.Status.Address != "" && claim.Status.ENIName != ""
-		if bound && claim.DeletionTimestamp.IsZero() && !named[claim.UID] && !o.expired[string(claim.UID)] {
+		if !bound || !claim.DeletionTimestamp.IsZero() || o.expired[string(claim.UID)] {
+			continue
+		}
+		if !known || o.superseded(&pool.Status, eni) && o.shows(claim) {
 			unnamed[claim.UID] = true
 		}
 	}
 	return unnamed
+}
+
+// namedClaims are the ENIs of which the record says that claims hold something, by the
+// claims' UIDs.
+func namedClaims(record *v1alpha1.ENIPoolStatus) map[types.UID]string {
+	named := map[types.UID]string{}
+	for i := range record.Addresses {
+		if entry := &record.Addresses[i]; entry.Claim != nil {
+			named[entry.Claim.UID] = entry.ENIName
+		}
+	}
+	for i := range record.ENIs {
+		if entry := &record.ENIs[i]; entry.Claim != nil {
+			named[entry.Claim.UID] = entry.Name
+		}
+	}
+	return named
+}
+
+// superseded reports whether an ENI has another resource than the record knows.
+func (o *observation) superseded(record *v1alpha1.ENIPoolStatus, name string) bool {
+	eni := o.eni(name)
+	return eni != nil && !standsFor(entryOf(record, name), eni)
+}
+
+// shows reports whether the ENI that a claim names is, by its resource of now, the one
+// that the claim was told.
+func (o *observation) shows(claim *v1alpha1.ENIClaim) bool {
+	eni := o.eni(claim.Status.ENIName)
+	return eni != nil && !gone(eni) && eni.Status.NetworkInterfaceID != "" && eni.Status.NetworkInterfaceID == claim.Status.NetworkInterfaceID
 }
 
 // resume enters what unnamed claims say to hold, before anything of it can be given to
@@ -73,6 +104,7 @@ func (h *holders) resume(o observation) {
 		if !h.bears(claim) || h.heldByOther(o, claim) {
 			continue
 		}
+		h.withdraw(claim)
 		entry := h.enis[claim.Status.ENIName]
 		if entry.Mode == v1alpha1.ModeExclusive {
 			entry.Claim = referenceTo(claim)
@@ -86,6 +118,20 @@ func (h *holders) resume(o observation) {
 	}
 }
 
+// withdraw drops what the record says that a claim holds.
+func (h *holders) withdraw(claim *v1alpha1.ENIClaim) {
+	for address, entry := range h.addresses {
+		if entry.Claim != nil && entry.Claim.UID == claim.UID {
+			delete(h.addresses, address)
+		}
+	}
+	for _, entry := range h.enis {
+		if entry.Claim != nil && entry.Claim.UID == claim.UID {
+			entry.Claim = nil
+		}
+	}
+}
+
 // replaceEntry has the entry of an earlier resource stand for the one that a claim holds,
 // if no claim that exists holds anything of the earlier one.
 func (h *holders) replaceEntry(o observation, claim *v1alpha1.ENIClaim) {
@@ -94,7 +140,9 @@ func (h *holders) replaceEntry(o observation, claim *v1alpha1.ENIClaim) {
 	if stranger == nil || stranger.Status.NetworkInterfaceID != claim.Status.NetworkInterfaceID {
 		return
 	}
-	exists := func(holder *v1alpha1.ClaimReference) bool { return holder != nil && !o.vanished[string(holder.UID)] }
+	exists := func(holder *v1alpha1.ClaimReference) bool {
+		return holder != nil && !o.vanished[string(holder.UID)] && !o.unnamed[holder.UID]
+	}
 	for _, entry := range h.addresses {
 		if entry.ENIName == name && exists(entry.Claim) {
 			return
@@ -132,7 +180,7 @@ func (h *holders) heldByOther(o observation, claim *v1alpha1.ENIClaim) bool {
 	if entry := h.addresses[v1alpha1.Address(claim.Status.Address)]; entry != nil {
 		holder = entry.Claim
 	}
-	if holder == nil || o.vanished[string(holder.UID)] {
+	if holder == nil || holder.UID == claim.UID || o.vanished[string(holder.UID)] {
 		return false
 	}
 	other := h.claims[string(holder.UID)]

@@ -61,6 +61,10 @@ func TestOlderRecord(t *testing.T) {
 			f.record(1, 3, v1alpha1.HolderAllocated, "gone", time.Hour)
 			f.vanished["gone"] = true
 		}, "a:10.0.1.1"},
+		{"the ENI has another resource by now, and the record names the claim", says, func(f *fixture) {
+			f.entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive, func(e *v1alpha1.PoolENI) { e.UID = "earlier" })
+			f.record(1, 3, v1alpha1.HolderAllocated, "a", time.Hour)
+		}, "a:10.0.1.1"},
 		{"the ENI does not carry it", boundTo(1, address(1, 9)), func(*fixture) {}, "b:10.0.1.1"},
 		{"it is of another ENI of the name", func(claim *v1alpha1.ENIClaim) {
 			says(claim)
@@ -80,7 +84,11 @@ func TestOlderRecord(t *testing.T) {
 					claim.Status.NetworkInterfaceID = map[string]string{eniName(1): "eni-1", eniName(2): "eni-2"}[claim.Status.ENIName]
 				}
 			})
-			f.change(row.record).claim("b", time.Minute).unnamed("a")
+			f.change(row.record).claim("b", time.Minute)
+			f.unnamed()
+			for uid := range unnamedClaims(f.pool, &f.observation) {
+				f.unnamed(string(uid))
+			}
 			assert.Equal(t, holding(plan(f.observation)), row.holding)
 		})
 	}
