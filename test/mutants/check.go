@@ -116,30 +116,48 @@ var (
 	stoodStill      = regexp.MustCompile(`virtual time stands still`)
 )
 
-// Try implements Check.
+// Try implements Check. A history in which the product breaks a promise too says nothing
+// about the mutant, so that others follow it.
 func (s Simulation) Try(ctx context.Context, repository, overlay string, _ Mutant) (verdict Verdict, detail string) {
-	output, err := s.play(ctx, repository, "-overlay", overlay, "-args", "-seeds", strconv.Itoa(s.Histories), "-shrink=0s")
-	if err == nil {
-		return Survived, fmt.Sprintf("not in %d histories", s.Histories)
-	}
-	seed := brokenSeed.FindSubmatch(output)
-	switch {
-	case unbuilt.Match(output):
-		return Invalid, "it does not compile"
-	case seed == nil && stoodStill.Match(output):
-		return Invalid, "virtual time stood still"
-	case seed == nil:
-		return Invalid, "the simulation did not end: " + lastLine(output)
+	var also []string
+	for played := 0; played < s.Histories; {
+		output, err := s.play(ctx, repository, "-overlay", overlay, "-args", "-seeds", strconv.Itoa(s.Histories-played), "-shrink=0s")
+		if err == nil {
+			break
+		}
+		seed := brokenSeed.FindSubmatch(output)
+		if seed == nil {
+			return Invalid, whyUnplayed(output)
+		}
+
+		count := 1
+		if found := playedHistories.FindSubmatch(output); found != nil {
+			count, _ = strconv.Atoi(string(found[1]))
+		}
+		played += max(count, 1)
+		if _, err := s.play(ctx, repository, "-args", "-seed", string(seed[1]), "-shrink=0s"); err == nil {
+			return Found, fmt.Sprintf("after %d histories, seed %s", played, seed[1])
+		}
+		also = append(also, string(seed[1]))
 	}
 
-	played := "?"
-	if found := playedHistories.FindSubmatch(output); found != nil {
-		played = string(found[1])
+	detail = fmt.Sprintf("not in %d histories", s.Histories)
+	if len(also) > 0 {
+		detail += "; the product breaks a promise too in seeds " + strings.Join(also, ", ")
 	}
-	if _, err := s.play(ctx, repository, "-args", "-seed", string(seed[1]), "-shrink=0s"); err != nil {
-		return Survived, fmt.Sprintf("history %s, seed %s, breaks a promise without it too", played, seed[1])
+	return Survived, detail
+}
+
+// whyUnplayed says why the simulation ended without a broken promise.
+func whyUnplayed(output []byte) string {
+	switch {
+	case unbuilt.Match(output):
+		return "it does not compile"
+	case stoodStill.Match(output):
+		return "virtual time stood still"
 	}
-	return Found, fmt.Sprintf("after %s histories, seed %s", played, seed[1])
+	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
+	return "the simulation did not end: " + lines[len(lines)-1]
 }
 
 func (s Simulation) play(ctx context.Context, repository string, arguments ...string) (output []byte, err error) {
@@ -149,9 +167,4 @@ func (s Simulation) play(ctx context.Context, repository string, arguments ...st
 	}
 	fixed := []string{"-count=1", "-timeout", s.Timeout.String(), "-run", "^TestSimulation$", "./test/simulation"}
 	return goCommand(ctx, repository, slices.Concat([]string{"test"}, cheap, own, fixed, args)...)
-}
-
-func lastLine(output []byte) string {
-	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
-	return lines[len(lines)-1]
 }
