@@ -174,7 +174,8 @@ const (
 )
 
 // questionENIs asks EC2 for ENIs by id, one by one: EC2 refuses a whole list for one
-// id that it does not know. An instance that shows the ENI contradicts NotFound.
+// id that it does not know. An instance that shows the ENI contradicts NotFound, and so
+// does an EC2 that shows no ENI of instances that it shows, which all have one.
 func (i *Inventory) questionENIs(ctx context.Context, ids []string) (map[string]statement, error) {
 	ask := func(id string) error {
 		asked := i.clock.Now()
@@ -186,8 +187,42 @@ func (i *Inventory) questionENIs(ctx context.Context, ids []string) (map[string]
 	}
 	return question(ids, ask, func(id string) (bool, error) {
 		instances, err := i.client.DescribeInstances(ctx, ec2.CarriesENI(id))
-		return len(instances) > 0, err
+		if err != nil || len(instances) > 0 {
+			return true, err
+		}
+		shown, err := i.showsENIs(ctx)
+		return !shown, err
 	})
+}
+
+// mostWitnesses bounds the instances that are asked for their ENIs.
+const mostWitnesses = 3
+
+// showsENIs reports whether EC2 shows an ENI of an instance that runs. Without any such
+// instance there is nothing to go by.
+func (i *Inventory) showsENIs(ctx context.Context) (bool, error) {
+	witnesses := i.witnesses()
+	for _, id := range witnesses {
+		enis, err := i.client.DescribeNetworkInterfaces(ctx, ec2.AttachedTo(id))
+		if err != nil || len(enis) > 0 {
+			return true, err
+		}
+	}
+	return len(witnesses) == 0, nil
+}
+
+// witnesses are instances that EC2 showed with their primary ENI.
+func (i *Inventory) witnesses() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var ids []string
+	for id, known := range i.instances {
+		if _, missing := i.missingInstances[id]; !missing && !known.Gone() && known.Primary.ID != "" {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids[:min(len(ids), mostWitnesses)]
 }
 
 // questionInstances is the same for instances. An ENI that is attached to the instance,

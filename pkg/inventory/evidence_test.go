@@ -147,6 +147,24 @@ func TestWhatAnotherAnswerContradictsIsNoStatement(t *testing.T) {
 	assert.Equal(t, presence, Present)
 }
 
+// TestAnEC2WithoutENIsStatesNothing: it shows instances and none of their ENIs, and no
+// instance carries the ENI, which somebody detached.
+func TestAnEC2WithoutENIsStatesNothing(t *testing.T) {
+	w, _, enis := populated(t, 2)
+	w.clk.Step(time.Minute)
+	w.ec2("DetachNetworkInterface", "AttachmentId", w.known(enis[0]).Attachment.ID, "Force", "true")
+	w.api.noENIs = true
+	for range 5 {
+		w.clk.Step(time.Minute)
+		w.sweep()
+		_, presence := w.look(enis[0])
+		assert.Equal(t, presence, Unknown)
+	}
+	w.api.noENIs = false
+	_, presence := w.look(enis[0])
+	assert.Equal(t, presence, Present)
+}
+
 // oneHidden is an EC2 that does not know one instance.
 type oneHidden struct {
 	ec2.Client
