@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -84,11 +85,29 @@ func watchdog() {
 		before := heartbeat.Load()
 		time.Sleep(standstill)
 		if seed := playing.Load(); seed != 0 && heartbeat.Load() == before {
-			stacks := make([]byte, 8<<20)
-			fmt.Fprintf(os.Stderr, "virtual time stands still in the story of seed %d\n%s", seed, stacks[:runtime.Stack(stacks, true)])
+			stacks := make([]byte, 32<<20)
+			all := string(stacks[:runtime.Stack(stacks, true)])
+			file := filepath.Join(os.TempDir(), fmt.Sprintf("standstill-%d.txt", seed))
+			if err := os.WriteFile(file, []byte(all), 0o600); err != nil {
+				file = err.Error()
+			}
+			fmt.Fprintf(os.Stderr, "virtual time stands still in the story of seed %d: all goroutines are in %s\n%s", seed, file, awake(all))
 			os.Exit(3)
 		}
 	}
+}
+
+// awake are the goroutines of a dump that keep virtual time from going on: those of a
+// bubble that are not durably blocked. They wait for a mutex, or run.
+func awake(dump string) string {
+	var found []string
+	for _, one := range strings.Split(dump, "\n\n") {
+		head, _, _ := strings.Cut(one, "\n")
+		if strings.Contains(head, "synctest bubble") && !strings.Contains(head, "(durable)") {
+			found = append(found, one)
+		}
+	}
+	return strings.Join(found, "\n\n")
 }
 
 // TestSimulation plays histories.
