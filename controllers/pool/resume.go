@@ -41,52 +41,71 @@ func (r *Reconciler) observeUnnamed(ctx context.Context, pool *v1alpha1.ENIPool,
 }
 
 // unnamedClaims are the UIDs of bound claims that say what they hold, and that the record
-// does not name, or names as holders of an ENI that has another resource by now.
+// does not name, or names as holders of what the pool has not any more.
 func unnamedClaims(pool *v1alpha1.ENIPool, o *observation) map[types.UID]bool {
 	named := namedClaims(&pool.Status)
 	unnamed := map[types.UID]bool{}
 	for i := range o.claims {
 		claim := &o.claims[i]
-		eni, known := named[claim.UID]
+		place, known := named[claim.UID]
 		bound := claim.Status.Phase == v1alpha1.ClaimBound && claim.Status.Address != "" && claim.Status.ENIName != ""
 		if !bound || !claim.DeletionTimestamp.IsZero() || o.expired[string(claim.UID)] {
 			continue
 		}
-		if !known || o.superseded(&pool.Status, eni) && o.shows(claim) {
+		if !known || o.past(&pool.Status, place) && o.shows(claim) {
 			unnamed[claim.UID] = true
 		}
 	}
 	return unnamed
 }
 
-// namedClaims are the ENIs of which the record says that claims hold something, by the
+// place is where the record has something that a claim holds. Whole ENIs have no address.
+type place struct {
+	eni     string
+	address v1alpha1.Address
+}
+
+// namedClaims are the places of which the record says that claims hold them, by the
 // claims' UIDs.
-func namedClaims(record *v1alpha1.ENIPoolStatus) map[types.UID]string {
-	named := map[types.UID]string{}
+func namedClaims(record *v1alpha1.ENIPoolStatus) map[types.UID]place {
+	named := map[types.UID]place{}
 	for i := range record.Addresses {
 		if entry := &record.Addresses[i]; entry.Claim != nil {
-			named[entry.Claim.UID] = entry.ENIName
+			named[entry.Claim.UID] = place{eni: entry.ENIName, address: entry.Address}
 		}
 	}
 	for i := range record.ENIs {
 		if entry := &record.ENIs[i]; entry.Claim != nil {
-			named[entry.Claim.UID] = entry.Name
+			named[entry.Claim.UID] = place{eni: entry.Name}
 		}
 	}
 	return named
 }
 
-// superseded reports whether an ENI has another resource than the record knows.
-func (o *observation) superseded(record *v1alpha1.ENIPoolStatus, name string) bool {
-	eni := o.eni(name)
-	return eni != nil && !standsFor(entryOf(record, name), eni)
+// past reports whether a place is one that was: its ENI has another resource than the
+// record knows, or shows neither the address nor that it vanished.
+func (o *observation) past(record *v1alpha1.ENIPoolStatus, at place) bool {
+	eni := o.eni(at.eni)
+	switch {
+	case eni == nil:
+		return false
+	case !standsFor(entryOf(record, at.eni), eni):
+		return true
+	case at.address == "" || eni.Status.NetworkInterfaceID == "":
+		return false
+	}
+	noted := slices.Concat(eni.Status.Missing, eni.Status.Lost, eni.Spec.Reclaim)
+	return !slices.Contains(offered(eni), at.address) && !covered(noted, at.address)
 }
 
 // shows reports whether the ENI that a claim names is, by its resource of now, the one
-// that the claim was told.
+// that the claim was told, and has what the claim was told.
 func (o *observation) shows(claim *v1alpha1.ENIClaim) bool {
 	eni := o.eni(claim.Status.ENIName)
-	return eni != nil && !gone(eni) && eni.Status.NetworkInterfaceID != "" && eni.Status.NetworkInterfaceID == claim.Status.NetworkInterfaceID
+	if eni == nil || gone(eni) || eni.Status.NetworkInterfaceID == "" || eni.Status.NetworkInterfaceID != claim.Status.NetworkInterfaceID {
+		return false
+	}
+	return claim.Spec.Mode == v1alpha1.ModeExclusive || slices.Contains(offered(eni), v1alpha1.Address(claim.Status.Address))
 }
 
 // resume enters what unnamed claims say to hold, before anything of it can be given to

@@ -65,6 +65,18 @@ func TestOlderRecord(t *testing.T) {
 			f.entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive, func(e *v1alpha1.PoolENI) { e.UID = "earlier" })
 			f.record(1, 3, v1alpha1.HolderAllocated, "a", time.Hour)
 		}, "a:10.0.1.1"},
+		{"the record has it on an address that went back to the subnet", says, func(f *fixture) {
+			f.record(1, 7, v1alpha1.HolderAllocated, "a", time.Hour)
+		}, "a:10.0.1.1 b:10.0.1.2"},
+		{"the record has it on another address that is there, so that the claim was edited", says, func(f *fixture) {
+			f.record(1, 3, v1alpha1.HolderAllocated, "a", time.Hour)
+		}, "a:10.0.1.3 b:10.0.1.1"},
+		{"the record has it on an address that vanished", says, func(f *fixture) {
+			f.record(1, 7, v1alpha1.HolderAllocated, "a", time.Hour)
+			f.last(func(eni *v1alpha1.ElasticNetworkInterface) {
+				eni.Status.Missing = []v1alpha1.AddressOrPrefix{"10.0.1.7"}
+			})
+		}, "a:10.0.1.7 b:10.0.1.1"},
 		{"the ENI does not carry it", boundTo(1, address(1, 9)), func(*fixture) {}, "b:10.0.1.1"},
 		{"it is of another ENI of the name", func(claim *v1alpha1.ENIClaim) {
 			says(claim)
