@@ -217,6 +217,9 @@ func tryMechanical(ctx context.Context, repository string, list []mutants.Mutant
 	places := make(chan struct{}, max(s.parallel, 1))
 	for _, m := range list {
 		places <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
 		group.Go(func() {
 			defer func() { <-places }()
 			result, err := mutants.Try(ctx, repository, m, checks)
@@ -231,10 +234,11 @@ func tryMechanical(ctx context.Context, repository string, list []mutants.Mutant
 		})
 	}
 	group.Wait()
+	verdict := sumUp(count) // Of those that were tried, if it was interrupted.
 	if len(failed) > 0 {
 		return failed[0]
 	}
-	return sumUp(count)
+	return verdict
 }
 
 // sumUp fails if too many mechanical mutants survived.
