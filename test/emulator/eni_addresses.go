@@ -70,16 +70,10 @@ func readAssignment(q *request) slotRequest {
 	req.addresses, req.prefixes = readNamedSlots(q)
 	req.count = readCount(q.params, "SecondaryPrivateIpAddressCount")
 	req.prefixCount = readCount(q.params, "Ipv4PrefixCount")
-	ways := 0
-	for _, n := range []int{len(req.addresses), req.count, len(req.prefixes), req.prefixCount} {
-		if n > 0 {
-			ways++
-		}
-	}
-	q.rejectUnless(ways > 0, fail("InvalidParameter",
-		"One of privateIpAddressSet or secondaryPrivateIpAddressCount, ipv4PrefixSet or ipv4PrefixCount must be specified"))
-	q.rejectUnless(ways < 2, invalidCombination("Only one of PrivateIpAddress, SecondaryPrivateIpAddressCount, "+
-		"Ipv4Prefix and Ipv4PrefixCount may be specified"))
+	q.rejectUnless(req.ways() > 0, fail("InvalidParameter",
+		"One of privateIpAddressSet or privateIpAddressCount or ipv4PrefixSet or ipv4PrefixCount must be specified."))
+	q.rejectUnless(req.ways() < 2, invalidCombination("You may specify one and only one of privateIpAddressSet or "+
+		"secondaryPrivateIpAddressCount or ipv4Prefixes or ipv4PrefixCount, but not more than one of them."))
 	return req
 }
 
@@ -133,7 +127,7 @@ func (e *eni) checkAssign(req slotRequest, wanted []netip.Prefix, move bool) err
 func (s *subnet) checkWanted(wanted []netip.Prefix, move bool) error {
 	var taken []string
 	for _, p := range wanted {
-		if err := s.checkRange(p); err != nil {
+		if err := s.checkRange(p, invalidValue("Address %s is in subnet's reserved range.", p.Addr())); err != nil {
 			return err
 		}
 		if s.addresses.isFree(p) {
@@ -176,7 +170,7 @@ func (r *region) assign(e *eni, req slotRequest, wanted []netip.Prefix) ([]netip
 func unassignPrivateIPAddresses(r *region, q *request) (result, error) {
 	id := q.required("NetworkInterfaceId")
 	addresses, prefixes := readNamedSlots(q)
-	q.rejectUnless(len(addresses)+len(prefixes) > 0, missingParameter("PrivateIpAddress or Ipv4Prefix"))
+	q.rejectUnless(len(addresses)+len(prefixes) > 0, fail("MissingParameter", "One of privateIpAddresses or ipv4Prefixes must be specified."))
 	if err := q.check(); err != nil {
 		return nil, err
 	}
@@ -189,7 +183,8 @@ func unassignPrivateIPAddresses(r *region, q *request) (result, error) {
 		return nil, invalidValue("Some of the specified addresses are not assigned to interface %s", e.id)
 	}
 	if slices.Contains(slots, e.slots[0].Prefix) {
-		return nil, invalidValue("The primary private IP address of interface %s cannot be unassigned", e.id)
+		return nil, invalidValue("Value (%s) for parameter privateIpAddress is invalid. "+
+			"The primary IP address of an interface cannot be unassigned.", e.primary())
 	}
 	if err := q.proceed(); err != nil {
 		return nil, err

@@ -48,12 +48,8 @@ func readSlots(p params) slotRequest {
 		p.rejectUnless(!req.primary.IsValid(), twoPrimaries())
 		req.primary = readAddress(p, primaryName)
 	}
-	p.rejectUnless(len(req.addresses) == 0 || req.count == 0, invalidCombination(
-		"The parameters PrivateIpAddresses and SecondaryPrivateIpAddressCount may not be specified together"))
-	p.rejectUnless(len(req.prefixes) == 0 || req.prefixCount == 0, invalidCombination(
-		"The parameters Ipv4Prefix and Ipv4PrefixCount may not be specified together"))
-	p.rejectUnless(len(req.prefixes)+req.prefixCount == 0 || len(req.addresses)+req.count == 0, invalidCombination(
-		"Secondary private IP addresses and IPv4 prefixes may not be specified together"))
+	p.rejectUnless(req.ways() < 2, invalidValue("You can specify one and only one secondaryPrivateIpAddressCount "+
+		"or secondaryPrivateIpAddressCount or ipv4Prefixes or ipv4PrefixCount."))
 	return req
 }
 
@@ -66,9 +62,13 @@ func twoPrimaries() error {
 func readCount(p params, name string) int {
 	count := p.integer(name, math.MinInt32, 0)
 	_, given := p.lookup(name)
-	p.rejectUnless(!given || count > 0, invalidValue("Value must be a positive number."))
+	p.rejectUnless(!given || count > 0, invalidValue(
+		"Value (%d) for parameter %s is invalid. Value must be a positive number.", count, lowerFirst(name)))
 	return max(0, count)
 }
+
+// lowerFirst is how EC2's messages spell the name of a parameter.
+func lowerFirst(name string) string { return strings.ToLower(name[:1]) + name[1:] }
 
 func readENIPrefixes(p params) []netip.Prefix {
 	var prefixes []netip.Prefix
@@ -81,7 +81,7 @@ func readENIPrefixes(p params) []netip.Prefix {
 func readAddress(p params, text string) netip.Addr {
 	addr, err := netip.ParseAddr(text)
 	if err != nil || !addr.Is4() {
-		p.reject(invalidValue("Invalid IPv4 address: %s", text))
+		p.reject(invalidValue("invalid value for parameter address: %s", text))
 		return netip.Addr{}
 	}
 	return addr
@@ -170,7 +170,7 @@ var eniDescription = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0
 func readENIDescription(p params, name string) string {
 	text := p.text(name)
 	p.rejectUnless(eniDescription.MatchString(text), invalidValue("Invalid interface description. "+
-		"Valid descriptions are strings less than 256 characters from the following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*"))
+		"Valid descriptions are strings less than 256 characters from the following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*"))
 	return text
 }
 
@@ -197,7 +197,7 @@ func (r *region) readENISpec(q *request) (eniSpec, error) {
 	}
 	// Named addresses are looked at before the token: repeating the request finds
 	// them in use by the ENI that it created.
-	return spec, spec.subnet.checkNamed(spec.slots.named())
+	return spec, spec.subnet.checkNamed(spec.slots)
 }
 
 // replayENI answers from a remembered client token. Known is false where the

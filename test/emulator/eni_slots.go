@@ -31,6 +31,29 @@ func (q slotRequest) secondary() int {
 // total is the number of slots of a new ENI.
 func (q slotRequest) total() int { return 1 + q.secondary() }
 
+// ways counts the ways in which slots beside the primary address are asked for, of
+// which EC2 takes one.
+func (q slotRequest) ways() int {
+	ways := 0
+	for _, n := range []int{len(q.addresses), q.count, len(q.prefixes), q.prefixCount} {
+		if n > 0 {
+			ways++
+		}
+	}
+	return ways
+}
+
+// checkDistinct tells whether no slot is asked for twice.
+func (q slotRequest) checkDistinct() error {
+	if slices.Contains(q.addresses, q.primary) {
+		return invalidValue("address value can't be both primary and secondary")
+	}
+	if overlap(q.named()) {
+		return invalidValue("Duplicate private IP address.")
+	}
+	return nil
+}
+
 // named lists the slots that are asked for by name.
 func (q slotRequest) named() []netip.Prefix {
 	var slots []netip.Prefix
@@ -50,7 +73,7 @@ func (s *subnet) takeSlots(q slotRequest) ([]netip.Prefix, error) {
 	if !q.primary.IsValid() {
 		count++
 	}
-	if err := s.checkNamed(named); err != nil {
+	if err := s.checkNamed(q); err != nil {
 		return nil, err
 	}
 	for _, p := range named {
@@ -88,12 +111,12 @@ func (s *subnet) giveBack(slots []netip.Prefix) {
 }
 
 // checkNamed tells whether slots asked for by name can be had.
-func (s *subnet) checkNamed(slots []netip.Prefix) error {
-	if overlap(slots) {
-		return invalidValue("The same address is specified more than once.")
+func (s *subnet) checkNamed(q slotRequest) error {
+	if err := q.checkDistinct(); err != nil {
+		return err
 	}
-	for _, p := range slots {
-		if err := s.checkRange(p); err != nil {
+	for _, p := range q.named() {
+		if err := s.checkRange(p, invalidValue("Address is in subnet's reserved address range")); err != nil {
 			return err
 		}
 		if !s.addresses.isFree(p) {
@@ -104,13 +127,13 @@ func (s *subnet) checkNamed(slots []netip.Prefix) error {
 }
 
 // checkRange tells whether a slot lies in the part of the subnet that can be
-// assigned.
-func (s *subnet) checkRange(p netip.Prefix) error {
+// assigned. OnReserved is the caller's error for one of the addresses that EC2 keeps.
+func (s *subnet) checkRange(p netip.Prefix, onReserved error) error {
 	if !s.addresses.contains(p) {
 		return invalidValue("Address does not fall within the subnet's address range")
 	}
 	if p.IsSingleIP() && s.addresses.reserved(p.Addr()) {
-		return invalidValue("Address is in subnet's reserved address range")
+		return onReserved
 	}
 	return s.checkReserved(p)
 }

@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package emulator_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -138,7 +139,7 @@ func tag(key, value string) types.Tag { return types.Tag{Key: &key, Value: &valu
 // TestErrors asserts that every refused call answers with EC2's code and text,
 // and changes nothing.
 func TestErrors(t *testing.T) {
-	for _, test := range errorTests {
+	for _, test := range slices.Concat(errorTests, addressErrorTests) {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t)
 			before := s.snapshot()
