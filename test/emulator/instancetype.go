@@ -8,7 +8,6 @@ package emulator
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,13 +25,15 @@ type instanceType struct {
 }
 
 // instanceTypes lists all types by name. The limits come from the generated
-// table of the VPC resource controller for Kubernetes.
+// table of the VPC resource controller for Kubernetes, and from furtherTypes.
 var instanceTypes = newInstanceTypes()
 
 func newInstanceTypes() *table[*instanceType] {
 	types := newTable[*instanceType]()
-	for i, name := range slices.Sorted(maps.Keys(vpclimits.Limits)) {
-		t := &instanceType{record: record{id: name, seq: uint64(i) + 1}, limits: vpclimits.Limits[name], interfaces: vpclimits.Limits[name].Interface}
+	known := maps.Clone(furtherTypes)
+	maps.Copy(known, vpclimits.Limits)
+	for i, name := range slices.Sorted(maps.Keys(known)) {
+		t := &instanceType{record: record{id: name, seq: uint64(i) + 1}, limits: known[name], interfaces: known[name].Interface}
 		t.cards = make([]NetworkCard, max(1, len(t.limits.NetworkCards)))
 		t.cards[0].Interfaces = t.limits.Interface
 		for _, card := range t.limits.NetworkCards {
@@ -78,47 +79,23 @@ var maxAddressesPerENI = func() int {
 	return most
 }()
 
-// nitro tells whether the type can have prefixes.
-func (t *instanceType) nitro() bool {
-	return t.limits.Hypervisor == "nitro" || t.limits.IsBareMetal
-}
-
-// graviton matches the families of Arm processors: a g after the generation,
-// and the first generation a1.
-var graviton = regexp.MustCompile(`^(a1|[a-z]+[0-9]+[a-z]*g[a-z0-9-]*)\.`)
-
-func (t *instanceType) architecture() string {
-	if graviton.MatchString(t.id) {
-		return "arm64"
-	}
-	return "x86_64"
-}
-
-// hypervisor is empty for bare metal.
-func (t *instanceType) hypervisor() string { return t.limits.Hypervisor }
-
-// enaSupport is whether the type needs an Elastic Network Adapter.
-func (t *instanceType) enaSupport() string {
-	if t.nitro() {
-		return "required"
-	}
-	return "unsupported"
-}
-
 func intOf(value func(*instanceType) int) func(*region, *instanceType) []string {
 	return func(_ *region, t *instanceType) []string { return []string{strconv.Itoa(value(t))} }
 }
 
 var instanceTypeFilters = filterSet[*instanceType]{
-	"bare-metal":    one(func(t *instanceType) string { return formatBool(t.limits.IsBareMetal) }),
-	"hypervisor":    one((*instanceType).hypervisor),
-	"instance-type": idOf[*instanceType],
+	"bare-metal":                                one(func(t *instanceType) string { return formatBool(t.limits.IsBareMetal) }),
+	"burstable-performance-supported":           one(func(t *instanceType) string { return formatBool(t.burstable()) }),
+	"current-generation":                        one(func(t *instanceType) string { return formatBool(t.currentGeneration()) }),
+	"hypervisor":                                one((*instanceType).hypervisor),
+	"instance-type":                             idOf[*instanceType],
+	"network-info.ena-support":                  one((*instanceType).enaSupport),
 	"network-info.ipv4-addresses-per-interface": intOf(func(t *instanceType) int { return t.limits.IPv4PerInterface }),
-	"network-info.ipv6-addresses-per-interface": intOf(func(t *instanceType) int { return t.limits.IPv4PerInterface }),
-	"network-info.ipv6-supported":               constant[*instanceType]("true"),
+	"network-info.ipv6-addresses-per-interface": intOf((*instanceType).ipv6PerInterface),
+	"network-info.ipv6-supported":               one(func(t *instanceType) string { return formatBool(t.ipv6PerInterface() > 0) }),
 	"network-info.maximum-network-cards":        intOf(func(t *instanceType) int { return len(t.cards) }),
 	"network-info.maximum-network-interfaces":   intOf(func(t *instanceType) int { return t.interfaces }),
-	"processor-info.supported-architecture":     one((*instanceType).architecture),
+	"processor-info.supported-architecture":     func(_ *region, t *instanceType) []string { return t.architectures() },
 }
 
 type describeInstanceTypesResult struct {
@@ -173,6 +150,7 @@ type instanceTypeXML struct {
 	Name              string         `xml:"instanceType"`
 	CurrentGeneration bool           `xml:"currentGeneration"`
 	BareMetal         bool           `xml:"bareMetal"`
+	Burstable         bool           `xml:"burstablePerformanceSupported"`
 	Hypervisor        string         `xml:"hypervisor,omitempty"`
 	Architectures     set[string]    `xml:"processorInfo>supportedArchitectures"`
 	Network           networkInfoXML `xml:"networkInfo"`
@@ -198,20 +176,21 @@ type networkCardXML struct {
 func (t *instanceType) xml() instanceTypeXML {
 	view := instanceTypeXML{
 		Name:              t.id,
-		CurrentGeneration: t.nitro(),
+		CurrentGeneration: t.currentGeneration(),
+		Architectures:     set[string]{Items: t.architectures()},
 		BareMetal:         t.limits.IsBareMetal,
+		Burstable:         t.burstable(),
 		Hypervisor:        t.hypervisor(),
 		Network: networkInfoXML{
 			MaximumInterfaces: t.interfaces,
 			MaximumCards:      len(t.cards),
 			DefaultCard:       t.limits.DefaultNetworkCardIndex,
 			IPv4PerInterface:  t.limits.IPv4PerInterface,
-			IPv6PerInterface:  t.limits.IPv4PerInterface,
-			IPv6Supported:     true,
+			IPv6PerInterface:  t.ipv6PerInterface(),
+			IPv6Supported:     t.ipv6PerInterface() > 0,
 			ENASupport:        t.enaSupport(),
 		},
 	}
-	view.Architectures.add(t.architecture())
 	for index, card := range t.cards {
 		view.Network.Cards.add(networkCardXML{
 			Index:             index,

@@ -71,10 +71,3 @@ func TestShapeOfAnInstance(t *testing.T) {
 	must(w.TerminateInstances(w.ctx(), &ec2.TerminateInstancesInput{InstanceIds: []string{*i.InstanceId}}))
 	assert.Assert(t, w.describeInstance(*i.InstanceId).SourceDestCheck == nil)
 }
-
-// TestNitroTypesRequireENA is what nearly all types show.
-func TestNitroTypesRequireENA(t *testing.T) {
-	w := newWorld(t, unthrottled())
-	out := must(w.DescribeInstanceTypes(w.ctx(), &ec2.DescribeInstanceTypesInput{InstanceTypes: []types.InstanceType{"m5.large"}}))
-	assert.Equal(t, out.InstanceTypes[0].NetworkInfo.EnaSupport, types.EnaSupportRequired)
-}
