@@ -39,6 +39,8 @@ func write(handle handler, bucket Bucket) action {
 // InvalidAction.
 var actions = map[string]action{
 	"DescribeAvailabilityZones":         read(describeAvailabilityZones),
+	"DescribeInstanceAttribute":         read(describeInstanceAttribute),
+	"DescribeInstanceStatus":            read(describeInstanceStatus),
 	"DescribeInstanceTypes":             read(describeInstanceTypes),
 	"DescribeInstances":                 list(describeInstances),
 	"DescribeNetworkInterfaceAttribute": read(describeNetworkInterfaceAttribute),
@@ -67,6 +69,8 @@ var actions = map[string]action{
 	"DetachNetworkInterface":          write(detachNetworkInterface, otherWrites),
 	"ModifyInstanceAttribute":         write(modifyInstanceAttribute, otherWrites),
 	"ModifyNetworkInterfaceAttribute": write(modifyNetworkInterfaceAttribute, networkWrites),
+	"ModifySubnetAttribute":           write(modifySubnetAttribute, otherWrites),
+	"ResetNetworkInterfaceAttribute":  write(resetNetworkInterfaceAttribute, otherWrites),
 	"UnassignPrivateIpAddresses":      write(unassignPrivateIPAddresses, networkWrites),
 
 	"StartInstances": {

@@ -88,6 +88,14 @@ func addressValues(r *region, e *eni) []string {
 	return slotTexts(e.shown(r, addressBits))
 }
 
+func addressNames(r *region, e *eni) []string {
+	var names []string
+	for _, p := range e.shown(r, addressBits) {
+		names = append(names, e.dnsName(r, p.Addr()))
+	}
+	return names
+}
+
 func prefixValues(r *region, e *eni) []string {
 	return slotTexts(e.shown(r, prefixBits))
 }

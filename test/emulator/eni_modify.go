@@ -47,6 +47,22 @@ func modifyNetworkInterfaceAttribute(r *region, q *request) (result, error) {
 	return succeeded()
 }
 
+// resetNetworkInterfaceAttribute sets the only attribute that can be reset to what a
+// new ENI has.
+func resetNetworkInterfaceAttribute(r *region, q *request) (result, error) {
+	e, err := r.eni(q.required("NetworkInterfaceId"))
+	attribute := q.text("SourceDestCheck")
+	q.rejectUnless(attribute != "", missingParameter("sourceDestCheck"))
+	if err := firstError(q.check(), err); err != nil {
+		return nil, err
+	}
+	if err := q.proceed(); err != nil {
+		return nil, err
+	}
+	changeSourceDestCheck(true).apply(e)
+	return succeeded()
+}
+
 func (r *region) readENIChanges(q *request) []eniChange {
 	var changes []eniChange
 	if ids := q.list("SecurityGroupId"); len(ids) > 0 {

@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package emulator
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -24,6 +25,7 @@ type instance struct {
 	ebsOptimized bool
 	monitoring   bool
 	clientToken  string
+	options      instanceOptions
 	launchTime   time.Time
 	subnet       *subnet
 	// address is the primary private address; none once terminated.
@@ -133,6 +135,14 @@ func (i *instance) privateDNSName(r *region) string {
 	return r.dnsName(i.address)
 }
 
+// reasonMessage explains reasonCode.
+func (i *instance) reasonMessage() string {
+	if i.reasonCode == "" {
+		return ""
+	}
+	return i.reasonCode + ": User initiated shutdown"
+}
+
 func (i *instance) monitoringState() string {
 	if i.monitoring {
 		return "enabled"
@@ -141,7 +151,7 @@ func (i *instance) monitoringState() string {
 }
 
 // instanceFilters are the filters of DescribeInstances. Those of its ENIs are
-// eniFilters under another name.
+// eniFilters under another name, and optionFilters those without a part in the network.
 var instanceFilters = withENIFilters(filterSet[*instance]{
 	"architecture":         one(func(i *instance) string { return i.kind.architecture() }),
 	"availability-zone":    one(func(i *instance) string { return i.subnet.zone.name }),
@@ -175,17 +185,6 @@ var instanceFilters = withENIFilters(filterSet[*instance]{
 	"tenancy":              constant[*instance](defaultTenancy),
 	"virtualization-type":  constant[*instance](virtualization),
 	"vpc-id":               ofNetwork(func(s *subnet) string { return s.vpc.id }),
-
-	"dns-name":                 nil,
-	"host-id":                  nil,
-	"iam-instance-profile.arn": nil,
-	"instance-lifecycle":       nil,
-	"ip-address":               nil,
-	"ipv6-address":             nil,
-	"placement-group-name":     nil,
-	"platform":                 nil,
-	"requester-id":             nil,
-	"spot-instance-request-id": nil,
 })
 
 // ofNetwork is a filter on the subnet of an instance that has not lost it.
@@ -208,8 +207,9 @@ func ofGroups(value func(*securityGroup) string) func(*region, *instance) []stri
 	}
 }
 
-// withENIFilters adds each filter of ENIs as network-interface.NAME.
+// withENIFilters adds optionFilters, and each filter of ENIs as network-interface.NAME.
 func withENIFilters(filters filterSet[*instance]) filterSet[*instance] {
+	maps.Copy(filters, optionFilters)
 	for name, values := range eniFilters {
 		filters["network-interface."+name] = ofENIs(values)
 	}

@@ -13,8 +13,8 @@ type instanceChange struct {
 	apply func(*instance)
 }
 
-// modifyInstanceAttribute changes the type of a stopped instance, or the groups or
-// the source check of its primary ENI.
+// modifyInstanceAttribute changes the type of a stopped instance, the groups or the
+// source check of its primary ENI, what protects it, or how it shuts down.
 func modifyInstanceAttribute(r *region, q *request) (result, error) {
 	id := q.required("InstanceId")
 	changes := r.readInstanceChanges(q)
@@ -54,7 +54,27 @@ func (r *region) readInstanceChanges(q *request) []instanceChange {
 	if _, given := q.lookup("SourceDestCheck.Value"); given {
 		changes = append(changes, ofPrimary(changeSourceDestCheck(q.boolean("SourceDestCheck.Value", true))))
 	}
+	if _, given := q.lookup("DisableApiStop.Value"); given {
+		kept := q.boolean("DisableApiStop.Value", false)
+		changes = append(changes, changeOption(func(o *instanceOptions) { o.keptFromStop = kept }))
+	}
+	if _, given := q.lookup("DisableApiTermination.Value"); given {
+		kept := q.boolean("DisableApiTermination.Value", false)
+		changes = append(changes, changeOption(func(o *instanceOptions) { o.keptFromTermination = kept }))
+	}
+	if _, given := q.lookup("InstanceInitiatedShutdownBehavior.Value"); given {
+		value := oneOf(q.params, "InstanceInitiatedShutdownBehavior.Value", "stop", "terminate")
+		changes = append(changes, changeOption(func(o *instanceOptions) { o.onShutdown = value }))
+	}
 	return changes
+}
+
+// changeOption is a change of what has no part in the network.
+func changeOption(change func(*instanceOptions)) instanceChange {
+	return instanceChange{
+		check: func(*instance) error { return nil },
+		apply: func(i *instance) { change(&i.options) },
+	}
 }
 
 // ofPrimary is a change of an instance's primary ENI.

@@ -22,6 +22,7 @@ type launch struct {
 	monitoring       bool
 	clientToken      string
 	instanceTags     map[string]string
+	options          instanceOptions
 	interfaces       []launchInterface
 }
 
@@ -86,11 +87,12 @@ func (r *region) readLaunch(q *request) (launch, error) {
 		ebsOptimized: q.boolean("EbsOptimized", false),
 		monitoring:   q.boolean("Monitoring.Enabled", false),
 		clientToken:  readClientToken(q),
+		options:      readInstanceOptions(q),
 	}
 	q.rejectUnless(strings.HasPrefix(l.imageID, "ami-"), malformed("InvalidAMIID.Malformed", "ami", l.imageID))
 	q.rejectUnless(l.least <= l.most, invalidCombination(
 		"MinCount (%d) may not be greater than MaxCount (%d)", l.least, l.most))
-	zoneName := q.text("Placement.AvailabilityZone")
+	zoneName := r.readLaunchZone(q)
 	tags := r.readTagSpecifications(q, "instance", "network-interface")
 	l.instanceTags = tags["instance"]
 	requests := readInterfaceRequests(q)
@@ -109,9 +111,22 @@ func (r *region) readLaunch(q *request) (launch, error) {
 
 // launchOptions are the parameters of RunInstances that have no part in the network.
 var launchOptions = []string{
-	"BlockDeviceMapping", "CpuOptions", "CreditSpecification", "DisableApiStop", "DisableApiTermination", "EnclaveOptions",
-	"HibernationOptions", "IamInstanceProfile", "InstanceInitiatedShutdownBehavior", "MaintenanceOptions", "MetadataOptions",
-	"PrivateDnsNameOptions", "UserData",
+	"AdditionalInfo", "BlockDeviceMapping", "CapacityReservationSpecification", "CpuOptions", "CreditSpecification", "EnclaveOptions",
+	"HibernationOptions", "IamInstanceProfile", "LicenseSpecification", "MaintenanceOptions", "NetworkPerformanceOptions",
+	"PrivateDnsNameOptions",
+}
+
+// readLaunchZone reads the name of the zone in which to launch, which may be given by
+// its id; empty where none is given.
+func (r *region) readLaunchZone(q *request) string {
+	name, id := q.text("Placement.AvailabilityZone"), q.text("Placement.AvailabilityZoneId")
+	if id == "" {
+		return name
+	}
+	z, err := r.zoneByID(id)
+	q.rejectUnless(err == nil, invalidValue("Invalid availability zone-id: [%s]", id))
+	q.rejectUnless(name == "", invalidCombination("AvailabilityZone and AvailabilityZoneId may not be specified together"))
+	return z.name
 }
 
 func (r *region) readInstanceType(q *request) *instanceType {
@@ -154,6 +169,7 @@ func (r *region) launchOne(l launch, res *reservation, index int) (*instance, er
 		ebsOptimized: l.ebsOptimized,
 		monitoring:   l.monitoring,
 		clientToken:  l.clientToken,
+		options:      l.options,
 		launchTime:   r.now,
 		subnet:       l.interfaces[0].subnet(),
 	}

@@ -98,7 +98,8 @@ func stopInstances(r *region, q *request) (result, error) {
 	q.boolean("Force", false)
 	q.boolean("SkipOsShutdown", false)
 	return r.changeStates(q, func(i *instance) error {
-		return i.requireState("stopped", stateRunning, stateStopping, stateStopped)
+		return firstError(i.requireState("stopped", stateRunning, stateStopping, stateStopped),
+			checkProtected(i.options.keptFromStop, i, "stopped", "disableApiStop"))
 	}, func(i *instance) instanceState {
 		if i.state == stateRunning {
 			r.stop(i)
@@ -132,8 +133,10 @@ func (i *instance) userInitiated(r *region) {
 func terminateInstances(r *region, q *request) (result, error) {
 	q.boolean("Force", false)
 	q.boolean("SkipOsShutdown", false)
-	anyState := func(*instance) error { return nil }
-	return r.changeStates(q, anyState, func(i *instance) instanceState {
+	unprotected := func(i *instance) error {
+		return checkProtected(i.options.keptFromTermination, i, "terminated", "disableApiTermination")
+	}
+	return r.changeStates(q, unprotected, func(i *instance) instanceState {
 		switch {
 		case i.state == stateStopped:
 			if !i.ending {

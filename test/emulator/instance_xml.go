@@ -11,17 +11,22 @@ const (
 	instanceHypervisor = "xen" // EC2 shows this for Nitro as well
 	defaultTenancy     = "default"
 	virtualization     = "hvm"
-	instanceRest       = "<productCodes/><rootDeviceType>ebs</rootDeviceType><rootDeviceName>/dev/xvda</rootDeviceName><blockDeviceMapping/>" +
-		"<metadataOptions><state>applied</state><httpTokens>required</httpTokens><httpPutResponseHopLimit>2</httpPutResponseHopLimit>" +
-		"<httpEndpoint>enabled</httpEndpoint><httpProtocolIpv6>disabled</httpProtocolIpv6>" +
-		"<instanceMetadataTags>disabled</instanceMetadataTags></metadataOptions>" +
-		"<platformDetails>Linux/UNIX</platformDetails><usageOperation>RunInstances</usageOperation>" +
-		"<privateDnsNameOptions><hostnameType>ip-name</hostnameType>" +
+	hostnameType       = "ip-name"
+	platformDetails    = "Linux/UNIX"
+	rootDeviceName     = "/dev/xvda"
+	rootDeviceType     = "ebs"
+	usageOperation     = "RunInstances"
+	instanceRest       = "<productCodes/><rootDeviceType>" + rootDeviceType + "</rootDeviceType>" +
+		"<rootDeviceName>" + rootDeviceName + "</rootDeviceName><blockDeviceMapping/>" +
+		"<capacityReservationSpecification><capacityReservationPreference>open</capacityReservationPreference>" +
+		"</capacityReservationSpecification><hibernationOptions><configured>false</configured></hibernationOptions>" +
+		"<enclaveOptions><enabled>false</enabled></enclaveOptions><secondaryInterfaceSet/>" +
+		"<platformDetails>" + platformDetails + "</platformDetails><usageOperation>" + usageOperation + "</usageOperation>" +
+		"<privateDnsNameOptions><hostnameType>" + hostnameType + "</hostnameType>" +
 		"<enableResourceNameDnsARecord>false</enableResourceNameDnsARecord>" +
 		"<enableResourceNameDnsAAAARecord>false</enableResourceNameDnsAAAARecord></privateDnsNameOptions>" +
 		"<maintenanceOptions><autoRecovery>default</autoRecovery><rebootMigration>default</rebootMigration></maintenanceOptions>" +
-		"<networkPerformanceOptions><bandwidthWeighting>default</bandwidthWeighting></networkPerformanceOptions>" +
-		"<currentInstanceBootMode>uefi</currentInstanceBootMode>"
+		"<networkPerformanceOptions><bandwidthWeighting>default</bandwidthWeighting></networkPerformanceOptions>"
 )
 
 type reservationXML struct {
@@ -39,33 +44,36 @@ type stateXML struct {
 func (s instanceState) xml() stateXML { return stateXML{Code: s.code, Name: s.name} }
 
 type instanceXML struct {
-	ID              string          `xml:"instanceId"`
-	ImageID         string          `xml:"imageId"`
-	State           stateXML        `xml:"instanceState"`
-	PrivateDNSName  string          `xml:"privateDnsName"`
-	DNSName         string          `xml:"dnsName"`
-	Reason          string          `xml:"reason"`
-	KeyName         string          `xml:"keyName,omitempty"`
-	LaunchIndex     int             `xml:"amiLaunchIndex"`
-	Type            string          `xml:"instanceType"`
-	LaunchTime      string          `xml:"launchTime"`
-	Placement       placementXML    `xml:"placement"`
-	Monitoring      string          `xml:"monitoring>state"`
-	SubnetID        string          `xml:"subnetId,omitempty"`
-	VPCID           string          `xml:"vpcId,omitempty"`
-	PrivateAddress  string          `xml:"privateIpAddress,omitempty"`
-	SourceDestCheck *bool           `xml:"sourceDestCheck"`
-	Groups          set[groupXML]   `xml:"groupSet"`
-	StateReason     *stateReasonXML `xml:"stateReason"`
-	Architecture    string          `xml:"architecture"`
-	Virtualization  string          `xml:"virtualizationType"`
-	ClientToken     string          `xml:"clientToken"`
-	Tags            set[tagXML]     `xml:"tagSet"`
-	Hypervisor      string          `xml:"hypervisor"`
-	Interfaces      set[any]        `xml:"networkInterfaceSet"` // of instanceENIXML, or stubs
-	EBSOptimized    bool            `xml:"ebsOptimized"`
-	ENASupport      bool            `xml:"enaSupport"`
-	Operator        operatorXML     `xml:"operator"`
+	ID              string             `xml:"instanceId"`
+	ImageID         string             `xml:"imageId"`
+	State           stateXML           `xml:"instanceState"`
+	PrivateDNSName  string             `xml:"privateDnsName"`
+	DNSName         string             `xml:"dnsName"`
+	Reason          string             `xml:"reason"`
+	KeyName         string             `xml:"keyName,omitempty"`
+	LaunchIndex     int                `xml:"amiLaunchIndex"`
+	Type            string             `xml:"instanceType"`
+	LaunchTime      string             `xml:"launchTime"`
+	Placement       placementXML       `xml:"placement"`
+	Monitoring      string             `xml:"monitoring>state"`
+	SubnetID        string             `xml:"subnetId,omitempty"`
+	VPCID           string             `xml:"vpcId,omitempty"`
+	PrivateAddress  string             `xml:"privateIpAddress,omitempty"`
+	SourceDestCheck *bool              `xml:"sourceDestCheck"`
+	Groups          set[groupXML]      `xml:"groupSet"`
+	StateReason     *stateReasonXML    `xml:"stateReason"`
+	Architecture    string             `xml:"architecture"`
+	Virtualization  string             `xml:"virtualizationType"`
+	ClientToken     string             `xml:"clientToken"`
+	Tags            set[tagXML]        `xml:"tagSet"`
+	Hypervisor      string             `xml:"hypervisor"`
+	Interfaces      set[any]           `xml:"networkInterfaceSet"` // of instanceENIXML, or stubs
+	EBSOptimized    bool               `xml:"ebsOptimized"`
+	ENASupport      bool               `xml:"enaSupport"`
+	Operator        operatorXML        `xml:"operator"`
+	Metadata        metadataOptionsXML `xml:"metadataOptions"`
+	BootMode        string             `xml:"currentInstanceBootMode"`
+	UsageSince      string             `xml:"usageOperationUpdateTime"`
 	// Rest is what is the same for all.
 	Rest string `xml:",innerxml"`
 }
@@ -147,7 +155,7 @@ func (i *instance) xml(r *region) instanceXML {
 		LaunchIndex:    i.launchIndex,
 		Type:           i.kind.id,
 		LaunchTime:     timestamp(i.launchTime),
-		Placement:      placementXML{Zone: i.subnet.zone.name, ZoneID: i.subnet.zone.id, Tenancy: defaultTenancy},
+		Placement:      placementXML{Zone: i.subnet.zone.name, ZoneID: i.subnet.zone.id, Group: i.options.placementGroup, Tenancy: defaultTenancy},
 		Monitoring:     i.monitoringState(),
 		PrivateAddress: i.privateAddress(),
 		Groups:         groupsXML(i.groups()),
@@ -159,10 +167,13 @@ func (i *instance) xml(r *region) instanceXML {
 		EBSOptimized:   i.ebsOptimized,
 		ENASupport:     i.kind.nitro(),
 		Operator:       i.operator.xml(),
+		Metadata:       i.options.metadata,
+		BootMode:       i.kind.bootMode(),
+		UsageSince:     timestamp(i.launchTime),
 		Rest:           instanceRest,
 	}
 	if i.reasonCode != "" {
-		view.StateReason = &stateReasonXML{Code: i.reasonCode, Message: i.reasonCode + ": User initiated shutdown"}
+		view.StateReason = &stateReasonXML{Code: i.reasonCode, Message: i.reasonMessage()}
 	}
 	if !i.ending {
 		check := i.primarySourceDestCheck()

@@ -152,10 +152,38 @@ var groupFilters = filterSet[*securityGroup]{
 	"egress.ip-permission.protocol": constant[*securityGroup](anyProtocol),
 	"group-id":                      idOf[*securityGroup],
 	"group-name":                    one(func(g *securityGroup) string { return g.name }),
+	"ip-permission.group-id":        ofItself(func(_ *region, g *securityGroup) string { return g.id }),
+	"ip-permission.group-name":      ofItself(func(_ *region, g *securityGroup) string { return g.name }),
+	"ip-permission.protocol":        ofItself(func(*region, *securityGroup) string { return anyProtocol }),
+	"ip-permission.user-id":         ofItself(func(r *region, _ *securityGroup) string { return r.account }),
 	"owner-id":                      ownAccount[*securityGroup],
 	"tag-key":                       tagKeys[*securityGroup],
 	"tag-value":                     tagValues[*securityGroup],
 	"vpc-id":                        one(func(g *securityGroup) string { return g.vpc.id }),
+
+	"egress.ip-permission.from-port":      nil,
+	"egress.ip-permission.group-id":       nil,
+	"egress.ip-permission.group-name":     nil,
+	"egress.ip-permission.ipv6-cidr":      nil,
+	"egress.ip-permission.prefix-list-id": nil,
+	"egress.ip-permission.to-port":        nil,
+	"egress.ip-permission.user-id":        nil,
+	"ip-permission.cidr":                  nil,
+	"ip-permission.from-port":             nil,
+	"ip-permission.ipv6-cidr":             nil,
+	"ip-permission.prefix-list-id":        nil,
+	"ip-permission.to-port":               nil,
+}
+
+// ofItself is a filter on the rule by which a default group lets in what comes from
+// itself.
+func ofItself(value func(*region, *securityGroup) string) func(*region, *securityGroup) []string {
+	return func(r *region, g *securityGroup) []string {
+		if g != g.vpc.defaultGroup {
+			return nil
+		}
+		return []string{value(r, g)}
+	}
 }
 
 const (

@@ -129,29 +129,36 @@ func deleteSubnet(r *region, q *request) (result, error) {
 }
 
 var subnetFilters = filterSet[*subnet]{
-	"availability-zone":          one(func(s *subnet) string { return s.zone.name }),
-	"availabilityZone":           one(func(s *subnet) string { return s.zone.name }),
-	"availability-zone-id":       one(func(s *subnet) string { return s.zone.id }),
-	"availabilityZoneId":         one(func(s *subnet) string { return s.zone.id }),
-	"available-ip-address-count": one(func(s *subnet) string { return strconv.Itoa(s.addresses.free) }),
-	"cidr-block":                 one(func(s *subnet) string { return s.cidr.String() }),
-	"cidr":                       one(func(s *subnet) string { return s.cidr.String() }),
-	"cidrBlock":                  one(func(s *subnet) string { return s.cidr.String() }),
-	"default-for-az":             one(func(s *subnet) string { return formatBool(s.isDefault) }),
-	"defaultForAz":               one(func(s *subnet) string { return formatBool(s.isDefault) }),
-	"ipv6-native":                constant[*subnet]("false"),
-	"map-public-ip-on-launch":    constant[*subnet]("false"),
-	"owner-id":                   ownAccount[*subnet],
-	"state":                      constant[*subnet]("available"),
-	"subnet-arn":                 one(func(s *subnet) string { return s.arn }),
-	"subnet-id":                  idOf[*subnet],
-	"tag-key":                    tagKeys[*subnet],
-	"tag-value":                  tagValues[*subnet],
-	"vpc-id":                     one(func(s *subnet) string { return s.vpc.id }),
+	"availability-zone":               one(func(s *subnet) string { return s.zone.name }),
+	"availabilityZone":                one(func(s *subnet) string { return s.zone.name }),
+	"availability-zone-id":            one(func(s *subnet) string { return s.zone.id }),
+	"availabilityZoneId":              one(func(s *subnet) string { return s.zone.id }),
+	"available-ip-address-count":      one(func(s *subnet) string { return strconv.Itoa(s.addresses.free) }),
+	"cidr-block":                      one(func(s *subnet) string { return s.cidr.String() }),
+	"cidr":                            one(func(s *subnet) string { return s.cidr.String() }),
+	"cidrBlock":                       one(func(s *subnet) string { return s.cidr.String() }),
+	"default-for-az":                  one(func(s *subnet) string { return formatBool(s.isDefault) }),
+	"defaultForAz":                    one(func(s *subnet) string { return formatBool(s.isDefault) }),
+	"enable-dns64":                    constant[*subnet]("false"),
+	"map-customer-owned-ip-on-launch": constant[*subnet]("false"),
+	"private-dns-name-options-on-launch.hostname-type":                        constant[*subnet](hostnameType),
+	"private-dns-name-options-on-launch.enable-resource-name-dns-a-record":    constant[*subnet]("false"),
+	"private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record": constant[*subnet]("false"),
+	"ipv6-native":             constant[*subnet]("false"),
+	"map-public-ip-on-launch": constant[*subnet]("false"),
+	"owner-id":                ownAccount[*subnet],
+	"state":                   constant[*subnet]("available"),
+	"subnet-arn":              one(func(s *subnet) string { return s.arn }),
+	"subnet-id":               idOf[*subnet],
+	"tag-key":                 tagKeys[*subnet],
+	"tag-value":               tagValues[*subnet],
+	"vpc-id":                  one(func(s *subnet) string { return s.vpc.id }),
 
 	"ipv6-cidr-block-association.ipv6-cidr-block": nil,
 	"ipv6-cidr-block-association.association-id":  nil,
 	"ipv6-cidr-block-association.state":           nil,
+	"customer-owned-ipv4-pool":                    nil,
+	"enable-lni-at-device-index":                  nil,
 	"outpost-arn":                                 nil,
 }
 
@@ -196,7 +203,7 @@ type subnetXML struct {
 // subnetRest is what every subnet shows, and subnetState what Describe actions add.
 const (
 	subnetRest = "<mapCustomerOwnedIpOnLaunch>false</mapCustomerOwnedIpOnLaunch><enableDns64>false</enableDns64>" +
-		"<privateDnsNameOptionsOnLaunch><hostnameType>ip-name</hostnameType>" +
+		"<privateDnsNameOptionsOnLaunch><hostnameType>" + hostnameType + "</hostnameType>" +
 		"<enableResourceNameDnsARecord>false</enableResourceNameDnsARecord>" +
 		"<enableResourceNameDnsAAAARecord>false</enableResourceNameDnsAAAARecord></privateDnsNameOptionsOnLaunch>"
 	publicAccess = "<blockPublicAccessStates><internetGatewayBlockMode>off</internetGatewayBlockMode></blockPublicAccessStates>"

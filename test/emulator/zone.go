@@ -96,13 +96,14 @@ func (r *region) zoneNames() []string {
 }
 
 var zoneFilters = filterSet[zone]{
-	"region-name":   func(r *region, _ zone) []string { return []string{r.name} },
-	"group-name":    func(r *region, _ zone) []string { return []string{r.groupName()} },
-	"state":         constant[zone]("available"),
-	"opt-in-status": constant[zone](optInNotRequired),
-	"zone-type":     constant[zone](availabilityZoneType),
-	"zone-id":       func(_ *region, z zone) []string { return []string{z.id} },
-	"zone-name":     func(_ *region, z zone) []string { return []string{z.name} },
+	"region-name":     func(r *region, _ zone) []string { return []string{r.name} },
+	"group-long-name": func(r *region, _ zone) []string { return []string{r.groupLongName()} },
+	"group-name":      func(r *region, _ zone) []string { return []string{r.groupName()} },
+	"state":           constant[zone]("available"),
+	"opt-in-status":   constant[zone](optInNotRequired),
+	"zone-type":       constant[zone](availabilityZoneType),
+	"zone-id":         func(_ *region, z zone) []string { return []string{z.id} },
+	"zone-name":       func(_ *region, z zone) []string { return []string{z.name} },
 
 	"message":          nil,
 	"parent-zone-id":   nil,
@@ -114,19 +115,32 @@ const (
 	availabilityZoneType = "availability-zone"
 )
 
+// groupLongName is what consoles call the zone group.
+func (r *region) groupLongName() string { return placeOf(r.name).name + " 1" }
+
 // groupName is the zone group of a Region's Availability Zones.
 func (r *region) groupName() string { return r.name + "-zg-1" }
 
 type zoneXML struct {
-	GroupName          string `xml:"groupName"`
-	NetworkBorderGroup string `xml:"networkBorderGroup"`
-	OptInStatus        string `xml:"optInStatus"`
-	RegionName         string `xml:"regionName"`
-	ZoneID             string `xml:"zoneId"`
-	ZoneName           string `xml:"zoneName"`
-	ZoneState          string `xml:"zoneState"`
-	ZoneType           string `xml:"zoneType"`
+	GroupName          string       `xml:"groupName"`
+	NetworkBorderGroup string       `xml:"networkBorderGroup"`
+	OptInStatus        string       `xml:"optInStatus"`
+	RegionName         string       `xml:"regionName"`
+	ZoneID             string       `xml:"zoneId"`
+	ZoneName           string       `xml:"zoneName"`
+	ZoneState          string       `xml:"zoneState"`
+	ZoneType           string       `xml:"zoneType"`
+	Messages           set[string]  `xml:"messageSet"`
+	GroupLongName      string       `xml:"groupLongName"`
+	Geography          set[nameXML] `xml:"geographySet"`
+	SubGeography       set[nameXML] `xml:"subGeographySet"`
 }
+
+type nameXML struct {
+	Name string `xml:"name"`
+}
+
+func named(name string) set[nameXML] { return set[nameXML]{Items: []nameXML{{Name: name}}} }
 
 type describeAvailabilityZonesResult struct {
 	reply
@@ -161,6 +175,7 @@ func describeAvailabilityZones(r *region, q *request) (result, error) {
 }
 
 func (r *region) zoneXML(z zone) zoneXML {
+	place := placeOf(r.name)
 	return zoneXML{
 		GroupName:          r.groupName(),
 		NetworkBorderGroup: r.name,
@@ -170,6 +185,9 @@ func (r *region) zoneXML(z zone) zoneXML {
 		ZoneName:           z.name,
 		ZoneState:          "available",
 		ZoneType:           availabilityZoneType,
+		GroupLongName:      r.groupLongName(),
+		Geography:          named(place.country),
+		SubGeography:       named(place.part),
 	}
 }
 
@@ -182,9 +200,10 @@ var regionFilters = filterSet[string]{
 func endpointOf(regionName string) string { return "ec2." + regionName + ".amazonaws.com" }
 
 type regionXML struct {
-	Name        string `xml:"regionName"`
-	Endpoint    string `xml:"regionEndpoint"`
-	OptInStatus string `xml:"optInStatus"`
+	Name        string       `xml:"regionName"`
+	Endpoint    string       `xml:"regionEndpoint"`
+	OptInStatus string       `xml:"optInStatus"`
+	Geography   set[nameXML] `xml:"geographySet"`
 }
 
 type describeRegionsResult struct {
@@ -207,7 +226,7 @@ func describeRegions(r *region, q *request) (result, error) {
 	res := &describeRegionsResult{}
 	for _, name := range regionNames {
 		if (len(wanted) == 0 || slices.Contains(wanted, name)) && match(name) {
-			res.Regions.add(regionXML{Name: name, Endpoint: endpointOf(name), OptInStatus: optInNotRequired})
+			res.Regions.add(regionXML{Name: name, Endpoint: endpointOf(name), OptInStatus: optInNotRequired, Geography: named(placeOf(name).country)})
 		}
 	}
 	return res, nil
