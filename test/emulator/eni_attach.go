@@ -113,6 +113,11 @@ func attachNetworkInterface(r *region, q *request) (result, error) {
 	if err := i.checkAttach(e, device, card); err != nil {
 		return nil, err
 	}
+	if _, given := q.lookup("NetworkCardIndex"); !given && r.quirks.cardBlind {
+		if err := i.checkFreeOnAllCards(device); err != nil {
+			return nil, err
+		}
+	}
 	if err := q.proceed(); err != nil {
 		return nil, err
 	}
@@ -147,7 +152,7 @@ func (i *instance) checkPlace(e *eni, device, card int) error {
 		}
 		onCard++
 		if a.device == device {
-			return invalidValue("Instance '%s' already has an interface attached at device index '%d'.", i.id, device)
+			return deviceTaken(i, device)
 		}
 	}
 	if card >= len(i.kind.cards) {
@@ -163,6 +168,18 @@ func (i *instance) checkPlace(e *eni, device, card int) error {
 		return fail("AttachmentLimitExceeded", "Interface count %d exceeds the limit for %s", onCard+1, i.kind.id)
 	}
 	return i.checkSlots(e)
+}
+
+func deviceTaken(i *instance, device int) error {
+	return invalidValue("Instance '%s' already has an interface attached at device index '%d'.", i.id, device)
+}
+
+// checkFreeOnAllCards is what EC2 did for a time where no card was named.
+func (i *instance) checkFreeOnAllCards(device int) error {
+	if slices.ContainsFunc(i.attachments, func(a *attachment) bool { return a.device == device }) {
+		return deviceTaken(i, device)
+	}
+	return nil
 }
 
 // checkSlots tells whether the instance's type can carry an ENI's slots.

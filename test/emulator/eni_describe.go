@@ -137,8 +137,8 @@ func describeNetworkInterfaces(r *region, q *request) (result, error) {
 		return nil, err
 	}
 	if len(l.ids) == 0 && l.page.limit == 0 && r.enis.len() > r.limits.UnpaginatedENIs && !q.narrows() {
-		return nil, fail("OperationNotPermitted", "The number of network interfaces is too large. "+
-			"Use pagination, or one of the filters group-id, mac-address, private-dns-name, private-ip-address, subnet-id and vpc-id.")
+		return nil, fail("OperationNotPermitted", "The number of network interfaces is too large. Use pagination, or one of the "+
+			"filters attachment.instance-id, group-id, mac-address, private-dns-name, private-ip-address, subnet-id and vpc-id.")
 	}
 	matches := l.match
 	l.match = func(e *eni) bool { return e.listed(r) && matches(e) }

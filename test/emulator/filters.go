@@ -13,7 +13,7 @@ import (
 )
 
 // maxFilterValues is the number of values that all filters of a call may have
-// together. EC2 documents 200 per filter.
+// together or, with Options.FilterLimitEach, each of them.
 const maxFilterValues = 200
 
 // filterSet maps the names of an action's filters to the values that a row has
@@ -23,7 +23,9 @@ type filterSet[R any] map[string]func(*region, R) []string
 
 // filter is one filter of a request: any of its patterns must match.
 type filter struct {
-	name     string
+	name string
+	// count is the number of values.
+	count    int
 	literals map[string]bool
 	globs    []string
 }
@@ -32,6 +34,7 @@ type filter struct {
 // for the rows that pass all of them.
 func readFilters[R any](r *region, q *request, known filterSet[R]) func(R) bool {
 	filters := q.filters()
+	q.reject(r.quirks.checkFilterValues(filters))
 	values := make([]func(*region, R) []string, len(filters))
 	for i, f := range filters {
 		var ok bool
@@ -104,24 +107,32 @@ func idOf[R resource](_ *region, row R) []string { return []string{row.base().id
 // filters reads the Filter.N parameters.
 func (q *request) filters() []filter {
 	var filters []filter
-	total := 0
 	for _, item := range q.structs("Filter") {
 		name, values := item.required("Name"), item.list("Value")
 		if len(values) == 0 {
 			q.reject(invalidValue("The filter '%s' must have at least one value", name))
 		}
-		total += len(values)
 		filters = append(filters, newFilter(name, values))
-	}
-	if total > maxFilterValues {
-		q.reject(fail("FilterLimitExceeded",
-			"The maximum number of filter values specified on a single call is %d", maxFilterValues))
 	}
 	return filters
 }
 
+func (s quirks) checkFilterValues(filters []filter) error {
+	counted := 0
+	for _, f := range filters {
+		if s.filterLimitEach {
+			counted = 0
+		}
+		counted += f.count
+		if counted > maxFilterValues {
+			return fail("FilterLimitExceeded", "The maximum number of filter values specified on a single call is %d", maxFilterValues)
+		}
+	}
+	return nil
+}
+
 func newFilter(name string, values []string) filter {
-	f := filter{name: name, literals: make(map[string]bool, len(values))}
+	f := filter{name: name, count: len(values), literals: make(map[string]bool, len(values))}
 	for _, value := range values {
 		if strings.ContainsAny(value, `*?\`) {
 			f.globs = append(f.globs, value)

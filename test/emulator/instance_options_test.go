@@ -44,7 +44,9 @@ func TestMetadataOptions(t *testing.T) {
 		{"none asked for", nil, types.InstanceMetadataOptionsResponse{
 			HttpTokens: "required", HttpPutResponseHopLimit: aws.Int32(2), HttpEndpoint: "enabled", HttpProtocolIpv6: "disabled", InstanceMetadataTags: "disabled",
 		}},
-		{"some asked for", &types.InstanceMetadataOptionsRequest{HttpTokens: "optional", HttpPutResponseHopLimit: aws.Int32(64)}, types.InstanceMetadataOptionsResponse{
+		{"some asked for", &types.InstanceMetadataOptionsRequest{
+			HttpTokens: "optional", HttpPutResponseHopLimit: aws.Int32(64),
+		}, types.InstanceMetadataOptionsResponse{
 			HttpTokens: "optional", HttpPutResponseHopLimit: aws.Int32(64), HttpEndpoint: "enabled", HttpProtocolIpv6: "disabled", InstanceMetadataTags: "disabled",
 		}},
 	} {

@@ -54,6 +54,16 @@ type Options struct {
 	// PlainRefusals leaves the text that is another one each time, "Encoded
 	// authorization failure message: ...", out of UnauthorizedOperation.
 	PlainRefusals bool
+	// CardBlind has AttachNetworkInterface without a network card index refuse a device
+	// index that is taken on any card, as EC2 did for a time. Otherwise only card 0
+	// counts.
+	CardBlind bool
+	// FilterLimitEach has the limit of 200 values hold for each filter. Otherwise it
+	// holds for all filters of a call together. EC2's documentation has it both ways.
+	FilterLimitEach bool
+	// Compress has answers compressed for clients that take it, as EC2's are. They do
+	// not notice, so that tests save the time.
+	Compress bool
 	// KeepPast has reads of a Fault with Stale show what was up to this long before,
 	// even before the fault was added. Server.SetKeepPast changes it.
 	KeepPast time.Duration

@@ -32,6 +32,7 @@ type region struct {
 	addressDice, orderDice *rand.Rand
 	// sorted and fullPages are those of Options.
 	sorted, fullPages bool
+	quirks            quirks
 
 	// now is the time of the request, or of the transition, being handled.
 	now time.Time
@@ -56,6 +57,10 @@ type region struct {
 	// past are copies for stale reads, the oldest first.
 	past []*region
 }
+
+// quirks are what EC2 was seen to do in more than one way, by the Options of the same
+// names.
+type quirks struct{ cardBlind, filterLimitEach bool }
 
 // defaultVPC is the network of the VPC that every Region begins with. Each zone
 // has a /20 of it as its default subnet.
@@ -85,6 +90,7 @@ func newRegion(s *Server, key regionKey) *region {
 	}
 	r.addressDice, r.orderDice = s.order.dice(key)
 	r.sorted, r.fullPages = s.order.sorted, s.order.fullPages
+	r.quirks = s.quirks
 	r.addDefaultNetwork()
 	return r
 }

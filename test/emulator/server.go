@@ -36,6 +36,8 @@ type Server struct {
 	past       *keptPast
 	accounts   *accounts
 	order      order
+	quirks     quirks
+	compress   bool
 	refusals   refusals
 	calls      *callLog
 	control    http.Handler
@@ -68,6 +70,8 @@ func New(options Options) *Server {
 		past:       &keptPast{span: options.KeepPast},
 		accounts:   newAccounts(options.Accounts),
 		order:      newOrder(options),
+		quirks:     quirks{cardBlind: options.CardBlind, filterLimitEach: options.FilterLimitEach},
+		compress:   options.Compress,
 		refusals:   refusals{plain: options.PlainRefusals, ids: &identities{seed: ^options.Seed}},
 		calls:      newCallLog(options.CallLogSize),
 		regions:    make(map[regionKey]*region),
@@ -88,7 +92,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q, err := s.newRequest(r)
 	if err != nil {
-		writeError(w, q.id, err)
+		writeError(w, q, err)
 		return
 	}
 	res, err := s.perform(r.Context(), q)
@@ -96,7 +100,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case q.cut:
 		panic(http.ErrAbortHandler) // closes the connection without an answer
 	case err != nil:
-		writeError(w, q.id, err)
+		writeError(w, q, err)
 	default:
 		writeResult(w, q, res)
 	}

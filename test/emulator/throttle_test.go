@@ -8,6 +8,7 @@ package emulator_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -101,6 +102,10 @@ func TestTokenBuckets(t *testing.T) {
 		}, 50, 20},
 		{"RunInstances", func(w *world) error { return w.tryRun(1) }, 5, 4},
 		{"RunInstances, by instances", func(w *world) error { return w.tryRun(400) }, 2, 0},
+		{"StartInstances", func(w *world) error { return w.tryStart(1) }, 5, 4},
+		{"StartInstances, by instances", func(w *world) error { return w.tryStart(400) }, 2, 0},
+		{"StopInstances", func(w *world) error { return w.tryStop(1) }, 50, 10},
+		{"StopInstances, by instances", func(w *world) error { return w.tryStop(400) }, 2, 0},
 		{"TerminateInstances", func(w *world) error {
 			_, err := w.TerminateInstances(w.ctx(), &ec2.TerminateInstancesInput{InstanceIds: []string{noInstance}})
 			return err
@@ -129,6 +134,21 @@ func (w *world) tryRun(instances int32) error {
 	_, err := w.RunInstances(w.ctx(), &ec2.RunInstancesInput{
 		ImageId: aws.String(image), InstanceType: "x", MinCount: &instances, MaxCount: &instances,
 	})
+	return err
+}
+
+// unknownInstances are ids of instances that do not exist.
+func unknownInstances(count int) []string {
+	return slices.Repeat([]string{noInstance}, count)
+}
+
+func (w *world) tryStart(instances int) error {
+	_, err := w.StartInstances(w.ctx(), &ec2.StartInstancesInput{InstanceIds: unknownInstances(instances)})
+	return err
+}
+
+func (w *world) tryStop(instances int) error {
+	_, err := w.StopInstances(w.ctx(), &ec2.StopInstancesInput{InstanceIds: unknownInstances(instances)})
 	return err
 }
 

@@ -8,6 +8,7 @@ package emulator
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/xml"
 	"errors"
 	"net/http"
@@ -40,6 +41,8 @@ type request struct {
 	created []string
 	// cut means that the connection is closed without an answer.
 	cut bool
+	// compress is true where the answer is to be compressed.
+	compress bool
 	// met is the name of the fault that the request met.
 	met string
 }
@@ -48,6 +51,7 @@ type request struct {
 // its id.
 func (s *Server) newRequest(r *http.Request) (*request, error) {
 	q := &request{id: s.identities.requestID()}
+	q.compress = s.compress && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")
 	r.Body = http.MaxBytesReader(nil, r.Body, maxBodyBytes)
 	if err := r.ParseForm(); err != nil {
 		return q, fail("InvalidRequest", "The request is not a well-formed query request: %v", err)
@@ -148,27 +152,40 @@ func writeResult(w http.ResponseWriter, q *request, res result) {
 	var body bytes.Buffer
 	body.WriteString(xml.Header)
 	if err := xml.NewEncoder(&body).EncodeElement(res, start); err != nil {
-		writeError(w, q.id, err)
+		writeError(w, q, err)
 		return
 	}
-	writeXML(w, q.id, http.StatusOK, body.Bytes())
+	writeXML(w, q, http.StatusOK, body.Bytes())
 }
 
-func writeError(w http.ResponseWriter, requestID string, err error) {
+func writeError(w http.ResponseWriter, q *request, err error) {
 	var known *apiError
 	if !errors.As(err, &known) {
 		known = &apiError{Code: "InternalError", Message: err.Error(), Status: http.StatusInternalServerError}
 	}
-	body, err := xml.Marshal(errorReply{Code: known.Code, Message: known.Message, RequestID: requestID})
+	body, err := xml.Marshal(errorReply{Code: known.Code, Message: known.Message, RequestID: q.id})
 	if err != nil { // the reply holds nothing but strings
 		panic(err)
 	}
-	writeXML(w, requestID, known.Status, append([]byte(xml.Header), body...))
+	writeXML(w, q, known.Status, append([]byte(xml.Header), body...))
 }
 
-func writeXML(w http.ResponseWriter, requestID string, status int, body []byte) {
+// writeXML answers. A client that went away meanwhile is no error of ours.
+func writeXML(w http.ResponseWriter, q *request, status int, body []byte) {
 	w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
-	w.Header().Set("X-Amzn-Requestid", requestID)
+	w.Header().Set("Cache-Control", "no-cache, no-store")
+	w.Header().Set("Server", "AmazonEC2")
+	w.Header().Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	w.Header().Set("X-Amzn-Requestid", q.id)
+	if !q.compress {
+		w.WriteHeader(status)
+		_, _ = w.Write(body)
+		return
+	}
+	w.Header().Set("Content-Encoding", "gzip")
+	w.Header().Set("Vary", "accept-encoding")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that went away is no error of ours
+	compressed := gzip.NewWriter(w)
+	_, _ = compressed.Write(body)
+	_ = compressed.Close()
 }

@@ -79,6 +79,9 @@ func parseFlags(args []string) (address string, options emulator.Options, err er
 	flags.BoolVar(&options.Sorted, "sorted", false, "list rows and tags in order, not in any")
 	flags.BoolVar(&options.FullPages, "full-pages", false, "fill all pages but the last")
 	flags.BoolVar(&options.PlainRefusals, "plain-refusals", false, "leave out of UnauthorizedOperation what differs from call to call")
+	flags.BoolVar(&options.CardBlind, "card-blind", false, "refuse a device index that is taken on any card where an attach names no card")
+	flags.BoolVar(&options.FilterLimitEach, "filter-limit-each", false, "allow 200 values for each filter, not for all of a call")
+	flags.BoolVar(&options.Compress, "compress", true, "compress answers for clients that take it")
 	flags.DurationVar(&options.KeepPast, "keep-past", 0, "how much of the past to keep for stale reads that are asked for later")
 	flags.StringToStringVar(&options.Accounts, "account", nil, "accounts of callers, as KEY=ACCOUNT")
 	flags.StringVar(&limits.Scarcity.PrefixShortage, "prefix-shortage", limits.Scarcity.PrefixShortage,

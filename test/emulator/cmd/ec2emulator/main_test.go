@@ -47,6 +47,7 @@ func TestParseFlags(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Equal(t, address, "127.0.0.1:4566")
 	assert.Equal(t, options.Throttling.Off, false)
+	assert.Equal(t, options.Compress, true)
 	assert.DeepEqual(t, options.Timings, emulator.DefaultTimings())
 	assert.DeepEqual(t, options.Limits, emulator.DefaultLimits())
 
@@ -59,10 +60,12 @@ func TestParseFlags(t *testing.T) {
 
 	_, options, err = parseFlags([]string{
 		"--rising", "--sorted", "--full-pages", "--plain-refusals", "--keep-past=30s", "--account=AKID=210987654321",
+		"--card-blind", "--filter-limit-each", "--compress=false",
 		"--prefix-shortage=InsufficientCidrBlocks", "--count-above-free=InvalidParameterValue",
 	})
 	assert.NilError(t, err)
 	assert.Assert(t, options.Rising && options.Sorted && options.FullPages && options.PlainRefusals)
+	assert.Assert(t, options.CardBlind && options.FilterLimitEach && !options.Compress)
 	assert.Equal(t, options.KeepPast, 30*time.Second)
 	assert.DeepEqual(t, options.Accounts, map[string]string{"AKID": "210987654321"})
 	assert.Equal(t, options.Limits.Scarcity, emulator.Scarcity{
