@@ -99,7 +99,7 @@ func (h *holders) pending(o observation) []*v1alpha1.ENIClaim {
 // before and holds nothing lost it: it gets no other address, which its user would not
 // notice.
 func mayHave(o observation, claim *v1alpha1.ENIClaim) bool {
-	fresh := claim.Status.Phase == "" || claim.Status.Phase == v1alpha1.ClaimPending
+	fresh := undecided(claim)
 	return claim.DeletionTimestamp.IsZero() && fresh && o.offers(claim.Spec.Mode) && o.allowed[claim.Namespace] &&
 		slices.Contains(claim.Finalizers, v1alpha1.Finalizer)
 }
@@ -178,12 +178,12 @@ func attached(eni *v1alpha1.ElasticNetworkInterface) bool {
 }
 
 // free are the addresses of an ENI that nobody holds, in order. Those that EC2 shows on
-// another ENI too are not.
+// another ENI too, or that a claim of another node still holds, are not.
 func (h *holders) free(name string) []v1alpha1.Address {
 	var free []v1alpha1.Address
 	for _, part := range h.ownParts(name) {
 		for _, address := range part.addresses {
-			if h.addresses[address] == nil && !covered(h.resources[name].Status.Doubtful, address) {
+			if h.addresses[address] == nil && !h.elsewhere[address] && !covered(h.resources[name].Status.Doubtful, address) {
 				free = append(free, address)
 			}
 		}
@@ -194,7 +194,7 @@ func (h *holders) free(name string) []v1alpha1.Address {
 func (h *holders) giveENI(order []string, claim *v1alpha1.ENIClaim) bool {
 	for _, name := range order {
 		entry := h.enis[name]
-		if entry.Mode == v1alpha1.ModeExclusive && entry.Claim == nil && entry.CoolingSince == nil {
+		if entry.Mode == v1alpha1.ModeExclusive && entry.Claim == nil && entry.CoolingSince == nil && !h.elsewhere[h.primaryAddress(name)] {
 			entry.Claim = referenceTo(claim)
 			return true
 		}

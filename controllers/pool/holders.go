@@ -33,6 +33,8 @@ type holders struct {
 	adopted []string
 	// refused are ENIs that get no more from EC2 for now.
 	refused map[string]bool
+	// elsewhere are addresses that claims of other nodes still hold.
+	elsewhere map[v1alpha1.Address]bool
 }
 
 // holdersOf starts from the stored record and what the ENIs' resources say now.
@@ -44,6 +46,7 @@ func holdersOf(o observation) *holders {
 		addresses: map[v1alpha1.Address]*v1alpha1.PoolAddress{},
 		claims:    map[string]*v1alpha1.ENIClaim{},
 		refused:   map[string]bool{},
+		elsewhere: o.elsewhere,
 	}
 	for i := range o.claims {
 		h.claims[string(o.claims[i].UID)] = &o.claims[i]

@@ -80,7 +80,10 @@ type observation struct {
 	// unnamed are UIDs of claims that are bound, by a live read, and that the latest
 	// record does not name: the record was edited, or an older one was restored.
 	unnamed map[types.UID]bool
-	allowed map[string]bool // namespaces that may claim
+	// elsewhere are addresses of the pool's ENIs that claims of other nodes still hold:
+	// EC2 took them from an ENI, and those claims have not been told yet.
+	elsewhere map[v1alpha1.Address]bool
+	allowed   map[string]bool // namespaces that may claim
 	// unprepared are claims for which the first write of this round failed.
 	unprepared map[types.UID]bool
 	// suspended is why the pool keeps all it has and changes nothing; nil: it goes on.
@@ -171,7 +174,7 @@ func plan(o observation) decision {
 	h.reclaimMissing(&d)
 	d.status = statusOf(o, h, s)
 	d.status.SurplusSince = surplusSince
-	d.recheck = soonest(soonest(h.nextThaw(o), wait), soonest(idle, s.retry(o)))
+	d.recheck = soonest(soonest(h.nextThaw(o), wait), soonest(soonest(idle, s.retry(o)), h.recheckElsewhere()))
 	return d
 }
 

@@ -31,6 +31,8 @@ const (
 	NetworkInterfaceID = "status.networkInterfaceID"
 	// PolicyName finds the pools of a policy.
 	PolicyName = "spec.policyName"
+	// Address finds the claims that hold an address.
+	Address = "status.address"
 )
 
 type extractor struct {
@@ -51,6 +53,9 @@ var extractors = []extractor{
 	}},
 	{&v1alpha1.ENIClaim{}, NodeName, func(o client.Object) string {
 		return o.(*v1alpha1.ENIClaim).Spec.NodeName //nolint:forcetypeassert // indexed by type
+	}},
+	{&v1alpha1.ENIClaim{}, Address, func(o client.Object) string {
+		return o.(*v1alpha1.ENIClaim).Status.Address //nolint:forcetypeassert // indexed by type
 	}},
 	{&v1alpha1.ENIPool{}, NodeName, func(o client.Object) string {
 		return o.(*v1alpha1.ENIPool).Spec.NodeName //nolint:forcetypeassert // indexed by type

@@ -1,0 +1,91 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/index"
+)
+
+// elsewhereRecheck is when to look again whether a claim of another node still holds an
+// address: it is told of its loss once EC2 states that its ENI is gone.
+const elsewhereRecheck = 10 * time.Second
+
+// observeElsewhere finds the addresses of the pool's ENIs that claims of other nodes
+// hold. EC2 gives an address out again as soon as its ENI is deleted, which may be
+// sooner than the operator knows of it. There is nothing to find while no claim waits.
+func (r *Reconciler) observeElsewhere(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
+	o.elsewhere = map[v1alpha1.Address]bool{}
+	if !slices.ContainsFunc(o.claims, func(claim v1alpha1.ENIClaim) bool { return undecided(&claim) }) {
+		return nil
+	}
+
+	for i := range o.enis {
+		eni := &o.enis[i]
+		for _, address := range append(offered(eni), v1alpha1.Address(eni.Status.PrimaryAddress)) {
+			held, err := r.heldElsewhere(ctx, pool.Spec.NodeName, eni, address)
+			if err != nil {
+				return err
+			}
+			if held {
+				o.elsewhere[address] = true
+			}
+		}
+	}
+	return nil
+}
+
+// undecided reports whether a claim has got nothing yet.
+func undecided(claim *v1alpha1.ENIClaim) bool {
+	return claim.Status.Phase == "" || claim.Status.Phase == v1alpha1.ClaimPending
+}
+
+// heldElsewhere reports whether a claim of another node holds an address of an ENI and
+// has not been told that it lost it.
+func (r *Reconciler) heldElsewhere(ctx context.Context, nodeName string, eni *v1alpha1.ElasticNetworkInterface, address v1alpha1.Address) (bool, error) {
+	if address == "" {
+		return false, nil
+	}
+	list := &v1alpha1.ENIClaimList{}
+	if err := r.client.List(ctx, list, client.MatchingFields{index.Address: string(address)}, client.UnsafeDisableDeepCopy); err != nil {
+		return false, fmt.Errorf("listing the claims that hold %s: %w", address, err)
+	}
+	for i := range list.Items {
+		claim := &list.Items[i]
+		holds := claim.Status.Phase == v1alpha1.ClaimBound && !meta.IsStatusConditionTrue(claim.Status.Conditions, v1alpha1.ConditionAddressLost)
+		// The same address in another subnet's range is one of another VPC.
+		if holds && claim.Spec.NodeName != nodeName && claim.Status.SubnetCIDR == eni.Status.SubnetCIDR {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// recheckElsewhere is when to look again at addresses that claims of other nodes hold;
+// zero: no claim waits for one.
+func (h *holders) recheckElsewhere() time.Duration {
+	if len(h.elsewhere) == 0 || len(h.waiting) == 0 {
+		return 0
+	}
+	return elsewhereRecheck
+}
+
+// primaryAddress is that of an ENI, which its claim holds if the ENI is exclusive.
+func (h *holders) primaryAddress(name string) v1alpha1.Address {
+	if eni := h.resources[name]; eni != nil {
+		return v1alpha1.Address(eni.Status.PrimaryAddress)
+	}
+	return ""
+}

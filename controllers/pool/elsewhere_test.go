@@ -1,0 +1,62 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// TestAddressHeldElsewhere: EC2 took an address from an ENI that somebody deleted, and gave
+// it to an ENI of this pool. Nobody gets it before the claim that had it was told.
+func TestAddressHeldElsewhere(t *testing.T) {
+	lost := metav1.Condition{Type: v1alpha1.ConditionAddressLost, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonNotFound}
+	for _, row := range []struct {
+		name   string
+		change func(*v1alpha1.ENIClaim)
+		gets   string
+	}{
+		{"still held", func(*v1alpha1.ENIClaim) {}, "10.0.1.2"},
+		{"told that it is lost", func(c *v1alpha1.ENIClaim) { c.Status.Conditions = []metav1.Condition{lost} }, "10.0.1.1"},
+		{"lost with its node", func(c *v1alpha1.ENIClaim) { c.Status.Phase = v1alpha1.ClaimLost }, "10.0.1.1"},
+		{"of another VPC", func(c *v1alpha1.ENIClaim) { c.Status.SubnetCIDR = "10.0.0.0/8" }, "10.0.1.1"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := newFixture().bounds(0, 0, 20).eni(1, 1, 2).claimsNamed("a")
+			f.claim("there", time.Hour, boundTo(1, address(1, 1)))
+			there := f.claims[1].DeepCopy()
+			there.Spec.NodeName = "another-node"
+			there.Status.SubnetCIDR = f.enis[0].Status.SubnetCIDR
+			row.change(there)
+			kube := cluster(t, interceptor.Funcs{}, storedPool(f), &f.enis[0], &f.claims[0], there, nodeWith(thisInstance))
+			r := reconcilerOn(t, &cloud{}, kube, kube)
+			_, err := r.Reconcile(t.Context(), request())
+			assert.NilError(t, err)
+			assert.Equal(t, claimIn(t, kube, "a").Status.Address, row.gets)
+		})
+	}
+}
+
+// TestWaitForAnAddressHeldElsewhere: a claim that waits for nothing else is looked at again.
+func TestWaitForAnAddressHeldElsewhere(t *testing.T) {
+	f := newFixture().bounds(0, 0, 1).exclusive(0, 0, 1).eni(1, 1, 1).exclusiveENI(2).claimsNamed("a").claim("b", time.Minute, wantsENI)
+	f.observation.elsewhere = map[v1alpha1.Address]bool{
+		"10.0.1.1": true, v1alpha1.Address(f.enis[1].Status.PrimaryAddress): true,
+	}
+	d := plan(f.observation)
+	assert.Equal(t, holding(d), "")
+	assert.Equal(t, d.recheck, elsewhereRecheck)
+
+	f.observation.elsewhere = nil
+	assert.Equal(t, holding(plan(f.observation)), "a:10.0.1.1 b:-2")
+}
