@@ -160,6 +160,7 @@ func createNetworkInterface(r *region, q *request) (result, error) {
 func (e *eni) createdXML(r *region) eniXML {
 	view := e.xml(r)
 	view.Operator.Hidden = nil
+	view.PublicDNSName = nil
 	return view
 }
 

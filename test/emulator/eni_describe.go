@@ -153,28 +153,30 @@ func describeNetworkInterfaces(r *region, q *request) (result, error) {
 }
 
 type eniXML struct {
-	ID               string              `xml:"networkInterfaceId"`
-	SubnetID         string              `xml:"subnetId"`
-	VPCID            string              `xml:"vpcId"`
-	Zone             string              `xml:"availabilityZone"`
-	ZoneID           string              `xml:"availabilityZoneId"`
-	Description      string              `xml:"description"`
-	OwnerID          string              `xml:"ownerId"`
-	RequesterID      string              `xml:"requesterId"`
-	RequesterManaged bool                `xml:"requesterManaged"`
-	Status           string              `xml:"status"`
-	MAC              string              `xml:"macAddress"`
-	PrivateAddress   string              `xml:"privateIpAddress"`
-	PrivateDNSName   string              `xml:"privateDnsName,omitempty"`
-	SourceDestCheck  bool                `xml:"sourceDestCheck"`
-	Groups           set[groupXML]       `xml:"groupSet"`
-	Attachment       *eniAttachmentXML   `xml:"attachment"`
-	Tags             set[tagXML]         `xml:"tagSet"`
-	Addresses        set[addressXML]     `xml:"privateIpAddressesSet"`
-	Prefixes         *set[ipv4PrefixXML] `xml:"ipv4PrefixSet"`
-	IPv6Addresses    set[string]         `xml:"ipv6AddressesSet"`
-	InterfaceType    string              `xml:"interfaceType"`
-	Operator         operatorXML         `xml:"operator"`
+	ID               string `xml:"networkInterfaceId"`
+	SubnetID         string `xml:"subnetId"`
+	VPCID            string `xml:"vpcId"`
+	Zone             string `xml:"availabilityZone"`
+	ZoneID           string `xml:"availabilityZoneId"`
+	Description      string `xml:"description"`
+	OwnerID          string `xml:"ownerId"`
+	RequesterID      string `xml:"requesterId"`
+	RequesterManaged bool   `xml:"requesterManaged"`
+	Status           string `xml:"status"`
+	MAC              string `xml:"macAddress"`
+	PrivateAddress   string `xml:"privateIpAddress"`
+	PrivateDNSName   string `xml:"privateDnsName,omitempty"`
+	// PublicDNSName is empty, and absent from what Create actions answer.
+	PublicDNSName   *string             `xml:"publicDnsName"`
+	SourceDestCheck bool                `xml:"sourceDestCheck"`
+	Groups          set[groupXML]       `xml:"groupSet"`
+	Attachment      *eniAttachmentXML   `xml:"attachment"`
+	Tags            set[tagXML]         `xml:"tagSet"`
+	Addresses       set[addressXML]     `xml:"privateIpAddressesSet"`
+	Prefixes        *set[ipv4PrefixXML] `xml:"ipv4PrefixSet"`
+	IPv6Addresses   set[string]         `xml:"ipv6AddressesSet"`
+	InterfaceType   string              `xml:"interfaceType"`
+	Operator        operatorXML         `xml:"operator"`
 }
 
 type addressXML struct {
@@ -212,6 +214,7 @@ func (e *eni) xml(r *region) eniXML {
 		MAC:             e.mac,
 		PrivateAddress:  e.primary().String(),
 		PrivateDNSName:  e.dnsName(r, e.primary()),
+		PublicDNSName:   new(string),
 		SourceDestCheck: e.sourceDestCheck,
 		Groups:          groupsXML(e.groups),
 		Attachment:      r.attachmentXML(e.shownAttachment()),

@@ -15,6 +15,8 @@ import (
 // a part in the network.
 type instanceOptions struct {
 	metadata metadataOptionsXML
+	// cpu is nil unless it was given: how many processors a type has is not emulated.
+	cpu *cpuOptionsXML
 	// placementGroup is the name of one; any name will do.
 	placementGroup string
 	userData       string
@@ -29,6 +31,7 @@ type instanceOptions struct {
 func readInstanceOptions(q *request) instanceOptions {
 	o := instanceOptions{
 		metadata:            readMetadataOptions(q.params),
+		cpu:                 readCPUOptions(q.params),
 		placementGroup:      q.text("Placement.GroupName"),
 		userData:            q.text("UserData"),
 		onShutdown:          oneOf(q.params, "InstanceInitiatedShutdownBehavior", "stop", "terminate"),
@@ -50,6 +53,22 @@ func oneOf(p params, name string, words ...string) string {
 	}
 	p.reject(invalidValue("Value (%s) for parameter %s is invalid.", value, lowerFirst(name)))
 	return words[0]
+}
+
+// cpuOptionsXML are the processors of an instance.
+type cpuOptionsXML struct {
+	Cores   int `xml:"coreCount"`
+	Threads int `xml:"threadsPerCore"`
+}
+
+func readCPUOptions(q params) *cpuOptionsXML {
+	p, given := q.sub("CpuOptions")
+	if !given {
+		return nil
+	}
+	p.required("CoreCount")
+	p.required("ThreadsPerCore")
+	return &cpuOptionsXML{Cores: p.integer("CoreCount", 1, 1), Threads: p.integer("ThreadsPerCore", 1, 1)}
 }
 
 // metadataOptionsXML are the options of an instance's metadata service.

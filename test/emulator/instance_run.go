@@ -111,7 +111,7 @@ func (r *region) readLaunch(q *request) (launch, error) {
 
 // launchOptions are the parameters of RunInstances that have no part in the network.
 var launchOptions = []string{
-	"AdditionalInfo", "BlockDeviceMapping", "CapacityReservationSpecification", "CpuOptions", "CreditSpecification", "EnclaveOptions",
+	"AdditionalInfo", "BlockDeviceMapping", "CapacityReservationSpecification", "CreditSpecification", "EnclaveOptions",
 	"HibernationOptions", "IamInstanceProfile", "LicenseSpecification", "MaintenanceOptions", "NetworkPerformanceOptions",
 	"PrivateDnsNameOptions",
 }

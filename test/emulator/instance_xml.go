@@ -72,6 +72,7 @@ type instanceXML struct {
 	ENASupport      bool               `xml:"enaSupport"`
 	Operator        operatorXML        `xml:"operator"`
 	Metadata        metadataOptionsXML `xml:"metadataOptions"`
+	CPU             *cpuOptionsXML     `xml:"cpuOptions"`
 	BootMode        string             `xml:"currentInstanceBootMode"`
 	UsageSince      string             `xml:"usageOperationUpdateTime"`
 	// Rest is what is the same for all.
@@ -168,6 +169,7 @@ func (i *instance) xml(r *region) instanceXML {
 		ENASupport:     i.kind.nitro(),
 		Operator:       i.operator.xml(),
 		Metadata:       i.options.metadata,
+		CPU:            i.options.cpu,
 		BootMode:       i.kind.bootMode(),
 		UsageSince:     timestamp(i.launchTime),
 		Rest:           instanceRest,

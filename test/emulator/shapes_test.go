@@ -25,6 +25,8 @@ func TestShapeOfAnENI(t *testing.T) {
 	assert.Assert(t, out.ClientToken == nil)
 	assert.Equal(t, *out.NetworkInterface.RequesterId, "AIDAAKIDTEST")
 	assert.Assert(t, out.NetworkInterface.PrivateDnsName == nil)
+	assert.Assert(t, out.NetworkInterface.PublicDnsName == nil)
+	assert.Equal(t, *w.describe(*out.NetworkInterface.NetworkInterfaceId).PublicDnsName, "")
 	assert.Assert(t, out.NetworkInterface.PrivateIpAddresses[0].PrivateDnsName == nil)
 	assert.Equal(t, *out.NetworkInterface.PrivateIpAddresses[1].PrivateDnsName, "")
 
@@ -54,20 +56,51 @@ func TestShapesOfNetworks(t *testing.T) {
 	assert.Assert(t, group.IpPermissionsEgress[0].Ipv6Ranges != nil)
 }
 
-// TestShapeOfAnInstance launches with parameters that have no part in the network.
-func TestShapeOfAnInstance(t *testing.T) {
+// TestMembersOfAnInstance asserts that each member is there which EC2 shows of every
+// instance.
+func TestMembersOfAnInstance(t *testing.T) {
 	w := newWorld(t, unthrottled())
-	out := must(w.RunInstances(w.ctx(), &ec2.RunInstancesInput{
-		ImageId: aws.String(image), MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
-		MetadataOptions:     &types.InstanceMetadataOptionsRequest{HttpTokens: types.HttpTokensStateRequired},
-		IamInstanceProfile:  &types.IamInstanceProfileSpecification{Name: aws.String("node")},
-		BlockDeviceMappings: []types.BlockDeviceMapping{{DeviceName: aws.String("/dev/xvda"), Ebs: &types.EbsBlockDevice{VolumeSize: aws.Int32(20)}}},
-		UserData:            aws.String("eA=="),
-	}))
-	i := out.Instances[0]
-	assert.Equal(t, *i.SourceDestCheck, true)
-	assert.Equal(t, i.MetadataOptions.HttpTokens, types.HttpTokensStateRequired)
-	assert.Equal(t, i.RootDeviceType, types.DeviceTypeEbs)
-	must(w.TerminateInstances(w.ctx(), &ec2.TerminateInstancesInput{InstanceIds: []string{*i.InstanceId}}))
-	assert.Assert(t, w.describeInstance(*i.InstanceId).SourceDestCheck == nil)
+	id := *w.run(w.subnet("10.0.0.0/24"), types.InstanceTypeM5Large).InstanceId
+	i := w.describeInstance(id)
+	for _, test := range []struct {
+		member  string
+		present bool
+	}{
+		{"blockDeviceMapping", i.BlockDeviceMappings != nil},
+		{"capacityReservationSpecification", i.CapacityReservationSpecification.CapacityReservationPreference == "open"},
+		{"currentInstanceBootMode", i.CurrentInstanceBootMode == "uefi"},
+		{"enclaveOptions", !*i.EnclaveOptions.Enabled},
+		{"hibernationOptions", !*i.HibernationOptions.Configured},
+		{"hypervisor", i.Hypervisor == "xen"},
+		{"maintenanceOptions", i.MaintenanceOptions.AutoRecovery == "default" && i.MaintenanceOptions.RebootMigration == "default"},
+		{"metadataOptions", i.MetadataOptions.State == "applied"},
+		{"networkPerformanceOptions", i.NetworkPerformanceOptions.BandwidthWeighting == "default"},
+		{"operator", !*i.Operator.Managed && !*i.Operator.HiddenByDefault},
+		{"placement.groupName", *i.Placement.GroupName == ""},
+		{"platformDetails", *i.PlatformDetails == "Linux/UNIX"},
+		{"privateDnsNameOptions", i.PrivateDnsNameOptions.HostnameType == "ip-name"},
+		{"productCodes", i.ProductCodes != nil},
+		{"rootDeviceName", *i.RootDeviceName == "/dev/xvda"},
+		{"rootDeviceType", i.RootDeviceType == "ebs"},
+		{"secondaryInterfaceSet", i.SecondaryInterfaces != nil},
+		{"sourceDestCheck", *i.SourceDestCheck},
+		{"usageOperation", *i.UsageOperation == "RunInstances"},
+		{"usageOperationUpdateTime", i.UsageOperationUpdateTime.Equal(*i.LaunchTime)},
+	} {
+		t.Run(test.member, func(t *testing.T) { assert.Assert(t, test.present) })
+	}
+	must(w.TerminateInstances(w.ctx(), &ec2.TerminateInstancesInput{InstanceIds: []string{id}}))
+	assert.Assert(t, w.describeInstance(id).SourceDestCheck == nil)
+}
+
+// TestProcessorsOfAnInstance shows those that were asked for.
+func TestProcessorsOfAnInstance(t *testing.T) {
+	w := newWorld(t, unthrottled())
+	plain, err := w.launchWith(ec2.RunInstancesInput{})
+	assert.NilError(t, err)
+	assert.Assert(t, plain.CpuOptions == nil)
+	special, err := w.launchWith(ec2.RunInstancesInput{CpuOptions: &types.CpuOptionsRequest{CoreCount: aws.Int32(2), ThreadsPerCore: aws.Int32(1)}})
+	assert.NilError(t, err)
+	assert.Equal(t, *special.CpuOptions.CoreCount, int32(2))
+	assert.Equal(t, *special.CpuOptions.ThreadsPerCore, int32(1))
 }
