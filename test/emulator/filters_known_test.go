@@ -65,6 +65,13 @@ var knownFilters = map[string]string{
 		event.description event.instance-event-id event.not-after event.not-before event.not-before-deadline instance-state-code
 		instance-state-name instance-status.reachability instance-status.status operator.managed operator.principal
 		system-status.reachability system-status.status`,
+	"DescribeNetworkInterfaces": `association.allocation-id association.association-id addresses.association.owner-id
+		addresses.association.public-ip addresses.primary addresses.private-ip-address association.ip-owner-id association.public-ip
+		association.public-dns-name attachment.attach-time attachment.attachment-id attachment.delete-on-termination attachment.device-index
+		attachment.instance-id attachment.instance-owner-id attachment.status availability-zone availability-zone-id description group-id
+		ipv6-addresses.ipv6-address interface-type mac-address network-interface-id operator.managed operator.principal owner-id
+		private-dns-name private-ip-address requester-id requester-managed source-dest-check status subnet-id tag:a tag-key vpc-id`,
+	"DescribeRegions": "endpoint opt-in-status region-name",
 	"DescribeSecurityGroups": `description egress.ip-permission.cidr egress.ip-permission.from-port egress.ip-permission.group-id
 		egress.ip-permission.group-name egress.ip-permission.ipv6-cidr egress.ip-permission.prefix-list-id egress.ip-permission.protocol
 		egress.ip-permission.to-port egress.ip-permission.user-id group-id group-name ip-permission.cidr ip-permission.from-port
@@ -75,6 +82,10 @@ var knownFilters = map[string]string{
 		ipv6-cidr-block-association.state ipv6-native map-customer-owned-ip-on-launch map-public-ip-on-launch outpost-arn owner-id
 		private-dns-name-options-on-launch.hostname-type private-dns-name-options-on-launch.enable-resource-name-dns-a-record
 		private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record state subnet-arn subnet-id tag:a tag-key vpc-id`,
+	"DescribeTags": "key resource-id resource-type tag:a value",
+	"DescribeVpcs": `cidr cidr-block-association.cidr-block cidr-block-association.association-id cidr-block-association.state dhcp-options-id
+		ipv6-cidr-block-association.ipv6-cidr-block ipv6-cidr-block-association.ipv6-pool ipv6-cidr-block-association.association-id
+		ipv6-cidr-block-association.state is-default owner-id state tag:a tag-key vpc-id`,
 	"DescribeInstanceTypes": `bare-metal burstable-performance-supported current-generation hypervisor instance-type network-info.ena-support
 		network-info.ipv4-addresses-per-interface network-info.ipv6-addresses-per-interface network-info.ipv6-supported
 		network-info.maximum-network-cards network-info.maximum-network-interfaces processor-info.supported-architecture`,

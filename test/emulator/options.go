@@ -150,8 +150,8 @@ type Throttling struct {
 	// Off admits every request. Server.SetThrottling changes it at run time.
 	Off bool
 	// Buckets overrides EC2's figures for single actions, by API action name.
-	// The buckets of instances, which RunInstances and TerminateInstances take
-	// from in addition, are not overridden.
+	// The buckets of instances, which RunInstances and the actions that change the
+	// states of instances take from in addition, are not overridden.
 	Buckets map[string]Bucket
 }
 
