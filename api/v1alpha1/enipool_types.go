@@ -169,7 +169,7 @@ type SharedStatus struct {
 
 // ExclusiveStatus counts a pool's exclusive ENIs.
 type ExclusiveStatus struct {
-	// Capacity is the number of ready exclusive ENIs.
+	// Capacity is the number of exclusive ENIs that serve a claim or are ready to.
 	Capacity int32 `json:"capacity"`
 	// Allocated is the number of them held by claims.
 	Allocated int32 `json:"allocated"`
