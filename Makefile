@@ -91,9 +91,8 @@ test-unit: ## Run the tests that need no control plane.
 test: controlplane build $(KUSTOMIZE) test-unit test-bundle test-prometheus ## Run all tests.
 	@# Two packages at a time: each has a control plane of its own, and waits more than it works.
 	go test -race -timeout 20m -p 2 $(CLUSTER_TESTS)
+	@# The histories themselves are played by make test-sim: a new one may still break a promise.
 	go test -timeout 10m -count=1 -skip '^TestSimulation$$' ./test/promises/... ./test/simulation/...
-	@# A sample of histories, with new seeds each time, for a minute of two cores.
-	go test -timeout 15m -count=1 -v -run '^TestSimulation$$' ./test/simulation -args -processes 2 -duration 60s
 
 .PHONY: test-prometheus
 test-prometheus: ## Hold alerts and dashboard to what Prometheus and the operator know (a minute of two cores the first time).
