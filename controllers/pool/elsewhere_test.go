@@ -50,13 +50,13 @@ func TestAddressHeldElsewhere(t *testing.T) {
 // TestWaitForAnAddressHeldElsewhere: a claim that waits for nothing else is looked at again.
 func TestWaitForAnAddressHeldElsewhere(t *testing.T) {
 	f := newFixture().bounds(0, 0, 1).exclusive(0, 0, 1).eni(1, 1, 1).exclusiveENI(2).claimsNamed("a").claim("b", time.Minute, wantsENI)
-	f.observation.elsewhere = map[v1alpha1.Address]bool{
+	f.elsewhere = map[v1alpha1.Address]bool{
 		"10.0.1.1": true, v1alpha1.Address(f.enis[1].Status.PrimaryAddress): true,
 	}
 	d := plan(f.observation)
 	assert.Equal(t, holding(d), "")
 	assert.Equal(t, d.recheck, elsewhereRecheck)
 
-	f.observation.elsewhere = nil
+	f.elsewhere = nil
 	assert.Equal(t, holding(plan(f.observation)), "a:10.0.1.1 b:-2")
 }

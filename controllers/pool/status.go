@@ -80,7 +80,7 @@ func countExclusive(o observation, h *holders, s *sizing) *v1alpha1.ExclusiveSta
 	}
 	counts := &v1alpha1.ExclusiveStatus{Allocated: s.exclusiveAllocated, Desired: s.exclusiveDesired}
 	for name, entry := range h.enis {
-		if entry.Mode != v1alpha1.ModeExclusive || entry.State == v1alpha1.PoolENIReleasing || !(entry.Ready || h.serves(name)) {
+		if entry.Mode != v1alpha1.ModeExclusive || entry.State == v1alpha1.PoolENIReleasing || (!entry.Ready && !h.serves(name)) {
 			continue
 		}
 		counts.Capacity++

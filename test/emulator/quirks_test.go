@@ -109,7 +109,7 @@ func TestHeadersOfAnswers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			options := unthrottled()
 			options.Compress = test.compress
-			request := httptest.NewRequest(http.MethodGet, "/?"+form(test.action).Encode(), nil)
+			request := httptest.NewRequest(http.MethodGet, "/?"+form(test.action).Encode(), http.NoBody)
 			request.Header.Set("Accept-Encoding", test.accepted)
 			recorder := httptest.NewRecorder()
 			emulator.New(options).ServeHTTP(recorder, request)
