@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
+	"k8s.io/utils/ptr"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -118,6 +119,102 @@ func TestWhatOthersTookIsLost(t *testing.T) {
 	w.mustSettle()
 	assert.Equal(t, len(w.eni().Status.Missing)+len(w.eni().Status.Lost), 0)
 	w.assertAgrees()
+}
+
+// inUse has the resource deleted while its pool says that claims hold something of it.
+func (w *world) inUse(spec v1alpha1.ElasticNetworkInterfaceSpec) {
+	w.t.Helper()
+	spec.PoolName = "pool"
+	spec.InstanceID = w.instance
+	assert.NilError(w.t, w.kube.Create(w.t.Context(), w.pool(w.instance)))
+	w.create(spec)
+	w.mustSettle()
+	w.delete()
+}
+
+// turn reconciles a few times: an ENI that waits for its claims never settles.
+func (w *world) turn() {
+	w.t.Helper()
+	for range 8 {
+		result, err := w.once()
+		assert.NilError(w.t, err)
+		w.clock.Step(result.RequeueAfter)
+	}
+}
+
+// lookAgain has a sweep find what others changed.
+func (w *world) lookAgain() {
+	w.t.Helper()
+	assert.NilError(w.t, w.reconciler.inventory.Sweep(w.t.Context()))
+	w.turn()
+}
+
+// TestWhatVanishesFromAnENIInUseIsHadBack, though the resource is being deleted: the
+// claims on it know nothing of that. It takes nothing beyond what they hold.
+func TestWhatVanishesFromAnENIInUseIsHadBack(t *testing.T) {
+	kinds := map[string]v1alpha1.ElasticNetworkInterfaceSpec{
+		"secondary": {AddressCount: 3},
+		"primary":   {AddressCount: 3, DeviceIndex: ptr.To[int32](0), Mode: v1alpha1.ModeShared},
+	}
+	for name, spec := range kinds {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, newEndpoint(t), emulator.Options{})
+			w.inUse(spec)
+			held, free := w.eni().Status.Addresses[0], w.eni().Status.Addresses[1]
+			w.take(held)
+			w.take(free)
+			w.server.ResetCalls()
+			w.lookAgain()
+			assert.DeepEqual(t, w.eni().Status.Missing, released(held, free))
+			assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 0, "assigned before the pool said so")
+
+			w.edit(func(eni *v1alpha1.ElasticNetworkInterface) {
+				eni.Spec.Reclaim = released(held)
+				eni.Spec.Release = released(free)
+			})
+			w.turn()
+			w.edit(func(eni *v1alpha1.ElasticNetworkInterface) {
+				eni.Spec.Reclaim = nil
+				eni.Spec.Release = nil
+			})
+			w.turn()
+			status := w.eni().Status
+			assert.Equal(t, len(status.Missing)+len(status.Lost), 0)
+			assert.Equal(t, len(status.Addresses), 2)
+			assert.Assert(t, slices.Contains(status.Addresses, held))
+			assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 1, "the held one alone, by name")
+			assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "False WaitingForDrain")
+			assert.Equal(t, w.calls("DetachNetworkInterface"), 0)
+		})
+	}
+}
+
+// TestWhatOthersTookFromAnENIInUseIsLost, and stays so, though the resource is being
+// deleted.
+func TestWhatOthersTookFromAnENIInUseIsLost(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.inUse(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 2})
+	held := w.eni().Status.Addresses[0]
+	w.take(held)
+	w.ec2("CreateNetworkInterface", "SubnetId", w.subnets[0], "PrivateIpAddress", string(held))
+	w.lookAgain()
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Reclaim = released(held) })
+	result, err := w.once()
+	assert.NilError(t, err)
+	assert.Equal(t, result.RequeueAfter, w.reconciler.options.VisibilityWindow, "no longer than it takes to be sure")
+	w.turn()
+	w.lookAgain()
+	assert.DeepEqual(t, w.eni().Status.Lost, released(held))
+	assert.DeepEqual(t, w.eni().Status.Missing, released(held))
+	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 2, "asked for once more, a visibility window later")
+	assert.Equal(t, len(w.eni().Status.Addresses), 1, "nothing takes its place")
+
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) {
+		eni.Spec.Reclaim = nil
+		eni.Spec.Drained = true
+	})
+	w.mustSettle()
+	assert.Assert(t, !w.exists())
 }
 
 // TestWhatIsGivenUpIsNotAssignedAtOnce: the subnet has nothing but the very address.

@@ -67,6 +67,9 @@ func changeAddresses(o observation) decision {
 	if names := reclaimable(o); len(names) > 0 {
 		return planReclaim(names)
 	}
+	if !o.eni.DeletionTimestamp.IsZero() {
+		return decision{action: actNothing} // It keeps what claims hold, and takes nothing more.
+	}
 	if givenUp(o) {
 		return decision{action: actNothing} // EC2 may assign the very address that the ENI is told to release.
 	}

@@ -65,16 +65,34 @@ func planProtection(o observation) decision {
 	}
 }
 
-// planServing keeps an ENI that is being deleted attached while claims hold it.
+// planServing keeps an ENI that is being deleted as its claims need it.
 func planServing(o observation) decision {
-	d := decision{action: actWait, wait: settledPoll}
-	at := o.actual.attachment
-	if o.instance == instanceLive && o.actual.zone == o.zone && (at == nil || (at.changing && at.instanceID == o.instanceID)) {
-		d = planAttachment(o)
+	d := planUpkeep(o)
+	if d.action == actNothing {
+		d.action = actWait
+		d.wait = settledPoll
 	}
 	d.reason = v1alpha1.ReasonWaitingForDrain
 	d.message = "Claims hold addresses of the ENI; it is detached when they are released"
 	return d
+}
+
+// planUpkeep attaches an ENI that claims hold, and assigns again what vanished from
+// under them. It never moves one: that would take it from its claims.
+func planUpkeep(o observation) decision {
+	at := o.actual.attachment
+	switch {
+	case at != nil && at.instanceID != o.instanceID:
+		return decision{action: actNothing}
+	case at != nil && !at.changing && o.eni.Primary():
+		return planPrimaryAddresses(o)
+	case at != nil && !at.changing:
+		return waitToReclaim(o, planAddresses(o))
+	case o.instance == instanceLive && o.actual.zone == o.zone:
+		return planAttachment(o)
+	default:
+		return decision{action: actNothing}
+	}
 }
 
 // planRetain leaves the ENI where it is, marked, so that no collector takes it,

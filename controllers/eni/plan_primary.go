@@ -24,6 +24,11 @@ func planPrimary(o observation) decision {
 	if o.presence != present {
 		return planNoInstance(o)
 	}
+	return planPrimaryAddresses(o)
+}
+
+// planPrimaryAddresses gives back what the spec names, and takes what is missing.
+func planPrimaryAddresses(o observation) decision {
 	if d := planPrimaryReleases(o, o.eni.Spec.Release); d.action != actNothing {
 		return d
 	}

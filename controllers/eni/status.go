@@ -202,8 +202,8 @@ func ours(status *v1alpha1.ElasticNetworkInterfaceStatus, name v1alpha1.AddressO
 }
 
 // noteMissing lists what the status showed and EC2 does not any more, though nobody
-// here gave it up. Only a pool knows what to do about it; of an ENI without one, it
-// is replaced.
+// here gave it up. Only a pool knows what to do about it, also while claims keep an ENI
+// that is being deleted; of an ENI without a pool, it is replaced.
 func noteMissing(eni *v1alpha1.ElasticNetworkInterface, addresses []v1alpha1.Address, prefixes []v1alpha1.Prefix, d doubt) {
 	status := &eni.Status
 	shown := slices.Clone(status.Missing)
@@ -215,7 +215,7 @@ func noteMissing(eni *v1alpha1.ElasticNetworkInterface, addresses []v1alpha1.Add
 		shown = slices.Concat(shown, namesOf(status.Addresses, status.Prefixes))
 	}
 	status.Missing = nil
-	if eni.Spec.PoolName != "" && eni.DeletionTimestamp.IsZero() {
+	if eni.Spec.PoolName != "" && (eni.DeletionTimestamp.IsZero() || !eni.Spec.Drained) {
 		carried := namesOf(addresses, prefixes)
 		status.Missing = slices.DeleteFunc(shown, func(name v1alpha1.AddressOrPrefix) bool {
 			return slices.Contains(carried, name) || slices.Contains(eni.Spec.Release, name)

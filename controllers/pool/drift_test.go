@@ -33,6 +33,12 @@ func TestVanishedAddresses(t *testing.T) {
 			of:       newFixture().eni(1, 1, 4).last(missing("10.0.1.9")).entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).holds(1, map[string]int{"a": 9}),
 			reclaims: names{eniName(1): {"10.0.1.9"}},
 		},
+		"a claim holds it, and its ENI is being deleted": {
+			of: newFixture().eni(1, 1, 4).last(missing("10.0.1.9")).
+				last(func(eni *v1alpha1.ElasticNetworkInterface) { eni.DeletionTimestamp = &metav1.Time{Time: start} }).
+				entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).holds(1, map[string]int{"a": 9}),
+			reclaims: names{eniName(1): {"10.0.1.9"}},
+		},
 		"a claim holds an address of the prefix": {
 			of: newFixture().prefixes().prefixENI(1, 1).last(missing("10.0.1.32/28")).
 				entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).holds(1, map[string]int{"a": 40}),
