@@ -46,6 +46,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/metrics"
 	"github.com/eni-operator/eni-operator/pkg/options"
+	"github.com/eni-operator/eni-operator/pkg/store"
 	"github.com/eni-operator/eni-operator/webhooks"
 )
 
@@ -107,10 +108,15 @@ func New(
 	a := assemble(changes)
 	bus := newBus(a)
 	settings := managerOptions(scheme, o)
+	seen := &store.Seen{}
+	settings.NewClient = seen.NewClient
 	settings.Metrics.ExtraHandlers = debugHandlers(bus)
 	a.manager(&settings)
 	mgr, err := newServingManager(ctx, config, fence, settings, o)
 	if err != nil {
+		return nil, err
+	}
+	if err := mgr.Add(seen); err != nil {
 		return nil, err
 	}
 	if err := indexKinds(ctx, mgr); err != nil {
