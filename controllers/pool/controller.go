@@ -22,6 +22,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/elapsed"
 	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/logging"
@@ -38,6 +39,8 @@ type Options struct {
 	Cooldown time.Duration
 	// IdleReleaseAfter is for pools whose policy has no shared mode.
 	IdleReleaseAfter time.Duration
+	// NodeGoneGrace is how long a missing Node is waited for.
+	NodeGoneGrace time.Duration
 	// Forecast tells which of EC2's queues is the shorter one.
 	Forecast *ec2.Forecast
 	// Concurrency is how many pools are worked on at once.
@@ -63,6 +66,8 @@ type Reconciler struct {
 	written  store.Written
 	refusals refusals
 	empty    sightings
+	// nodeless counts for how long no Node has stood for the instance of a pool.
+	nodeless *elapsed.Watch
 }
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipools,verbs=get;list;watch;create;update;patch;delete
@@ -91,6 +96,7 @@ func (r *Reconciler) reconcile(ctx context.Context, request reconcile.Request) (
 	if err == nil {
 		return r.withPool(ctx, pool.DeepCopy())
 	}
+	r.nodeless.Forget(request.Name)
 	if r.inventory.Trust().Broken {
 		return ctrl.Result{}, nil // All pools are looked at again when EC2 is believed.
 	}
@@ -115,6 +121,7 @@ func (r *Reconciler) withPool(ctx context.Context, pool *v1alpha1.ENIPool) (ctrl
 		}
 	}
 	if pool.Annotations[v1alpha1.PausedAnnotation] == "true" {
+		r.nodeless.Forget(pool.Name) // Nobody looks in between.
 		return ctrl.Result{}, r.tellPaused(ctx, pool)
 	}
 	o, observeErr := r.observe(ctx, pool)
@@ -139,7 +146,7 @@ func (r *Reconciler) withPool(ctx context.Context, pool *v1alpha1.ENIPool) (ctrl
 		r.inventory.ForgetInstance(pool.Spec.InstanceID)
 		return ctrl.Result{}, store.RemoveFinalizer(ctx, r.client, r.events, pool)
 	}
-	return ctrl.Result{RequeueAfter: decided.recheck}, firstOf([]error{prepareErr, tellErr, observeErr})
+	return ctrl.Result{RequeueAfter: soonest(decided.recheck, o.graceLeft)}, firstOf([]error{prepareErr, tellErr, observeErr})
 }
 
 // applyToENIs changes the ENIs by the stored decision, and reports whether a deleted pool

@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
@@ -29,7 +31,7 @@ func heldPool() *fixture {
 }
 
 // TestNodeGone: holders are forgotten only when the instance is terminated, or the pool is
-// deleted and no Node names the instance.
+// deleted and no Node has named the instance for the grace.
 func TestNodeGone(t *testing.T) {
 	long := ago(time.Hour)
 	missing := func(pool *v1alpha1.ENIPool) { pool.Spec.NodeGoneSince = &long }
@@ -40,22 +42,26 @@ func TestNodeGone(t *testing.T) {
 		node  string // providerID; "-": there is no Node
 		other string // providerID of a Node of another name; "": there is none
 		state string
+		lasts time.Duration
 		phase v1alpha1.ClaimPhase
 		says  string
 	}{
-		{"the Node is missing for an hour, by the pool's note", missing, "-", "", "running", v1alpha1.ClaimBound, ""},
-		{"it is back, and the pool's note is an hour old", missing, thisInstance, "", "running", v1alpha1.ClaimBound, ""},
-		{"the pool is deleted, and the Node is there", deleted, thisInstance, "", "running", v1alpha1.ClaimBound, ""},
-		{"the pool is deleted, and the Node names no instance", deleted, "", "", "running", v1alpha1.ClaimBound, ""},
-		{"the pool is deleted, and the Node is gone", deleted, "-", "", "running", v1alpha1.ClaimLost, "is gone, and what it held"},
-		{"the pool is deleted, and the Node stands for another instance", deleted, "aws:///us-east-1a/i-0fedcba9876543210", "", "running",
+		{"the Node is missing for an hour, by the pool's note", missing, "-", "", "running", nodeGrace, v1alpha1.ClaimBound, ""},
+		{"it is back, and the pool's note is an hour old", missing, thisInstance, "", "running", nodeGrace, v1alpha1.ClaimBound, ""},
+		{"the pool is deleted, and the Node is there", deleted, thisInstance, "", "running", nodeGrace, v1alpha1.ClaimBound, ""},
+		{"the pool is deleted, and the Node names no instance", deleted, "", "", "running", nodeGrace, v1alpha1.ClaimBound, ""},
+		{"the pool is deleted, and the Node is gone", deleted, "-", "", "running", nodeGrace, v1alpha1.ClaimLost, "is gone, and what it held"},
+		{"the pool is deleted, and the Node is missing for less than the grace", deleted, "-", "", "running", nodeGrace - time.Second, v1alpha1.ClaimBound, ""},
+		{"the pool is deleted, and the Node stands for another instance for less than the grace", deleted, "aws:///us-east-1a/i-0fedcba9876543210", "", "running",
+			nodeGrace - time.Second, v1alpha1.ClaimBound, ""},
+		{"the pool is deleted, and the Node stands for another instance", deleted, "aws:///us-east-1a/i-0fedcba9876543210", "", "running", nodeGrace,
 			v1alpha1.ClaimLost, "stands for instance i-0fedcba9876543210"},
-		{"the pool is deleted, and a Node of another name stands for the instance", deleted, "-", thisInstance, "running", v1alpha1.ClaimBound, ""},
+		{"the pool is deleted, and a Node of another name stands for the instance", deleted, "-", thisInstance, "running", nodeGrace, v1alpha1.ClaimBound, ""},
 		{"the pool is deleted, the Node stands for another instance, and one of another name for this one", deleted,
-			"aws:///us-east-1a/i-0fedcba9876543210", thisInstance, "running", v1alpha1.ClaimBound, ""},
-		{"the pool is deleted, and a Node of another name stands for another instance", deleted, "-", "aws:///us-east-1a/i-0fedcba9876543210", "running",
+			"aws:///us-east-1a/i-0fedcba9876543210", thisInstance, "running", nodeGrace, v1alpha1.ClaimBound, ""},
+		{"the pool is deleted, and a Node of another name stands for another instance", deleted, "-", "aws:///us-east-1a/i-0fedcba9876543210", "running", nodeGrace,
 			v1alpha1.ClaimLost, "is gone, and what it held"},
-		{"the instance is terminated, and the Node is there", func(*v1alpha1.ENIPool) {}, thisInstance, "", "terminated",
+		{"the instance is terminated, and the Node is there", func(*v1alpha1.ENIPool) {}, thisInstance, "", "terminated", 0,
 			v1alpha1.ClaimLost, "EC2 says that instance " + instanceID + " is terminated"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -69,10 +75,7 @@ func TestNodeGone(t *testing.T) {
 			}
 			kube := cluster(t, interceptor.Funcs{}, objects...)
 			r := reconcilerOn(t, &cloud{state: row.state}, kube, kube)
-			for range 3 {
-				_, err := r.Reconcile(t.Context(), request())
-				assert.NilError(t, err)
-			}
+			reconcileFor(t, r, row.lasts)
 			claim := claimIn(t, kube, "a")
 			assert.Equal(t, claim.Status.Phase, row.phase)
 			if row.says != "" {
@@ -80,6 +83,45 @@ func TestNodeGone(t *testing.T) {
 				assert.Assert(t, strings.Contains(ready.Message, row.says), ready.Message)
 			}
 			assert.Equal(t, len(enisIn(t, kube)) == 1, row.phase == v1alpha1.ClaimBound)
+		})
+	}
+}
+
+// reconcileFor reconciles at the beginning and at the end of a time, twice each.
+func reconcileFor(t *testing.T, r *Reconciler, lasts time.Duration) {
+	t.Helper()
+	for _, wait := range []time.Duration{0, 0, lasts, 0} {
+		r.clock.(*clocktesting.FakeClock).Step(wait)
+		_, err := r.Reconcile(t.Context(), request())
+		assert.NilError(t, err)
+	}
+}
+
+// TestADeletedPoolWaitsForItsNode: the grace is counted by this process, and starts again
+// when the Node was there in between. When it ends the pool is looked at again.
+func TestADeletedPoolWaitsForItsNode(t *testing.T) {
+	for name, between := range map[string]*corev1.Node{
+		"the Node returns":                           nodeWith(thisInstance),
+		"the Node returns and names no instance yet": nodeWith(""),
+		"the Node returns under another name":        renamedNode(thisInstance),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := heldPool()
+			pool := storedPool(f, func(pool *v1alpha1.ENIPool) { pool.DeletionTimestamp = new(ago(time.Hour)) })
+			kube := cluster(t, interceptor.Funcs{}, pool, &f.enis[0], &f.claims[0])
+			r := reconcilerOn(t, &cloud{}, kube, kube)
+			reconcileFor(t, r, nodeGrace-time.Second)
+			result, err := r.Reconcile(t.Context(), request())
+			assert.NilError(t, err)
+			assert.Equal(t, result.RequeueAfter, time.Second)
+
+			assert.NilError(t, kube.Create(t.Context(), between))
+			reconcileFor(t, r, nodeGrace)
+			assert.NilError(t, kube.Delete(t.Context(), between))
+			reconcileFor(t, r, nodeGrace-time.Second)
+			assert.Equal(t, claimIn(t, kube, "a").Status.Phase, v1alpha1.ClaimBound)
+			reconcileFor(t, r, time.Second)
+			assert.Equal(t, claimIn(t, kube, "a").Status.Phase, v1alpha1.ClaimLost)
 		})
 	}
 }

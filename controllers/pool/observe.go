@@ -29,7 +29,7 @@ import (
 func (r *Reconciler) observe(ctx context.Context, pool *v1alpha1.ENIPool) (observation, error) {
 	o := observation{now: r.clock.Now(), idleAfter: r.options.IdleReleaseAfter, restFor: r.options.Cooldown, lowestSlot: r.lowestSlot(pool)}
 	for _, read := range []func(context.Context, *v1alpha1.ENIPool, *observation) error{
-		r.observeENIs, r.observeClaims, r.observeUnnamed, r.observeElsewhere, r.confirmENIs, r.observeNode,
+		r.countNodeless, r.observeENIs, r.observeClaims, r.observeUnnamed, r.observeElsewhere, r.confirmENIs, r.observeNode,
 	} {
 		if err := read(ctx, pool, &o); err != nil {
 			return observation{}, err
@@ -239,10 +239,33 @@ func instanceOf(node *corev1.Node) string {
 	return id
 }
 
+// countNodeless counts for how long this process has seen no Node that stands for the
+// pool's instance. A Node of the pool's name that names no instance may still be the one.
+func (r *Reconciler) countNodeless(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
+	spec := &pool.Spec
+	naming := &corev1.NodeList{}
+	if err := r.client.List(ctx, naming, client.MatchingFields{index.ProviderInstance: spec.InstanceID}, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing the Nodes of instance %s: %w", spec.InstanceID, err)
+	}
+	node := &corev1.Node{}
+	err := r.client.Get(ctx, client.ObjectKey{Name: spec.NodeName}, node)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading node %s: %w", spec.NodeName, err)
+	}
+	unnamed := err == nil && instanceOf(node) == ""
+	if unnamed || len(naming.Items) > 0 {
+		r.nodeless.Forget(pool.Name)
+		return nil
+	}
+	o.nodelessFor = r.nodeless.Since(pool.Name, string(pool.UID))
+	return nil
+}
+
 // confirmNodeGone asks Kubernetes itself about the Node where the pool is being deleted,
 // or EC2 does not know the instance: only if no Node names the instance, under whatever
 // name, is what claims hold of no use to anybody. A Node of the pool's name that names no
-// instance may still be the one.
+// instance may still be the one. While EC2 knows the instance the Node may come back
+// within the grace, also if a person deleted the pool (docs/protocols.md#who-a-node-is).
 func (r *Reconciler) confirmNodeGone(ctx context.Context, o *observation) error {
 	asked := !o.pool.DeletionTimestamp.IsZero() || o.instanceAbsent
 	if o.nodeGone || !asked {
@@ -265,6 +288,10 @@ func (r *Reconciler) confirmNodeGone(ctx context.Context, o *observation) error 
 		return err
 	}
 
+	if left := r.options.NodeGoneGrace - o.nodelessFor; left > 0 && !o.instanceAbsent {
+		o.graceLeft = left
+		return nil
+	}
 	o.nodeGone = true
 	o.goneReason = fmt.Sprintf("Node %s is gone, and what it held with it", spec.NodeName)
 	if exists {

@@ -97,6 +97,9 @@ type observation struct {
 	// nodeGone: nobody can use anything of the pool any more, and why.
 	nodeGone   bool
 	goneReason string
+	// nodelessFor is how long this process has seen no Node that stands for the instance,
+	// and graceLeft how much longer the claims of a deleted pool keep what they hold.
+	nodelessFor, graceLeft time.Duration
 	// stopped names the state of an instance that does not run.
 	stopped string
 	// orphans are ENIs of this cluster that no resource stands for, on the instance.

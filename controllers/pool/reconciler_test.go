@@ -26,6 +26,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/pkg/elapsed"
 	"github.com/eni-operator/eni-operator/pkg/events"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
@@ -93,6 +94,9 @@ func cluster(t *testing.T, funcs interceptor.Funcs, objects ...client.Object) cl
 	return builder.Build()
 }
 
+// nodeGrace is how long a missing Node is waited for.
+const nodeGrace = 5 * time.Minute
+
 type noForecast struct{}
 
 func (noForecast) Wait(...string) time.Duration { return 0 }
@@ -106,7 +110,8 @@ func reconcilerOn(t *testing.T, c *cloud, cache client.Client, live client.Reade
 	assert.NilError(t, inv.Sweep(t.Context()))
 	return &Reconciler{
 		client: cache, live: live, inventory: inv, events: events.Discard, clock: clk, forecast: noForecast{},
-		options: Options{MinDeviceIndex: 1, Cooldown: 30 * time.Second, IdleReleaseAfter: 10 * time.Minute},
+		nodeless: elapsed.New(clk),
+		options:  Options{MinDeviceIndex: 1, Cooldown: 30 * time.Second, IdleReleaseAfter: 10 * time.Minute, NodeGoneGrace: nodeGrace},
 	}
 }
 

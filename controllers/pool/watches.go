@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/elapsed"
 	"github.com/eni-operator/eni-operator/pkg/index"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/logging"
@@ -37,6 +38,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 	r := &Reconciler{
 		client: mgr.GetClient(), live: mgr.GetAPIReader(), inventory: inv,
 		events: options.Events, clock: clk, forecast: options.Forecast, options: options,
+		nodeless: elapsed.New(clk),
 	}
 	settings := options.Controller
 	settings.MaxConcurrentReconciles = options.Concurrency

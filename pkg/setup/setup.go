@@ -248,7 +248,7 @@ func addControllers(
 	}
 	err = pool.SetupWithManager(mgr, inv, clk, pool.Options{
 		MinDeviceIndex: o.MinDeviceIndex, IdleReleaseAfter: o.IdleReleaseAfter,
-		Cooldown: o.Cooldown, Forecast: forecast,
+		Cooldown: o.Cooldown, NodeGoneGrace: o.NodeGoneGrace, Forecast: forecast,
 		Concurrency: o.PoolConcurrency, Events: bus, Controller: settings(),
 	})
 	if err != nil {
