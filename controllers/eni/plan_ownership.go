@@ -57,12 +57,18 @@ func planForeign(o observation) decision {
 	return d
 }
 
-// planForeignDeletion lets go of the resource, and leaves the ENI in EC2 as it is.
+// planForeignDeletion lets go of the resource, and leaves the ENI in EC2 as it is. While
+// claims hold addresses of the ENI the resource stays: they say whose the ENI is, and have
+// their addresses again when the tags are corrected.
 func planForeignDeletion(o observation) decision {
 	retained := o.eni.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain
 	switch {
 	case o.ownership == unowned && !retained:
 		return planForeign(o)
+	case !o.drained && !o.carrierGone():
+		return decision{action: actWait, wait: settledPoll, reason: v1alpha1.ReasonNotOwned, message: fmt.Sprintf(
+			"ENI %s is left alone: its tags %s and %s do not name this resource. Claims hold addresses of it: "+
+				"the resource goes when they are deleted.", o.eni.Status.NetworkInterfaceID, clusterUIDKey, uidKey)}
 	case !o.looked:
 		return decision{action: actLook, reason: v1alpha1.ReasonNotOwned, message: "Making sure whose the ENI is"}
 	default:

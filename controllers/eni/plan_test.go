@@ -85,6 +85,9 @@ func line(d decision) string {
 	return strings.TrimSpace(string(d.action) + " " + strings.Join(with, ", "))
 }
 
+// inUse is an ENI that claims hold something of.
+func inUse(o *observation) { o.drained = false }
+
 func ago(d time.Duration) *metav1.Time {
 	at := metav1.NewTime(start.Add(-d))
 	return &at
@@ -289,6 +292,12 @@ func TestPlan(t *testing.T) {
 		{"deleted, and shown still: waited for", dying, both(deleteAccepted, looked), "Wait 5s", v1alpha1.ReasonDeleting},
 		{"a foreign ENI: looked at", dying, of(foreign), "Look", v1alpha1.ReasonNotOwned},
 		{"a foreign ENI: let go, and left alone", dying, both(of(foreign), looked), "LetGo", v1alpha1.ReasonNotOwned},
+		{"a foreign ENI in use: its claims keep it", dying, both(of(foreign), looked, inUse), "Wait 1m0s", v1alpha1.ReasonNotOwned},
+		{"an ENI of nobody in use, to be retained: its claims keep it", dying, both(of(unowned), looked, retain, inUse), "Wait 1m0s", v1alpha1.ReasonNotOwned},
+		{
+			"a foreign ENI in use on an instance that is gone: let go", dying,
+			both(of(foreign), looked, inUse, func(o *observation) { o.instance = instanceGone }), "LetGo", v1alpha1.ReasonNotOwned,
+		},
 		{"an ENI of nobody: a person decides", dying, both(of(unowned), looked), "Wait 1m0s", v1alpha1.ReasonNotOwned},
 		{"an ENI of nobody, to be retained: left alone", dying, both(of(unowned), looked, retain), "LetGo", v1alpha1.ReasonNotOwned},
 		{"a foreign ENI while uninstalling", dying, both(of(foreign), looked, func(o *observation) { o.uninstalling = true }), "Wait 1m0s", v1alpha1.ReasonUninstallBlocked},
