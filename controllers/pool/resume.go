@@ -70,8 +70,9 @@ type place struct {
 func namedClaims(record *v1alpha1.ENIPoolStatus) map[types.UID]place {
 	named := map[types.UID]place{}
 	for i := range record.Addresses {
-		if entry := &record.Addresses[i]; entry.Claim != nil {
-			named[entry.Claim.UID] = place{eni: entry.ENIName, address: entry.Address}
+		entry := &record.Addresses[i]
+		if holder := holderOf(entry); holder != nil {
+			named[holder.UID] = place{eni: entry.ENIName, address: entry.Address}
 		}
 	}
 	for i := range record.ENIs {
@@ -80,6 +81,15 @@ func namedClaims(record *v1alpha1.ENIPoolStatus) map[types.UID]place {
 		}
 	}
 	return named
+}
+
+// holderOf returns the claim that holds an address. An entry of one that rests, or is on
+// its way back, names the claim that held it last.
+func holderOf(entry *v1alpha1.PoolAddress) *v1alpha1.ClaimReference {
+	if entry.State != v1alpha1.HolderAllocated {
+		return nil
+	}
+	return entry.Claim
 }
 
 // past reports whether a place is one that was: its ENI has another resource than the
@@ -140,7 +150,7 @@ func (h *holders) resume(o observation) {
 // withdraw drops what the record says that a claim holds.
 func (h *holders) withdraw(claim *v1alpha1.ENIClaim) {
 	for address, entry := range h.addresses {
-		if entry.Claim != nil && entry.Claim.UID == claim.UID {
+		if holder := holderOf(entry); holder != nil && holder.UID == claim.UID {
 			delete(h.addresses, address)
 		}
 	}
@@ -163,7 +173,7 @@ func (h *holders) replaceEntry(o observation, claim *v1alpha1.ENIClaim) {
 		return holder != nil && !o.vanished[string(holder.UID)] && !o.unnamed[holder.UID]
 	}
 	for _, entry := range h.addresses {
-		if entry.ENIName == name && exists(entry.Claim) {
+		if entry.ENIName == name && exists(holderOf(entry)) {
 			return
 		}
 	}
@@ -197,7 +207,7 @@ func (h *holders) bears(claim *v1alpha1.ENIClaim) bool {
 func (h *holders) heldByOther(o observation, claim *v1alpha1.ENIClaim) bool {
 	holder := h.enis[claim.Status.ENIName].Claim
 	if entry := h.addresses[v1alpha1.Address(claim.Status.Address)]; entry != nil {
-		holder = entry.Claim
+		holder = holderOf(entry)
 	}
 	if holder == nil || holder.UID == claim.UID || o.vanished[string(holder.UID)] {
 		return false

@@ -13,20 +13,10 @@ import (
 	"gotest.tools/v3/assert"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
-
-// unnamed has the claims of these names bound, and missing in the record.
-func (f *fixture) unnamed(names ...string) *fixture {
-	f.observation.unnamed = map[types.UID]bool{}
-	for _, name := range names {
-		f.observation.unnamed[types.UID(name)] = true
-	}
-	return f
-}
 
 // TestOlderRecord: what bound claims say to hold, and an older record does not name, is
 // neither lost, nor handed out, nor given back.
@@ -42,6 +32,15 @@ func TestOlderRecord(t *testing.T) {
 	}{
 		{"free by the record", says, func(*fixture) {}, "a:10.0.1.1 b:10.0.1.2"},
 		{"at rest by the record", says, cooling, "a:10.0.1.1 b:10.0.1.2"},
+		{"at rest by the record, after another claim that is gone", says, func(f *fixture) {
+			f.record(1, 1, v1alpha1.HolderCooling, "gone", time.Second)
+		}, "a:10.0.1.1 b:10.0.1.2"},
+		{"at rest by the record, after another claim that is bound elsewhere", says, func(f *fixture) {
+			f.record(1, 1, v1alpha1.HolderCooling, "c", time.Second).claim("c", time.Hour, boundTo(1, address(1, 3)))
+		}, "a:10.0.1.1 b:10.0.1.2 c:10.0.1.3"},
+		{"the record has it as the last holder of another address", says, func(f *fixture) {
+			f.record(1, 3, v1alpha1.HolderCooling, "a", time.Second)
+		}, "a:10.0.1.1 b:10.0.1.2"},
 		{"on its way back by the record, and the ENI was not told", says, releasing, "a:10.0.1.1 b:10.0.1.2"},
 		{"the ENI was told to give it back", says, func(f *fixture) {
 			releasing(f)
@@ -97,10 +96,7 @@ func TestOlderRecord(t *testing.T) {
 				}
 			})
 			f.change(row.record).claim("b", time.Minute)
-			f.unnamed()
-			for uid := range unnamedClaims(f.pool, &f.observation) {
-				f.unnamed(string(uid))
-			}
+			f.observation.unnamed = unnamedClaims(f.pool, &f.observation)
 			assert.Equal(t, holding(plan(f.observation)), row.holding)
 		})
 	}
