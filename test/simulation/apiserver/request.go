@@ -9,6 +9,7 @@ package apiserver
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -168,7 +169,27 @@ func (s *Server) change(connection string, q *request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return after.raw, nil
+	if _, stays := q.kind.objects[key(q.namespace, q.name)]; stays {
+		return after.raw, nil
+	}
+	return q.removed(before, after)
+}
+
+// removed is the answer to a request with which an object went. It does not have the
+// version of that: an update is answered with the version before, and a deletion with none.
+func (q *request) removed(before, after *object) ([]byte, error) {
+	if q.method == http.MethodDelete {
+		return json.Marshal(metav1.Status{
+			TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess,
+			Details: &metav1.StatusDetails{
+				Name: q.name, Group: q.kind.Group, Kind: q.kind.resource, UID: types.UID(text(before.content, "metadata", "uid")),
+			},
+		})
+	}
+	content, meta := maps.Clone(after.content), maps.Clone(metadata(after.content))
+	meta["resourceVersion"] = text(before.content, "metadata", "resourceVersion")
+	content["metadata"] = meta
+	return encode(content)
 }
 
 func (s *Server) read(q *request) ([]byte, error) {

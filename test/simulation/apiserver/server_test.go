@@ -87,6 +87,7 @@ func TestLifeOfAnObject(t *testing.T) {
 		claim = before.DeepCopy()
 		claim.Finalizers = nil
 		assert.NilError(t, c.Patch(ctx, claim, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
+		assert.Equal(t, claim.ResourceVersion, before.ResourceVersion, "the answer does not have the deletion's version")
 		assert.Assert(t, apierrors.IsNotFound(c.Get(ctx, client.ObjectKeyFromObject(claim), claim)))
 	})
 }
