@@ -272,30 +272,39 @@ func (r *Reconciler) confirmNodeGone(ctx context.Context, o *observation) error 
 		return nil
 	}
 
-	spec := &o.pool.Spec
-	node := &corev1.Node{}
-	err := r.live.Get(ctx, client.ObjectKey{Name: spec.NodeName}, node)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading node %s: %w", spec.NodeName, err)
-	}
-	id := instanceOf(node)
-	exists := err == nil
-	if exists && (id == "" || id == spec.InstanceID) {
-		return nil
-	}
-	renamed, err := index.NodeNaming(ctx, r.client, r.live, spec.InstanceID)
-	if err != nil || renamed != "" {
+	gone, reason, err := r.noNodeNames(ctx, &o.pool.Spec)
+	if err != nil || !gone {
 		return err
 	}
-
 	if left := r.options.NodeGoneGrace - o.nodelessFor; left > 0 && !o.instanceAbsent {
 		o.graceLeft = left
 		return nil
 	}
 	o.nodeGone = true
-	o.goneReason = fmt.Sprintf("Node %s is gone, and what it held with it", spec.NodeName)
-	if exists {
-		o.goneReason = fmt.Sprintf("Node %s stands for instance %s now; what %s held is gone with it", node.Name, id, spec.InstanceID)
-	}
+	o.goneReason = reason
 	return nil
+}
+
+// noNodeNames reports by live reads whether no Node stands for a pool's instance, and
+// why.
+func (r *Reconciler) noNodeNames(ctx context.Context, spec *v1alpha1.ENIPoolSpec) (gone bool, reason string, err error) {
+	node := &corev1.Node{}
+	err = r.live.Get(ctx, client.ObjectKey{Name: spec.NodeName}, node)
+	if client.IgnoreNotFound(err) != nil {
+		return false, "", fmt.Errorf("reading node %s: %w", spec.NodeName, err)
+	}
+	id := instanceOf(node)
+	exists := err == nil
+	if exists && (id == "" || id == spec.InstanceID) {
+		return false, "", nil
+	}
+	renamed, err := index.NodeNaming(ctx, r.client, r.live, spec.InstanceID)
+	if err != nil || renamed != "" {
+		return false, "", err
+	}
+
+	if exists {
+		return true, fmt.Sprintf("Node %s stands for instance %s now; what %s held is gone with it", node.Name, id, spec.InstanceID), nil
+	}
+	return true, fmt.Sprintf("Node %s is gone, and what it held with it", spec.NodeName), nil
 }

@@ -96,7 +96,7 @@ func TestOlderRecord(t *testing.T) {
 				}
 			})
 			f.change(row.record).claim("b", time.Minute)
-			f.observation.unnamed = unnamedClaims(f.pool, &f.observation)
+			f.unnamed = unnamedClaims(f.pool, &f.observation)
 			assert.Equal(t, holding(plan(f.observation)), row.holding)
 		})
 	}
