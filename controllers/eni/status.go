@@ -110,7 +110,7 @@ func (r *Reconciler) describeKnown(ctx context.Context, eni *v1alpha1.ElasticNet
 }
 
 // withdraw takes out of a status what an ENI that is others' by now does not have: a claim
-// on an ENI that somebody detached is told so, whoever owns the ENI.
+// on an ENI that somebody detached says so, whatever the ENI's tags are.
 func withdraw(eni *v1alpha1.ElasticNetworkInterface, known ec2.NetworkInterface, d doubt) {
 	status := &eni.Status
 	at := known.Attachment

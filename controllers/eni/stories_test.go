@@ -24,7 +24,7 @@ import (
 type story struct {
 	o    observation
 	text strings.Builder
-	// answers, if set, takes the place of the effect; it says whether it did.
+	// answers, if set, takes the place of the effect; it returns whether it did.
 	answers func(s *story, d decision) bool
 	ended   bool
 }

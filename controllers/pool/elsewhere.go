@@ -20,12 +20,12 @@ import (
 )
 
 // elsewhereRecheck is when to look again whether a claim of another node still holds an
-// address: it is told of its loss once EC2 states that its ENI is gone.
+// address: its status says that the address is lost once EC2 states that the ENI is gone.
 const elsewhereRecheck = 10 * time.Second
 
 // observeElsewhere finds the addresses of the pool's ENIs that claims of other nodes
-// hold. EC2 gives an address out again as soon as its ENI is deleted, which may be
-// sooner than the operator knows of it. There is nothing to find while no claim waits.
+// hold. EC2 assigns an address again as soon as its ENI is deleted, which may be before
+// the operator knows of the deletion. There is nothing to find while no claim waits.
 func (r *Reconciler) observeElsewhere(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
 	o.elsewhere = map[v1alpha1.Address]bool{}
 	if !slices.ContainsFunc(o.claims, func(claim v1alpha1.ENIClaim) bool { return undecided(&claim) }) {
@@ -53,7 +53,7 @@ func undecided(claim *v1alpha1.ENIClaim) bool {
 }
 
 // heldElsewhere reports whether a claim of another node holds an address of an ENI and
-// has not been told that it lost it.
+// does not say that it lost the address.
 func (r *Reconciler) heldElsewhere(ctx context.Context, nodeName string, eni *v1alpha1.ElasticNetworkInterface, address v1alpha1.Address) (bool, error) {
 	if address == "" {
 		return false, nil

@@ -81,7 +81,7 @@ type observation struct {
 	// record does not name: the record was edited, or an older one was restored.
 	unnamed map[types.UID]bool
 	// elsewhere are addresses of the pool's ENIs that claims of other nodes still hold:
-	// EC2 took them from an ENI, and those claims have not been told yet.
+	// EC2 took them from an ENI, and those claims do not say so yet.
 	elsewhere map[v1alpha1.Address]bool
 	allowed   map[string]bool // namespaces that may claim
 	// unprepared are claims for which the first write of this round failed.

@@ -43,7 +43,7 @@ func (q slotRequest) ways() int {
 	return ways
 }
 
-// checkDistinct tells whether no slot is asked for twice.
+// checkDistinct rejects a request that names a slot twice.
 func (q slotRequest) checkDistinct() error {
 	if slices.Contains(q.addresses, q.primary) {
 		return invalidValue("address value can't be both primary and secondary")

@@ -109,7 +109,7 @@ func (t *instanceType) bootMode() string {
 	return "legacy-bios"
 }
 
-// checkProtected tells whether the instance may be stopped or terminated.
+// checkProtected reports whether the instance may be stopped or terminated.
 func checkProtected(protected bool, i *instance, participle, attribute string) error {
 	if !protected {
 		return nil

@@ -65,7 +65,7 @@ func (t *instanceType) family() string {
 	return family
 }
 
-// nitro tells whether the type can have prefixes.
+// nitro reports whether the type can have prefixes.
 func (t *instanceType) nitro() bool {
 	return t.limits.Hypervisor == "nitro" || t.limits.IsBareMetal
 }

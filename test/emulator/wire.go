@@ -170,7 +170,7 @@ func writeError(w http.ResponseWriter, q *request, err error) {
 	writeXML(w, q, known.Status, append([]byte(xml.Header), body...))
 }
 
-// writeXML answers. A client that went away meanwhile is no error of ours.
+// writeXML answers. A client that went away is no error of ours.
 func writeXML(w http.ResponseWriter, q *request, status int, body []byte) {
 	w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
 	w.Header().Set("Cache-Control", "no-cache, no-store")

@@ -186,9 +186,9 @@ func (p *player) tick(ctx context.Context) {
 }
 
 // How long everything may take to settle, how long what the operator waits for by itself
-// may still come, and how long nothing happens then. A lease of 10 minutes runs out anew
+// may still come, and how long nothing happens then. A lease of 10 minutes runs out
 // after a failover; what its claim held rests, and is surplus for the 10 minutes of
-// --idle-release-after, which count anew after a clock has stepped back.
+// --idle-release-after, which start again after a clock has stepped back.
 const (
 	settleMost = 90 * time.Minute
 	waitsMost  = 45 * time.Minute
@@ -218,7 +218,7 @@ func (p *player) settle() {
 	p.foul(p.referee.Unsettled())
 }
 
-// foul notes what has not settled, and tells what the pools say then.
+// foul notes what has not settled, with what the pools say then.
 func (p *player) foul(unsettled []string) {
 	for _, problem := range unsettled {
 		promise, what, _ := strings.Cut(problem, ": ")
