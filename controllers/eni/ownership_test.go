@@ -196,3 +196,23 @@ func TestEveryChangeIsEnqueued(t *testing.T) {
 		assert.Equal(t, queue.Len(), count)
 	}
 }
+
+// TestAStatusKeepsTheENIThatItNames: two ENIs carry the resource's UID, as after a creation
+// that was repeated in vain. Claims may use the one that the status names, whichever of the
+// two would be adopted first.
+func TestAStatusKeepsTheENIThatItNames(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{Mode: v1alpha1.ModeShared, AddressCount: 3})
+	w.mustSettle()
+	own := w.only()
+	twin := w.foreignENI(own.Tags)
+	assert.NilError(t, w.reconciler.inventory.Sweep(t.Context()))
+	assert.Equal(t, len(w.owned()), 2)
+
+	for _, named := range []string{own.ID, twin} {
+		w.nameENI(named)
+		o := observation{eni: w.eni()}
+		assert.NilError(t, w.reconciler.observeENI(t.Context(), &o, &progress{}))
+		assert.Equal(t, o.eni.Status.NetworkInterfaceID, named)
+	}
+}
