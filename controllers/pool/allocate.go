@@ -178,7 +178,7 @@ func attached(eni *v1alpha1.ElasticNetworkInterface) bool {
 }
 
 // free are the addresses of an ENI that nobody holds, in order. Those that EC2 shows on
-// another ENI too, or that a claim of another node still holds, are not.
+// another ENI too, or that a claim still holds there, are not.
 func (h *holders) free(name string) []v1alpha1.Address {
 	var free []v1alpha1.Address
 	for _, part := range h.ownParts(name) {

@@ -19,12 +19,12 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/index"
 )
 
-// elsewhereRecheck is when to look again whether a claim of another node still holds an
-// address: its status says that the address is lost once EC2 states that the ENI is gone.
+// elsewhereRecheck is when to look again whether a claim still holds an address on another
+// ENI: its status says that the address is lost once EC2 states that the ENI is gone.
 const elsewhereRecheck = 10 * time.Second
 
-// observeElsewhere finds the addresses of the pool's ENIs that claims of other nodes
-// hold. EC2 assigns an address again as soon as its ENI is deleted, which may be before
+// observeElsewhere finds the addresses of the pool's ENIs that claims hold on another ENI,
+// of whatever node. EC2 assigns an address again as soon as its ENI is deleted, which may be before
 // the operator knows of the deletion. There is nothing to find while no claim waits.
 func (r *Reconciler) observeElsewhere(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
 	o.elsewhere = map[v1alpha1.Address]bool{}
@@ -52,8 +52,8 @@ func undecided(claim *v1alpha1.ENIClaim) bool {
 	return claim.Status.Phase == "" || claim.Status.Phase == v1alpha1.ClaimPending
 }
 
-// heldElsewhere reports whether a claim of another node holds an address of an ENI and
-// does not say that it lost the address.
+// heldElsewhere reports whether a claim holds an address of an ENI on another ENI, and
+// does not say that it lost the address. What claims hold on this ENI is in the record.
 func (r *Reconciler) heldElsewhere(ctx context.Context, nodeName string, eni *v1alpha1.ElasticNetworkInterface, address v1alpha1.Address) (bool, error) {
 	if address == "" {
 		return false, nil
@@ -65,15 +65,16 @@ func (r *Reconciler) heldElsewhere(ctx context.Context, nodeName string, eni *v1
 	for i := range list.Items {
 		claim := &list.Items[i]
 		holds := claim.Status.Phase == v1alpha1.ClaimBound && !meta.IsStatusConditionTrue(claim.Status.Conditions, v1alpha1.ConditionAddressLost)
+		here := claim.Spec.NodeName == nodeName && claim.Status.NetworkInterfaceID == eni.Status.NetworkInterfaceID
 		// The same address in another subnet's range is one of another VPC.
-		if holds && claim.Spec.NodeName != nodeName && claim.Status.SubnetCIDR == eni.Status.SubnetCIDR {
+		if holds && !here && claim.Status.SubnetCIDR == eni.Status.SubnetCIDR {
 			return true, nil
 		}
 	}
 	return false, nil
 }
 
-// recheckElsewhere is when to look again at addresses that claims of other nodes hold;
+// recheckElsewhere is when to look again at addresses that claims hold on other ENIs;
 // zero: no claim waits for one.
 func (h *holders) recheckElsewhere() time.Duration {
 	if len(h.elsewhere) == 0 || len(h.waiting) == 0 {

@@ -28,6 +28,7 @@ func TestAddressHeldElsewhere(t *testing.T) {
 	}{
 		{"still held", func(*v1alpha1.ENIClaim) {}, "10.0.1.2"},
 		{"told that it is lost", func(c *v1alpha1.ENIClaim) { c.Status.Conditions = []metav1.Condition{lost} }, "10.0.1.1"},
+		{"still held on the same node", func(c *v1alpha1.ENIClaim) { c.Spec.NodeName = nodeName }, "10.0.1.2"},
 		{"lost with its node", func(c *v1alpha1.ENIClaim) { c.Status.Phase = v1alpha1.ClaimLost }, "10.0.1.1"},
 		{"of another VPC", func(c *v1alpha1.ENIClaim) { c.Status.SubnetCIDR = "10.0.0.0/8" }, "10.0.1.1"},
 	} {
@@ -37,6 +38,8 @@ func TestAddressHeldElsewhere(t *testing.T) {
 			there := f.claims[1].DeepCopy()
 			there.Spec.NodeName = "another-node"
 			there.Status.SubnetCIDR = f.enis[0].Status.SubnetCIDR
+			there.Status.NetworkInterfaceID = "eni-deleted"
+			there.Status.ENIName = "deleted"
 			row.change(there)
 			kube := cluster(t, interceptor.Funcs{}, storedPool(f), &f.enis[0], &f.claims[0], there, nodeWith(thisInstance))
 			r := reconcilerOn(t, &cloud{}, kube, kube)

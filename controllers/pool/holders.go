@@ -33,7 +33,7 @@ type holders struct {
 	adopted []string
 	// refused are ENIs that get no more from EC2 for now.
 	refused map[string]bool
-	// elsewhere are addresses that claims of other nodes still hold.
+	// elsewhere are addresses that claims still hold on other ENIs.
 	elsewhere map[v1alpha1.Address]bool
 }
 

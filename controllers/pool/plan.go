@@ -80,7 +80,7 @@ type observation struct {
 	// unnamed are UIDs of claims that are bound, by a live read, and that the latest
 	// record does not name: the record was edited, or an older one was restored.
 	unnamed map[types.UID]bool
-	// elsewhere are addresses of the pool's ENIs that claims of other nodes still hold:
+	// elsewhere are addresses of the pool's ENIs that claims still hold on other ENIs:
 	// EC2 took them from an ENI, and those claims do not say so yet.
 	elsewhere map[v1alpha1.Address]bool
 	allowed   map[string]bool // namespaces that may claim
