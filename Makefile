@@ -85,7 +85,7 @@ verify: vet lint $(CONTROLLER_GEN) $(KUSTOMIZE) ## Fail on anything that fmt, ve
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane.
-	go test -race -timeout 5m $(UNIT_TESTS)
+	go test -race -timeout 10m $(UNIT_TESTS)
 
 .PHONY: test
 test: controlplane build $(KUSTOMIZE) test-unit test-bundle test-prometheus ## Run all tests.
