@@ -8,6 +8,7 @@ package simulation
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -61,10 +62,17 @@ func (a *account) call(action string, parameters ...string) (string, error) {
 	r := httptest.NewRequest(http.MethodPost, "http://ec2/", strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=console/20000101/"+region+"/ec2/aws4_request, Signature=x")
-	recorder := httptest.NewRecorder()
-	a.ServeHTTP(recorder, r)
-	body := recorder.Body.String()
-	if recorder.Code != http.StatusOK {
+	answer, err := exchange(a, r)
+	if err != nil { // People's answers get lost as well.
+		return "", fmt.Errorf("%s: %w", action, err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", action, err)
+	}
+	body := string(text)
+	if answer.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("%s: %s", action, errorCode(body))
 	}
 	return body, nil
