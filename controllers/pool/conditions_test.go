@@ -68,7 +68,7 @@ func TestConditions(t *testing.T) {
 			falsely, v1alpha1.ReasonInstanceTypeLimit,
 			"m5.large has room for 2 ENIs of this policy with up to 9 addresses each, which is less than its minimum: " +
 				"the pool gets 9 addresses and 1 exclusive ENIs. Lower the minimum, or select larger instances."},
-		{"ENIs of others take room", newFixture().bounds(10, 0, 20).change(func(f *fixture) { f.otherENIs = 1 }), v1alpha1.ConditionCapacityAvailable,
+		{"foreign ENIs take room", newFixture().bounds(10, 0, 20).change(func(f *fixture) { f.otherENIs = 1 }), v1alpha1.ConditionCapacityAvailable,
 			falsely, v1alpha1.ReasonInstanceTypeLimit,
 			"m5.large has room for 1 ENIs of this policy with up to 9 addresses each, which is less than its minimum: " +
 				"the pool gets 9 addresses and 0 exclusive ENIs. Lower the minimum, or select larger instances."},

@@ -63,13 +63,13 @@ func (w *world) judge(o observation, d decision) {
 	w.judgeGrowth(o, d)
 }
 
-// vanishedFrom says whether an ENI shows that something vanished from it: told to
+// vanishedFrom reports whether an ENI shows that something vanished from it: told to
 // release it, it gives nothing back.
 func vanishedFrom(eni *v1alpha1.ElasticNetworkInterface, name v1alpha1.AddressOrPrefix) bool {
 	return eni != nil && slices.Contains(eni.Status.Missing, name)
 }
 
-// judgeGrowth: whoever makes the pool larger stays within the maximum.
+// judgeGrowth holds a pool that grows to its maximum.
 func (w *world) judgeGrowth(o observation, d decision) {
 	if o.draining() {
 		if len(d.creates) > 0 {

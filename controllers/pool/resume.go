@@ -194,7 +194,7 @@ func (h *holders) bears(claim *v1alpha1.ENIClaim) bool {
 	}
 	status := &eni.Status
 	if status.NetworkInterfaceID == "" {
-		return true // A status that was wiped tells nothing.
+		return true // A status that was wiped names no ENI.
 	}
 	if claim.Status.NetworkInterfaceID != "" && claim.Status.NetworkInterfaceID != status.NetworkInterfaceID {
 		return false

@@ -132,7 +132,7 @@ func TestShrinking(t *testing.T) {
 		{"the policy's own while counts", newFixture().bounds(2, 0, 20).eni(1, 1, 5).change(surplus(time.Minute)).
 			change(func(f *fixture) { f.pool.Spec.Shared.IdleReleaseAfter = &metav1.Duration{Duration: time.Minute} }),
 			"-1=2; -1-[10.0.1.3 10.0.1.4 10.0.1.5]", -1, 0},
-		{"no surplus: the while begins anew next time", newFixture().bounds(5, 0, 20).eni(1, 1, 5).change(surplus(time.Hour)), "", -1, 0},
+		{"no surplus: the time starts again with the next one", newFixture().bounds(5, 0, 20).eni(1, 1, 5).change(surplus(time.Hour)), "", -1, 0},
 		{"warm addresses are no surplus", newFixture().bounds(0, 3, 20).eni(1, 1, 5).holds(1, map[string]int{"a": 1, "b": 2}).change(surplus(time.Hour)),
 			"", -1, 0},
 		{"what is held is no surplus, above a lowered maximum neither", newFixture().bounds(0, 0, 1).eni(1, 1, 2).

@@ -242,7 +242,7 @@ func (w *world) reclaim(eni *v1alpha1.ElasticNetworkInterface) bool {
 	return false
 }
 
-// givesUp says whether an ENI takes nothing because it is told to release what it does
+// givesUp reports whether an ENI takes nothing because its spec releases what it does
 // not carry.
 func givesUp(eni *v1alpha1.ElasticNetworkInterface) bool {
 	return slices.ContainsFunc(eni.Spec.Release, func(name v1alpha1.AddressOrPrefix) bool { return !carries(eni, name) })

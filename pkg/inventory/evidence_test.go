@@ -135,16 +135,22 @@ func TestWhatAnotherAnswerContradictsIsNoStatement(t *testing.T) {
 		assert.Assert(t, err == nil && presence != Absent, "%v %v", presence, err)
 	}
 	w.api.noInstances = false
+	w.unshownStaysUnknown(enis[0])
+}
+
+// unshownStaysUnknown has EC2 show no ENI for some audits, and then all of them.
+func (w *world) unshownStaysUnknown(id string) {
+	w.t.Helper()
 	w.api.noENIs = true
-	for range 3 {
+	for range 5 {
 		w.clk.Step(time.Minute)
 		w.sweep()
-		_, presence := w.look(enis[0])
-		assert.Equal(t, presence, Unknown)
+		_, presence := w.look(id)
+		assert.Equal(w.t, presence, Unknown)
 	}
 	w.api.noENIs = false
-	_, presence := w.look(enis[0])
-	assert.Equal(t, presence, Present)
+	_, presence := w.look(id)
+	assert.Equal(w.t, presence, Present)
 }
 
 // TestAnEC2WithoutENIsStatesNothing: it shows instances and none of their ENIs, and no
@@ -153,16 +159,7 @@ func TestAnEC2WithoutENIsStatesNothing(t *testing.T) {
 	w, _, enis := populated(t, 2)
 	w.clk.Step(time.Minute)
 	w.ec2("DetachNetworkInterface", "AttachmentId", w.known(enis[0]).Attachment.ID, "Force", "true")
-	w.api.noENIs = true
-	for range 5 {
-		w.clk.Step(time.Minute)
-		w.sweep()
-		_, presence := w.look(enis[0])
-		assert.Equal(t, presence, Unknown)
-	}
-	w.api.noENIs = false
-	_, presence := w.look(enis[0])
-	assert.Equal(t, presence, Present)
+	w.unshownStaysUnknown(enis[0])
 }
 
 // oneHidden is an EC2 that does not know one instance.

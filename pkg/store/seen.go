@@ -91,7 +91,7 @@ func (s *Seen) follow(handler toolscache.ResourceEventHandler, store toolscache.
 	s.followers = append(s.followers, &follower{handler: handler, store: store})
 }
 
-// followedCache gives out informers whose handlers are told what was seen.
+// followedCache returns informers that report to their handlers what the store has seen.
 type followedCache struct {
 	client.Reader
 	cache.Informers
