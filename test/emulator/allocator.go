@@ -11,6 +11,7 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 )
 
 const (
@@ -158,6 +159,19 @@ func (a *allocator) choosable() int {
 	count := 0
 	for word := range a.used {
 		count += bits.OnesCount64(^a.taken(word))
+	}
+	return count
+}
+
+// freeBlocks is the number of /28 that can be handed out.
+func (a *allocator) freeBlocks() int {
+	count := 0
+	for offset := 0; offset+prefixSize <= a.size; offset += prefixSize {
+		p := a.at(offset, prefixBits)
+		reserved := slices.ContainsFunc(a.blocks, func(block netip.Prefix) bool { return block.Contains(p.Addr()) })
+		if a.isFree(p) && (reserved || a.taken(offset/wordBits)&mask(offset, prefixSize) == 0) {
+			count++
+		}
 	}
 	return count
 }

@@ -39,6 +39,9 @@ type InstanceState struct {
 type SubnetState struct {
 	ID, Zone, CIDR string
 	Free           int
+	// Choosable are the free addresses outside of CIDR reservations, and FreeBlocks the
+	// /28 that a prefix can be.
+	Choosable, FreeBlocks int
 	Tags           map[string]string
 }
 
@@ -69,6 +72,7 @@ func (s *Server) Look(regionName string) State {
 	for _, n := range r.subnets.ordered {
 		state.Subnets = append(state.Subnets, SubnetState{
 			ID: n.id, Zone: n.zone.name, CIDR: n.cidr.String(), Free: n.addresses.free, Tags: maps.Clone(n.tags),
+			Choosable: n.addresses.choosable(), FreeBlocks: n.addresses.freeBlocks(),
 		})
 	}
 	return state

@@ -303,7 +303,7 @@ func TestFullInstance(t *testing.T) {
 			s := newStage(t)
 			s.cloud.Instances[0].ENIs, s.cloud.Instances[0].Zone = s.cloud.Instances[0].MostENIs, "z"
 			s.cloud.ENIs[0].SubnetID = "subnet-1"
-			s.cloud.Subnets = []emulator.SubnetState{{ID: "subnet-1", Zone: "z", Free: 50, Tags: map[string]string{"role": "pods"}}}
+			s.cloud.Subnets = []emulator.SubnetState{{ID: "subnet-1", Zone: "z", Choosable: 50, Tags: map[string]string{"role": "pods"}}}
 			shared := theENI()
 			shared.Spec.Mode = v1alpha1.ModeShared
 			s.write(operator, "elasticnetworkinterfaces", theENI(), shared)

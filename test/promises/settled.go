@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
 func conditionTrue(conditions []metav1.Condition, name string) bool {
@@ -113,7 +114,7 @@ func (r *Referee) unready(name, instance string, of map[string]string) string {
 		if ready == nil {
 			return fmt.Sprintf("%s: the pool of node %s says nothing", EverythingEnd, name)
 		}
-		if scarce(ready.Reason) && !r.roomFor(instance, lacking(pool, policy)) {
+		if scarce(ready.Reason) && !r.roomFor(instance, policy, lacking(pool, policy)) {
 			r.wanting = true
 			return ""
 		}
@@ -140,8 +141,8 @@ func lacking(pool *v1alpha1.ENIPool, policy *v1alpha1.ENIPolicy) (modes []v1alph
 }
 
 // roomFor reports whether an instance could have more of one of the modes.
-func (r *Referee) roomFor(id string, modes []v1alpha1.Mode) bool {
-	return slices.ContainsFunc(modes, func(mode v1alpha1.Mode) bool { return r.room(id, mode) })
+func (r *Referee) roomFor(id string, policy *v1alpha1.ENIPolicy, modes []v1alpha1.Mode) bool {
+	return slices.ContainsFunc(modes, func(mode v1alpha1.Mode) bool { return r.room(id, policy, mode) })
 }
 
 // fits reports whether an instance type can hold the minima of a policy at all.
@@ -159,36 +160,49 @@ func (r *Referee) fits(instance string, policy *v1alpha1.ENIPolicy) bool {
 
 // scarce reports whether a reason says that there is no room for more.
 func scarce(reason string) bool {
-	return slices.Contains([]string{"SubnetExhausted", "InstanceFull", "InvalidParameter", "WaitingForDrain", "QuotaExceeded"}, reason)
+	return slices.Contains([]string{"SubnetExhausted", "SubnetFragmented", "InstanceFull", "InvalidParameter", "WaitingForDrain", "QuotaExceeded"}, reason)
 }
 
 // room reports whether an instance could have more: it takes another ENI, and a subnet
 // has addresses for it, or one of its shared ENIs and that one's subnet have room.
-func (r *Referee) room(id string, mode v1alpha1.Mode) bool {
-	const worthwhile = 3 // an ENI's own address, one for a claim, and one that may be gone by then
-	instance, free := r.world.Instance(id), map[string]int{}
+func (r *Referee) room(id string, policy *v1alpha1.ENIPolicy, mode v1alpha1.Mode) bool {
+	instance, roomy := r.world.Instance(id), map[string]bool{}
+	blocks := mode == v1alpha1.ModeShared && policy.Spec.Shared != nil && policy.Spec.Shared.AddressType == v1alpha1.AddressTypeIPv4Prefix
 	for _, subnet := range r.world.Cloud.Subnets {
 		if subnet.Zone != instance.Zone || subnet.Tags["role"] != "pods" {
 			continue
 		}
-		free[subnet.ID] = subnet.Free
-		if subnet.Free >= worthwhile && instance.ENIs < instance.MostENIs {
+		roomy[subnet.ID] = worthwhile(subnet, blocks)
+		if roomy[subnet.ID] && instance.ENIs < instance.MostENIs {
 			return true
 		}
 	}
 	if mode == v1alpha1.ModeExclusive {
 		return false
 	}
-	for i := range r.world.Cloud.ENIs {
-		eni := &r.world.Cloud.ENIs[i]
-		if eni.InstanceID != id || eni.Tags[TagClusterUID] != r.settings.ClusterUID || len(eni.Addresses)+1 >= instance.AddressesPerENI {
-			continue
-		}
-		for _, resource := range r.world.ENIs {
-			shared := resource.Spec.Mode == v1alpha1.ModeShared && resource.DeletionTimestamp.IsZero()
-			if resource.Status.NetworkInterfaceID == eni.ID && shared && free[eni.SubnetID] >= worthwhile {
-				return true
-			}
+	return slices.ContainsFunc(r.world.Cloud.ENIs, func(eni emulator.ENIState) bool {
+		full := len(eni.Addresses)+len(eni.Prefixes)+1 >= instance.AddressesPerENI
+		return eni.InstanceID == id && !full && roomy[eni.SubnetID] && r.sharedENI(eni)
+	})
+}
+
+// worthwhile reports whether a subnet has an ENI's own address, something for a claim,
+// and something that may be gone by then.
+func worthwhile(subnet emulator.SubnetState, blocks bool) bool {
+	if blocks {
+		return subnet.FreeBlocks >= 2
+	}
+	return subnet.Choosable >= 3
+}
+
+// sharedENI reports whether an ENI is one of ours that a pool may fill.
+func (r *Referee) sharedENI(eni emulator.ENIState) bool {
+	if eni.Tags[TagClusterUID] != r.settings.ClusterUID {
+		return false
+	}
+	for _, resource := range r.world.ENIs {
+		if resource.Status.NetworkInterfaceID == eni.ID && resource.Spec.Mode == v1alpha1.ModeShared && resource.DeletionTimestamp.IsZero() {
+			return true
 		}
 	}
 	return false
@@ -225,7 +239,7 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 		return fmt.Sprintf("%s: claim %s waits (%s), and its pool has something free", EverythingEnd, nameOf(claim), ready.Reason)
 	case ready.Reason == "PoolAtMaximum":
 		return ""
-	case scarce(ready.Reason) && !r.room(InstanceOf(node), claim.Spec.Mode):
+	case scarce(ready.Reason) && !r.room(InstanceOf(node), policy, claim.Spec.Mode):
 		r.wanting = true
 		return ""
 	}

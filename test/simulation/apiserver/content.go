@@ -63,14 +63,26 @@ func finalizers(content map[string]any) []any {
 	return list
 }
 
-// labelsOf returns an object's labels.
-func labelsOf(content map[string]any) map[string]string {
-	found := map[string]string{}
+// contentLabels are the labels of an object's content, read as they are asked for.
+type contentLabels map[string]any
+
+func labelsOf(content map[string]any) contentLabels {
 	all, _ := lookup(content, "metadata", "labels").(map[string]any)
-	for name, value := range all {
-		found[name], _ = value.(string)
-	}
-	return found
+	return all
+}
+
+func (l contentLabels) Has(name string) bool {
+	_, has := l[name]
+	return has
+}
+
+func (l contentLabels) Get(name string) string {
+	value, _ := l[name].(string)
+	return value
+}
+
+func (l contentLabels) Lookup(name string) (value string, exists bool) {
+	return l.Get(name), l.Has(name)
 }
 
 // merge applies a JSON merge patch (RFC 7386) to a copy.

@@ -238,7 +238,7 @@ func (q *request) selects(o *object) bool {
 	if o == nil || (q.namespace != "" && text(o.content, "metadata", "namespace") != q.namespace) {
 		return false
 	}
-	if !q.selector.Empty() && !q.selector.Matches(labels.Set(labelsOf(o.content))) {
+	if !q.selector.Empty() && !q.selector.Matches(labelsOf(o.content)) {
 		return false
 	}
 	for _, wanted := range q.fields.Requirements() {
