@@ -325,7 +325,7 @@ func (r *Reconciler) candidates(ctx context.Context, eni *v1alpha1.ElasticNetwor
 	if err != nil {
 		return nil, fmt.Errorf("reading the limits of %s: %w", instance.Type, err)
 	}
-	if most, learned := r.inventory.LearnedLimit(instanceID); learned && len(instance.Interfaces) >= int(most) {
+	if most, left := r.inventory.LearnedLimit(instanceID); left > 0 && len(instance.Interfaces) >= int(most) {
 		return nil, &fullInstanceError{instanceID: instanceID}
 	}
 	slots := r.slotsFor(eni, limits)

@@ -136,14 +136,24 @@ func TestADetachedENIServesNobody(t *testing.T) {
 	}
 }
 
+// retagged is an ENI whose tags in EC2 name another cluster.
+func retagged(eni *v1alpha1.ElasticNetworkInterface) {
+	for _, kind := range []string{v1alpha1.ConditionCreated, v1alpha1.ConditionAttached, v1alpha1.ConditionReady} {
+		meta.SetStatusCondition(&eni.Status.Conditions, metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotOwned})
+	}
+}
+
+// TestAnENIOfAnotherClusterIsReplaced, as far as nobody holds anything of it, and kept: its
+// tags may be corrected.
+func TestAnENIOfAnotherClusterIsReplaced(t *testing.T) {
+	f := newFixture().bounds(4, 0, 20).eni(1, 1, 4).last(retagged)
+	f.emptyFor = map[string]time.Duration{f.enis[0].Name: time.Hour}
+	assert.Equal(t, actions(plan(f.observation)), "+-2 Shared 4")
+}
+
 // TestAnENIOfAnotherCluster: its tags were changed in EC2. Its claims keep what they hold
 // and are not ready until the tags are right again; new claims get nothing of it.
 func TestAnENIOfAnotherCluster(t *testing.T) {
-	retagged := func(eni *v1alpha1.ElasticNetworkInterface) {
-		for _, kind := range []string{v1alpha1.ConditionCreated, v1alpha1.ConditionAttached, v1alpha1.ConditionReady} {
-			meta.SetStatusCondition(&eni.Status.Conditions, metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotOwned})
-		}
-	}
 	for name, f := range map[string]*fixture{
 		"shared": newFixture().bounds(0, 0, 20).eni(1, 1, 4).holds(1, map[string]int{"a": 1}),
 		"exclusive": newFixture().exclusive(0, 0, 1).exclusiveENI(1).claim("a", time.Hour, wantsENI, boundTo(1, "10.0.1.250")).

@@ -122,10 +122,11 @@ func (h *holders) update(o observation, entry *v1alpha1.PoolENI, eni *v1alpha1.E
 	if eni.Spec.Drained || gone(eni) {
 		entry.State = v1alpha1.PoolENIReleasing
 	}
-	if entry.State == v1alpha1.PoolENIActive && outOfPlace(o, eni) {
+	takesNone := disowned(eni) || outOfPlace(o, eni)
+	switch {
+	case takesNone && entry.State == v1alpha1.PoolENIActive:
 		entry.State = v1alpha1.PoolENIDraining
-	}
-	if entry.State == v1alpha1.PoolENIDraining && !outOfPlace(o, eni) {
+	case !takesNone && entry.State == v1alpha1.PoolENIDraining:
 		entry.State = v1alpha1.PoolENIActive
 	}
 }
@@ -366,7 +367,7 @@ func (h *holders) drain(o observation) time.Duration {
 		if entry.State != v1alpha1.PoolENIDraining || uses[name].held > 0 || entry.Claim != nil {
 			continue
 		}
-		if !o.nodeGone && (uses[name].resting > 0 || entry.CoolingSince != nil) {
+		if !o.nodeGone && (uses[name].resting > 0 || entry.CoolingSince != nil || h.onlyDisowned(o, name)) {
 			continue
 		}
 		if left := h.keptFor(o, name); left > 0 {
@@ -376,6 +377,13 @@ func (h *holders) drain(o observation) time.Duration {
 		entry.State = v1alpha1.PoolENIReleasing
 	}
 	return wait
+}
+
+// onlyDisowned reports whether an ENI takes no new claims for the sole reason that its
+// tags name another owner. It is kept: a person may correct the tags.
+func (h *holders) onlyDisowned(o observation, name string) bool {
+	eni := h.resources[name]
+	return eni != nil && disowned(eni) && !outOfPlace(o, eni)
 }
 
 // keptFor returns how long an empty ENI that is not wanted is still kept, in case that

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -111,15 +112,18 @@ func (r *Reconciler) observeLimits(ctx context.Context, o *observation, instance
 		known: true, instanceType: instance.Type, zone: instance.AvailabilityZone, nitro: limitsOf.Nitro,
 		slots: min(usable, limitsOf.MaxENIs-int32(len(others))), addressSlots: limitsOf.IPv4PerENI - 1, //nolint:gosec // bounded by EC2
 	}
-	if most, learned := r.inventory.LearnedLimit(instance.ID); learned {
-		o.limits.learn(most - int32(len(others))) //nolint:gosec // bounded by EC2
+	if most, left := r.inventory.LearnedLimit(instance.ID); left > 0 {
+		o.limits.learn(most-int32(len(others)), left) //nolint:gosec // bounded by EC2
 	}
 	return nil
 }
 
-// learn takes note that the instance took only so many ENIs of ours.
-func (l *limits) learn(slots int32) {
-	l.slots = min(l.slots, max(slots, 0))
+// learn takes note that the instance took only so many ENIs of ours, which is believed
+// for a while.
+func (l *limits) learn(slots int32, left time.Duration) {
+	if slots < l.slots {
+		l.slots, l.learnedFor = max(slots, 0), left
+	}
 }
 
 // ownInterfaces are the ENIs on an instance that a resource stands for: its status names

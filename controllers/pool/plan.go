@@ -24,6 +24,9 @@ type limits struct {
 	zone         string
 	// slots that ENIs of ours may take, those they have taken included.
 	slots int32
+	// learnedFor is for how long slots are fewer than the type promises, because EC2
+	// refused one.
+	learnedFor time.Duration
 	// addressSlots of one ENI for secondary addresses or prefixes.
 	addressSlots int32
 	nitro        bool

@@ -170,12 +170,19 @@ func takesNoMore(ready *metav1.Condition) bool {
 		(ready.Reason == v1alpha1.ReasonQuotaExceeded || ready.Reason == v1alpha1.ReasonNoFreeDeviceIndex)
 }
 
-// retry is when to look again whether EC2 has what it lacked; zero: it lacks nothing.
+// retry is when to look again whether EC2 has what it lacked, or the instance a slot that
+// EC2 refused; zero: the pool lacks nothing.
 func (s *sizing) retry(o observation) time.Duration {
-	if s.scarcity == nil || o.draining() {
+	switch {
+	case o.draining():
+		return 0
+	case s.scarcity != nil:
+		return scarcityRetry
+	case s.full || s.exclusiveSupply < s.exclusiveDesired || s.sharedSupply < s.sharedDesired:
+		return o.limits.learnedFor
+	default:
 		return 0
 	}
-	return scarcityRetry
 }
 
 // giveUpUnattached gives back ENIs that were never attached and for which the instance

@@ -101,7 +101,7 @@ func TestLearnedLimit(t *testing.T) {
 		entry(1, v1alpha1.ModeExclusive, v1alpha1.PoolENIActive, heldBy1("x")).claim("x", time.Hour, wantsENI, boundTo(1, "10.0.1.250")).
 		claim("a", time.Minute, wantsENI)
 	assert.Equal(t, actions(plan(f.observation)), "", "it may be attached yet")
-	f.limits.learn(1)
+	f.limits.learn(1, 7*time.Minute)
 	d := plan(f.observation)
 	assert.Equal(t, actions(d), "x-2")
 	f.pool.Status = d.status
@@ -109,10 +109,13 @@ func TestLearnedLimit(t *testing.T) {
 	d = plan(f.observation)
 	assert.Equal(t, actions(d), "")
 	assert.Equal(t, lastVerdict(f).reason, v1alpha1.ReasonInstanceFull)
+	assert.Equal(t, d.recheck, 7*time.Minute, "a claim waits for the slot, which the instance may take then")
+	f.claims = f.claims[:1]
+	assert.Equal(t, plan(f.observation).recheck, time.Duration(0), "nobody waits for it")
 
 	untouched := limits{slots: 2}
-	untouched.learn(3)
-	assert.Equal(t, untouched.slots, int32(2))
+	untouched.learn(3, time.Minute)
+	assert.Equal(t, untouched, limits{slots: 2})
 }
 
 // TestSlotTakenByOthers: an ENI that cannot be attached any more gives its addresses up

@@ -179,9 +179,7 @@ func (i *Inventory) drop(id string) {
 	if !ok {
 		return
 	}
-	if at := known.eni.Attachment; at != nil {
-		i.freeAttached(at.InstanceID, id)
-	}
+	i.moveInterface(id, known.eni.Attachment, nil)
 	i.disown(known)
 	i.unindex(known)
 	delete(i.enis, id)

@@ -38,8 +38,8 @@ const (
 	// put the ENI elsewhere, short enough that a passing refusal costs a minute. It
 	// doubles each time that EC2 refuses the same again.
 	learnedFor = time.Minute
-	// learnedLongest bounds that.
-	learnedLongest = time.Hour
+	// learnedLongest bounds that: an attempt creates an ENI and deletes it again.
+	learnedLongest = 15 * time.Minute
 	// fragmentedFor is how long a subnet is taken for fragmented. EC2 shows nothing of
 	// it: its free addresses say nothing about free blocks.
 	fragmentedFor = 10 * time.Minute
@@ -57,15 +57,16 @@ type refusals struct {
 }
 
 // LearnedLimit returns how many ENIs, the primary one included, an instance took when
-// EC2 refused one more lately, although its type promises more.
-func (i *Inventory) LearnedLimit(instanceID string) (enis int32, learned bool) {
+// EC2 refused one more lately, although its type promises more, and for how long that is
+// still believed; 0: nothing was learned.
+func (i *Inventory) LearnedLimit(instanceID string) (enis int32, left time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	known := i.refusalsOf(instanceID)
 	if known == nil || known.enis == 0 || !i.clock.Now().Before(known.until) {
-		return 0, false
+		return 0, 0
 	}
-	return known.enis, true
+	return known.enis, known.until.Sub(i.clock.Now())
 }
 
 // refusalsOf returns what is remembered of an instance, unless its type has changed;

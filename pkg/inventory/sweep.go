@@ -76,7 +76,7 @@ func (i *Inventory) lead(now time.Time, leads bool) {
 
 // distrustMissing marks the ENIs that a sweep did not show, so that whoever needs
 // one looks at it by its id. What nobody has looked at until the next sweep,
-// nobody needs: it is dropped.
+// nobody needs: it is dropped, and its slot is free.
 func (i *Inventory) distrustMissing(shown map[string]bool, asked time.Time) []Change {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -90,6 +90,9 @@ func (i *Inventory) distrustMissing(shown map[string]bool, asked time.Time) []Ch
 			}
 		case known.unshown:
 			i.drop(id)
+			if at := known.eni.Attachment; at != nil {
+				changes = append(changes, Change{InstanceID: at.InstanceID})
+			}
 		default:
 			known.distrust(i.clock.Now())
 			known.unshown = true

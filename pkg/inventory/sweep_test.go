@@ -96,6 +96,22 @@ func TestSweepForgetsWhatNobodyAsksFor(t *testing.T) {
 	assert.Equal(t, len(w.enis)+len(w.owners)+len(w.missing)+len(w.Inventory.attached), 0)
 }
 
+// TestASlotIsFreeOnceItsENIIsForgotten: the pool of the instance waits for it.
+func TestASlotIsFreeOnceItsENIIsForgotten(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	id := w.run("m5.large")
+	eni := w.attached("a", id, 1)
+	w.clk.Step(time.Minute)
+	w.sweep()
+	w.deleteOutside(eni.ID)
+	assert.Equal(t, len(w.sweep()), 1)
+	assert.DeepEqual(t, w.sweep(), []Change{{InstanceID: id}})
+	instance, _, err := w.Instance(w.ctx, id)
+	assert.NilError(t, err)
+	_, taken := instance.Interfaces[eni.ID]
+	assert.Assert(t, !taken)
+}
+
 func TestFailingSweepChangesNothing(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
 	eni := w.create("a", 0)
