@@ -42,7 +42,7 @@ type SubnetState struct {
 	// Choosable are the free addresses outside of CIDR reservations, and FreeBlocks the
 	// /28 that a prefix can be.
 	Choosable, FreeBlocks int
-	Tags           map[string]string
+	Tags                  map[string]string
 }
 
 // State is a Region as it is.

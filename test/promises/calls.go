@@ -31,6 +31,26 @@ func (c Call) Action() string { return c.Params.Get("Action") }
 // Mutating reports whether it can change something.
 func (c Call) Mutating() bool { return !strings.HasPrefix(c.Action(), "Describe") }
 
+// tag is the value of a tag that the call gives to what it creates.
+func (c Call) tag(key string) string {
+	for i := 1; c.Params.Has(fmt.Sprintf("TagSpecification.1.Tag.%d.Key", i)); i++ {
+		if c.Params.Get(fmt.Sprintf("TagSpecification.1.Tag.%d.Key", i)) == key {
+			return c.Params.Get(fmt.Sprintf("TagSpecification.1.Tag.%d.Value", i))
+		}
+	}
+	return ""
+}
+
+// bySelector reports whether the call asks what selector terms find in a VPC.
+func (c Call) bySelector() bool {
+	for i := 1; c.Params.Has(fmt.Sprintf("Filter.%d.Name", i)); i++ {
+		if c.Params.Get(fmt.Sprintf("Filter.%d.Name", i)) == "vpc-id" {
+			return !c.Mutating()
+		}
+	}
+	return false
+}
+
 // listed are the values of Name.1, Name.2 and so on.
 func (c Call) listed(name string) []string {
 	var values []string
@@ -52,9 +72,18 @@ func (r *Referee) Sending(c Call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.countCall(c)
+	r.departs(c)
+	r.judgeRepetition(c)
 	if c.Mutating() && r.leader != c.Client {
 		r.foul(OneLeader, c.Client, "%s sends %s while %q leads", c.Client, c.Action(), r.leader)
 	}
+}
+
+// Ended is called when the replica has an answer, or none will come.
+func (r *Referee) Ended(c Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.returns(c)
 }
 
 // Arriving judges a call that EC2 is about to execute.
@@ -67,6 +96,9 @@ func (r *Referee) Arriving(c Call) {
 	r.refresh()
 	if r.resting {
 		r.writes = append(r.writes, c.Action()+" "+shortly(r.targets(c)))
+	}
+	if c.Action() == "CreateNetworkInterface" {
+		r.judgeCreation(c)
 	}
 	for _, id := range r.targets(c) {
 		if eni := r.world.ENI(id); eni != nil {
@@ -181,6 +213,8 @@ func (r *Referee) Done(c Call, failed string) {
 	switch c.Action() {
 	case "CreateNetworkInterface":
 		r.judgeCreated()
+	case "DeleteNetworkInterface":
+		r.accepted[c.Client+" "+c.Params.Get("NetworkInterfaceId")] = true
 	case "AssignPrivateIpAddresses":
 		for _, address := range r.addressesOf(c.Params.Get("NetworkInterfaceId")) {
 			if !slices.Contains(before, address) {

@@ -57,6 +57,9 @@ const (
 	QuietAtRest   = "quiet at rest"
 	EverythingEnd = "everything settles"
 	RightPlace    = "bound in the right place" // To the machine that the Node stands for.
+	ServedInTime  = "served in time"           // Where there is room, while nothing disturbs the operator.
+	WarmKept      = "what is warm is kept"     // When a label is away for a moment.
+	AskedOnce     = "asked once"               // What is under way, or was accepted, is not asked again.
 	TaintKept     = "tainted until ready"      // By the startup taint.
 	WritesAccept  = "writes are accepted"      // What the operator writes fits the schemas.
 )

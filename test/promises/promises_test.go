@@ -44,6 +44,7 @@ func newStage(t *testing.T) *stage {
 	s.Referee = NewReferee(Settings{
 		ClusterUID: "us", Operator: func(name string) bool { return strings.HasPrefix(name, "replica-") },
 		Look: func() emulator.State { return s.cloud }, LeaderLease: "leader", NodeGoneGrace: 5 * time.Minute, AuditInterval: 10 * time.Minute,
+		IdleReleaseAfter: 10 * time.Minute, Hindered: func(*v1alpha1.ENIClaim) bool { return false },
 	})
 	s.write(operator, "leases", nil, leaderLease("me"))
 	s.write(people, "nodes", nil, theNode())
@@ -62,7 +63,7 @@ func leaderLease(holder string) *coordinationv1.Lease {
 }
 
 func theNode() *corev1.Node {
-	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node", UID: "u-node"}, Spec: corev1.NodeSpec{ProviderID: "aws:///z/" + instance}}
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node", UID: "u-node", Labels: map[string]string{"pool": "general"}}, Spec: corev1.NodeSpec{ProviderID: "aws:///z/" + instance}}
 }
 
 func theENI() *v1alpha1.ElasticNetworkInterface {
@@ -125,6 +126,48 @@ func (s *stage) call(action string, parameters ...string) {
 	s.Sending(c)
 	s.Arriving(c)
 	s.Done(c, "")
+	s.Ended(c)
+}
+
+// serve has a policy with room for more, and a pool that lacks all of its minimum.
+func (s *stage) serve() {
+	s.cloud.Instances[0].Zone = "z"
+	s.cloud.Subnets = []emulator.SubnetState{{ID: "subnet-1", Zone: "z", Choosable: 50, Tags: map[string]string{"role": "pods"}}}
+	s.write(people, "enipolicies", nil, thePolicy())
+	s.write(operator, "enipools", nil, thePool())
+}
+
+func thePolicy() *v1alpha1.ENIPolicy {
+	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p", UID: "u-p"}}
+	policy.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: 3}
+	policy.Spec.NodeSelector.MatchLabels = map[string]string{"pool": "general"}
+	return policy
+}
+
+func thePool() *v1alpha1.ENIPool {
+	pool := &v1alpha1.ENIPool{ObjectMeta: metav1.ObjectMeta{Name: "node", UID: "u-pool"}}
+	pool.Spec.InstanceID = instance
+	pool.Status.Shared = &v1alpha1.SharedStatus{}
+	pool.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: metav1.ConditionFalse, Reason: "PoolGrowing"}}
+	return pool
+}
+
+// deletePool has the operator delete the pool a while after the Node lost its label.
+func (s *stage) deletePool(after time.Duration) {
+	s.serve()
+	bare := theNode()
+	bare.Labels = nil
+	s.write(people, "nodes", theNode(), bare)
+	time.Sleep(after)
+	s.write(operator, "enipools", thePool(), nil)
+}
+
+// minutes lets time pass that nothing disturbs.
+func (s *stage) minutes(n int) {
+	for range n {
+		time.Sleep(time.Minute)
+		s.Minute(true)
+	}
 }
 
 // TestEachPromiseCanBeBroken has one story that keeps each promise, and one that
@@ -249,6 +292,42 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 				s.call("DescribeInstances")
 			}
 			s.Minute(true)
+		}},
+		{"a pool lacks its minimum for half an hour", ServedInTime, func(s *stage) {
+			s.serve()
+			s.minutes(31)
+		}},
+		{"a pool lacks its minimum for a while", "", func(s *stage) {
+			s.serve()
+			s.minutes(20)
+		}},
+		{"a pool lacks what no subnet has", "", func(s *stage) {
+			s.serve()
+			s.cloud.Subnets[0].Choosable = 1
+			full := thePool()
+			full.Status.Conditions[0].Reason = "SubnetExhausted"
+			s.write(operator, "enipools", thePool(), full)
+			s.minutes(31)
+		}},
+		{"a pool goes with its Node's label", WarmKept, func(s *stage) { s.deletePool(5 * time.Minute) }},
+		{"a pool goes long after its Node's label", "", func(s *stage) { s.deletePool(11 * time.Minute) }},
+		{"a deletion is asked for again", AskedOnce, func(s *stage) {
+			s.call("DeleteNetworkInterface", "NetworkInterfaceId", "eni-1")
+			s.call("DeleteNetworkInterface", "NetworkInterfaceId", "eni-1")
+		}},
+		{"a question is asked while it is on its way", AskedOnce, func(s *stage) {
+			c := Call{Client: operator, Params: url.Values{"Action": {"DescribeSubnets"}, "Filter.1.Name": {"vpc-id"}}}
+			for range 3 {
+				s.Sending(c)
+			}
+		}},
+		{"an ENI for an instance without a free slot", NoHotLoop, func(s *stage) {
+			s.cloud.Instances[0].ENIs = s.cloud.Instances[0].MostENIs
+			wanted := theENI()
+			wanted.Name, wanted.UID, wanted.Spec.InstanceID, wanted.Status.NetworkInterfaceID = "wanted", "u-2", instance, ""
+			s.write(operator, "elasticnetworkinterfaces", nil, wanted)
+			s.minutes(21)
+			s.call("CreateNetworkInterface", "TagSpecification.1.Tag.1.Key", TagUID, "TagSpecification.1.Tag.1.Value", "u-2")
 		}},
 		{"something is written at rest", QuietAtRest, func(s *stage) {
 			s.Rest()

@@ -31,8 +31,10 @@ type Settings struct {
 	Look func() emulator.State
 	// LeaderLease is the name of the operator's own lease.
 	LeaderLease string
-	// NodeGoneGrace and AuditInterval are the operator's flags.
-	NodeGoneGrace, AuditInterval time.Duration
+	// NodeGoneGrace, AuditInterval and IdleReleaseAfter are the operator's flags.
+	NodeGoneGrace, AuditInterval, IdleReleaseAfter time.Duration
+	// Hindered reports whether others keep the operator from writing a claim.
+	Hindered func(claim *v1alpha1.ENIClaim) bool
 }
 
 // Write is a change of Kubernetes as the API server stored it.
@@ -82,7 +84,19 @@ type Referee struct {
 	// givenAway is since when the tags of an ENI that the operator made name another cluster.
 	givenAway map[string]time.Time
 
-	stale      map[types.UID]time.Duration
+	// stale and waiting are for how long claims say what is not so, and for how long
+	// claims and Nodes lack what they could have.
+	stale, waiting map[types.UID]time.Duration
+	// ungoverned is since when no policy selects a Node, by its name.
+	ungoverned    map[string]time.Time
+	policyDeleted time.Time
+	// accepted are the ENIs whose deletion EC2 accepted, by process.
+	accepted map[string]bool
+	// underway is how many processes' reads of one question are on their way.
+	underway map[string]int
+	// full is for how long an instance has had no slot free.
+	full map[string]time.Duration
+
 	rates      map[string]int
 	writes     []string
 	resting    bool
@@ -98,7 +112,8 @@ func NewReferee(settings Settings) *Referee {
 		forged:   map[types.UID]bool{},
 		nodeless: map[string]time.Time{}, changed: map[string]time.Time{}, ready: map[types.UID]bool{},
 		made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{}, givenAway: map[string]time.Time{},
-		stale: map[types.UID]time.Duration{}, rates: map[string]int{}, seen: map[string]bool{},
+		stale: map[types.UID]time.Duration{}, waiting: map[types.UID]time.Duration{}, ungoverned: map[string]time.Time{},
+		accepted: map[string]bool{}, underway: map[string]int{}, full: map[string]time.Duration{}, rates: map[string]int{}, seen: map[string]bool{},
 	}
 	r.world = World{
 		ClusterUID: settings.ClusterUID, Claims: map[types.UID]*v1alpha1.ENIClaim{}, Pools: map[types.UID]*v1alpha1.ENIPool{},
@@ -186,19 +201,25 @@ func (r *Referee) See(w Write) {
 		keep(r.world.Claims, before, after)
 		r.seeClaim(before, after, operator)
 	case "enipools":
-		after := decode[v1alpha1.ENIPool](w.After)
-		keep(r.world.Pools, decode[v1alpha1.ENIPool](w.Before), after)
+		before, after := decode[v1alpha1.ENIPool](w.Before), decode[v1alpha1.ENIPool](w.After)
+		keep(r.world.Pools, before, after)
+		if operator && before != nil && before.DeletionTimestamp.IsZero() && (after == nil || !after.DeletionTimestamp.IsZero()) {
+			r.judgePoolDeletion(before)
+		}
 		if after != nil && conditionTrue(after.Status.Conditions, "Ready") {
 			r.ready[after.UID] = true
 		}
 	case "enipolicies":
-		keep(r.world.Policies, decode[v1alpha1.ENIPolicy](w.Before), decode[v1alpha1.ENIPolicy](w.After))
+		after := decode[v1alpha1.ENIPolicy](w.After)
+		keep(r.world.Policies, decode[v1alpha1.ENIPolicy](w.Before), after)
+		r.seeGoverned(after == nil || !after.DeletionTimestamp.IsZero())
 	case "elasticnetworkinterfaces":
 		before, after := decode[v1alpha1.ElasticNetworkInterface](w.Before), decode[v1alpha1.ElasticNetworkInterface](w.After)
 		keep(r.world.ENIs, before, after)
 		r.seeENI(before, after, operator)
 	case "nodes":
 		keep(r.world.Nodes, decode[corev1.Node](w.Before), decode[corev1.Node](w.After))
+		r.seeGoverned(false)
 		r.seeNodes(decode[corev1.Node](w.Before))
 		r.seeNode(decode[corev1.Node](w.Before), decode[corev1.Node](w.After), operator)
 	case "namespaces":

@@ -62,13 +62,15 @@ func (r *Referee) Minute(calm bool) {
 	}
 	clear(r.rates)
 	r.judgeStaleness(calm)
+	r.judgeService(calm)
+	r.noteFull(calm)
 }
 
 // judgeStaleness looks for claims whose status shows what EC2 does not have.
 func (r *Referee) judgeStaleness(calm bool) {
 	for uid, claim := range r.world.Claims {
 		held, ok := r.given[uid]
-		if !ok || !holds(claim) || !claim.DeletionTimestamp.IsZero() {
+		if !ok || !holds(claim) || !claim.DeletionTimestamp.IsZero() || r.settings.Hindered(claim) {
 			delete(r.stale, uid)
 			continue
 		}

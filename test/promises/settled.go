@@ -160,7 +160,7 @@ func (r *Referee) fits(instance string, policy *v1alpha1.ENIPolicy) bool {
 
 // scarce reports whether a reason says that there is no room for more.
 func scarce(reason string) bool {
-	return slices.Contains([]string{"SubnetExhausted", "SubnetFragmented", "InstanceFull", "InvalidParameter", "WaitingForDrain", "QuotaExceeded"}, reason)
+	return slices.Contains([]string{"SubnetExhausted", "SubnetFragmented", "InstanceFull", "InvalidParameter", "WaitingForDrain", "QuotaExceeded", "NoFreeDeviceIndex", "NotOwned"}, reason)
 }
 
 // room reports whether an instance could have more: it takes another ENI, and a subnet
@@ -250,6 +250,9 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 func (r *Referee) badlyServed(claim *v1alpha1.ENIClaim) string {
 	eni := r.world.ENI(claim.Status.NetworkInterfaceID)
 	there := claim.Status.Address != "" && Carries(eni, claim.Status.Address) && eni.InstanceID != ""
+	if there && !isReady(claim) && eni.Tags[TagClusterUID] != r.settings.ClusterUID {
+		return "" // Its tags name another owner, and the claim says so.
+	}
 	switch {
 	case isReady(claim) && !there:
 		return fmt.Sprintf("%s: claim %s is Bound and Ready with %s of %s, which EC2 does not have there",

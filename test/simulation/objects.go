@@ -32,7 +32,6 @@ func (w *world) lock(key string, wait time.Duration) {
 	w.mu.Lock()
 	w.locked[key] = true
 	w.mu.Unlock()
-	w.disturbed(wait)
 	w.later(wait, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -43,6 +42,9 @@ func (w *world) lock(key string, wait time.Duration) {
 func lockNamespace(w *world, rng *rand.Rand) string {
 	name, wait := namespaces[rng.IntN(len(namespaces))], aWhile(rng)
 	w.lock("eniclaims/"+name, wait)
+	w.mu.Lock()
+	w.hindered[name] = time.Now().Add(wait)
+	w.mu.Unlock()
 	return fmt.Sprintf("for %s others refuse writes of claims in namespace %s", wait.Round(time.Second), name)
 }
 
@@ -52,6 +54,7 @@ func lockKind(w *world, rng *rand.Rand) string {
 	}[rng.IntN(5)]
 	wait := aWhile(rng)
 	w.lock(what, wait)
+	w.disturbed(wait)
 	return fmt.Sprintf("for %s others refuse to %s", wait.Round(time.Second), what)
 }
 

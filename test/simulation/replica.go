@@ -298,6 +298,7 @@ func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	p.replica.w.referee.Sending(call)
+	defer p.replica.w.referee.Ended(call)
 	if err := p.fly(r.Context()); err != nil {
 		return nil, err
 	}

@@ -58,6 +58,9 @@ type world struct {
 	past map[string][][]byte
 	// locked are namespaces and kinds whose writes others' admission refuses.
 	locked map[string]bool
+	// hindered is until when writes of a namespace's claims are refused, or the operator
+	// may still wait for the next try.
+	hindered map[string]time.Time
 	// troubled is until when something outside disturbs the operator.
 	troubled time.Time
 	// silent are claims whose holder does not renew any more.
@@ -76,7 +79,7 @@ func newWorld(ctx context.Context, seed uint64, folder string) (*world, error) {
 	rng := rand.New(rand.NewPCG(seed, 4)) //nolint:gosec // repeatable, not secret
 	w := &world{
 		folder: folder, start: time.Now(), ctx: ctx, nodes: map[string]*member{}, past: map[string][][]byte{},
-		turn: make(chan struct{}, 1), locked: map[string]bool{}, silent: map[string]bool{},
+		turn: make(chan struct{}, 1), locked: map[string]bool{}, hindered: map[string]time.Time{}, silent: map[string]bool{},
 	}
 	var err error
 	if w.api, err = apiserver.New(seed); err != nil {
@@ -111,7 +114,7 @@ func (w *world) populate(rng *rand.Rand) error {
 			w.referee = promises.NewReferee(promises.Settings{
 				ClusterUID: string(made.UID), Operator: func(name string) bool { return strings.HasPrefix(name, "replica-") },
 				Look: func() emulator.State { return w.cloud.Look(region) }, LeaderLease: leaderLease,
-				NodeGoneGrace: nodeGoneGrace, AuditInterval: auditInterval,
+				NodeGoneGrace: nodeGoneGrace, AuditInterval: auditInterval, IdleReleaseAfter: operatorOptions("").IdleReleaseAfter, Hindered: w.isHindered,
 			})
 			w.api.Observe, w.api.Admit = w.observe, w.admit
 		}
@@ -234,6 +237,16 @@ func (w *world) disturbed(d time.Duration) {
 	}
 }
 
+// isHindered reports whether others keep the operator from writing a claim.
+func (w *world) isHindered(claim *v1alpha1.ENIClaim) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Before(w.hindered[claim.Namespace].Add(quieting))
+}
+
+// quieting is how long the operator has to come back to what failed.
+const quieting = 3 * time.Minute
+
 // calm reports whether nothing has kept the operator from its work for some minutes.
 func (w *world) calm() bool {
 	w.mu.Lock()
@@ -245,7 +258,7 @@ func (w *world) calm() bool {
 			led = true
 		}
 	}
-	return led && time.Since(troubled) > 3*time.Minute
+	return led && time.Since(troubled) > quieting
 }
 
 // later does something after a while, unless the world ends before.

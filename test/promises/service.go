@@ -1,0 +1,200 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package promises
+
+import (
+"encoding/json"
+"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// patience is how long a claim or a pool may lack what it could have, while nothing
+// disturbs the operator: an address that was released cools down, an ENI that is idle is
+// kept for a while before its slot goes to another kind, and a refusal is tried again
+// within minutes.
+const patience = 25 * time.Minute
+
+// judgeService looks for claims that wait and pools that are not ready, though they
+// could have been served for a while.
+func (r *Referee) judgeService(calm bool) {
+	if !calm {
+		clear(r.waiting)
+		return
+	}
+	wanting := r.wanting
+	waits := map[types.UID]string{}
+	for uid, claim := range r.world.Claims {
+		if node := r.nodeNamed(claim.Spec.NodeName); node != nil && r.steady(node) && !r.settings.Hindered(claim) {
+			waits[uid] = r.unserved(claim)
+		}
+	}
+	for uid, node := range r.world.Nodes {
+		if r.steady(node) {
+			waits[uid] = r.unready(node.Name, InstanceOf(node), node.Labels)
+		}
+	}
+	r.wanting = wanting
+	maps.DeleteFunc(r.waiting, func(uid types.UID, _ time.Duration) bool { return waits[uid] == "" })
+	for uid, problem := range waits {
+		if problem == "" {
+			continue
+		}
+		r.waiting[uid] += time.Minute
+		if r.waiting[uid] >= patience {
+			_, what, _ := strings.Cut(problem, ": ")
+			r.foul(ServedInTime, string(uid), "for %s, while nothing happened: %s", r.waiting[uid], what)
+			r.debugDump(uid)
+		}
+	}
+}
+
+// steady reports whether a Node's instance runs, and has been the Node's for a while.
+func (r *Referee) steady(node *corev1.Node) bool {
+	instance := r.world.Instance(InstanceOf(node))
+	return instance != nil && instance.State == "running" && time.Since(r.changed[node.Name]) > r.settings.NodeGoneGrace
+}
+
+// seeGoverned notes since when no policy selects a Node, and when a policy was last deleted.
+func (r *Referee) seeGoverned(policyDeleted bool) {
+	if policyDeleted {
+		r.policyDeleted = time.Now()
+	}
+	for _, node := range r.world.Nodes {
+		switch {
+		case r.governing(node.Labels) != nil:
+			delete(r.ungoverned, node.Name)
+		case r.ungoverned[node.Name].IsZero():
+			r.ungoverned[node.Name] = time.Now()
+		}
+	}
+	maps.DeleteFunc(r.ungoverned, func(name string, _ time.Time) bool { return r.nodeNamed(name) == nil })
+}
+
+// judgePoolDeletion looks at a pool that the operator deletes: a Node whose label was
+// away for less than the idle time finds its pool as it was.
+func (r *Referee) judgePoolDeletion(pool *v1alpha1.ENIPool) {
+	node := r.nodeNamed(pool.Name)
+	since, ungoverned := r.ungoverned[pool.Name]
+	if node == nil || !ungoverned || InstanceOf(node) != pool.Spec.InstanceID || !r.world.Living(pool.Spec.InstanceID) {
+		return
+	}
+	grace := r.settings.IdleReleaseAfter
+	if shared := pool.Spec.Shared; shared != nil && shared.IdleReleaseAfter != nil {
+		grace = shared.IdleReleaseAfter.Duration
+	}
+	if away := time.Since(since); away < grace && r.policyDeleted.Before(since.Add(-time.Minute)) {
+		r.foul(WarmKept, string(pool.UID), "the pool of node %s is deleted %s after its label went, and the idle time is %s", pool.Name, away, grace)
+	}
+}
+
+// judgeRepetition looks for what a process asks of EC2 though EC2 accepted it already.
+func (r *Referee) judgeRepetition(c Call) {
+	if c.Action() != "DeleteNetworkInterface" {
+		return
+	}
+	if id := c.Params.Get("NetworkInterfaceId"); r.accepted[c.Client+" "+id] {
+		r.foul(AskedOnce, c.Client+id, "%s asks for the deletion of %s, which EC2 accepted from it before", c.Client, id)
+	}
+}
+
+// alike is how many equal calls may be on their way: the questions of two policies differ
+// and may have a selector term in common.
+const alike = 2
+
+// departs and returns note which questions after subnets and groups are on their way:
+// pools that ask for the same share one. (A question after an ENI or instance may be asked
+// again, because an answer that is on its way may be older than what changed.)
+func (r *Referee) departs(c Call) {
+	if !c.bySelector() {
+		return
+	}
+	key := c.Client + " " + c.Params.Encode()
+	r.underway[key]++
+	if r.underway[key] > alike {
+		r.foul(AskedOnce, key, "%s sends %s while %d of the same are on their way", c.Client, c.Action(), alike)
+	}
+}
+
+func (r *Referee) returns(c Call) {
+	key := c.Client + " " + c.Params.Encode()
+	if r.underway[key]--; r.underway[key] <= 0 {
+		delete(r.underway, key)
+	}
+}
+
+// noteFull notes for how long instances have had no slot free, while nothing disturbed
+// the operator, which looks at least at each audit.
+func (r *Referee) noteFull(calm bool) {
+	for i := range r.world.Cloud.Instances {
+		instance := &r.world.Cloud.Instances[i]
+		if !calm || instance.State != "running" || instance.ENIs < instance.MostENIs {
+			delete(r.full, instance.ID)
+			continue
+		}
+		r.full[instance.ID] += time.Minute
+	}
+}
+
+// judgeCreation looks at an ENI that is made for an instance that has no slot for it.
+func (r *Referee) judgeCreation(c Call) {
+	for _, uid := range slices.Sorted(maps.Keys(r.world.ENIs)) {
+		eni := r.world.ENIs[uid]
+		instance := r.world.Instance(eni.Spec.InstanceID)
+		full := instance != nil && instance.ENIs >= instance.MostENIs && r.full[instance.ID] > 2*r.settings.AuditInterval
+		if string(uid) != c.tag(TagUID) || !full {
+			continue
+		}
+		r.foul(NoHotLoop, "full "+eni.Spec.InstanceID, "an ENI is created for %s of instance %s, which has had no slot free for %s",
+			eni.Name, eni.Spec.InstanceID, r.full[eni.Spec.InstanceID])
+	}
+}
+
+func (r *Referee) debugDump(uid types.UID) {
+	name := ""
+	if c := r.world.Claims[uid]; c != nil {
+		name = c.Spec.NodeName
+	} else {
+		name = r.world.Nodes[uid].Name
+	}
+	if r.seen["dump"+name] {
+		return
+	}
+	r.seen["dump"+name] = true
+	in := r.world.Instance(InstanceOf(r.nodeNamed(name)))
+	fmt.Printf("DUMP %s %s instance %+v\n", time.Now(), name, *in)
+	for _, e := range r.world.Cloud.ENIs {
+		if e.InstanceID == in.ID {
+			fmt.Printf("DUMP   %s index %d %v subnet %s tags %v\n", e.ID, e.DeviceIndex, e.Addresses, e.SubnetID, e.Tags)
+		}
+	}
+	for _, s := range r.world.Cloud.Subnets {
+		fmt.Printf("DUMP   subnet %+v\n", s)
+	}
+	p := r.poolOf(name)
+	for _, e := range r.world.ENIs {
+		if e.Spec.NodeName == name {
+			raw, _ := json.Marshal(e)
+			fmt.Printf("DUMP   eni %s\n", raw)
+		}
+	}
+	raw, _ := json.Marshal(p)
+	fmt.Printf("DUMP   pool %s\n", raw)
+	for _, c := range r.world.Claims {
+		if c.Spec.NodeName == name {
+			raw, _ := json.Marshal(c.Status)
+			fmt.Printf("DUMP   claim %s %s\n", c.Name, raw)
+		}
+	}
+}
