@@ -170,6 +170,7 @@ func plan(o observation) decision {
 	h.giveUpMissing(o)
 	h.quarantineSurprises(o)
 	h.giveUpUnattached(o)
+	h.giveUpRefused(o)
 	wait := h.drain(o)
 	h.allocate(o)
 	d := newDecision()

@@ -104,7 +104,7 @@ func (g *growth) subnetWithRoom(units int32) bool {
 // capacity: it was tried in all of the policy's subnets.
 func (h *holders) creationRefused() bool {
 	for _, eni := range h.resources {
-		if _, refused := standingRefusal(eni); refused && eni.Status.NetworkInterfaceID == "" && eni.DeletionTimestamp.IsZero() {
+		if _, refused := standingRefusal(eni); refused && eni.Status.NetworkInterfaceID == "" && eni.DeletionTimestamp.IsZero() && !h.givesUp(eni.Name) {
 			return true
 		}
 	}
@@ -115,7 +115,7 @@ func (h *holders) creationRefused() bool {
 func (g *growth) scarcity() *trouble {
 	unmet := g.s.exclusiveSupply < g.s.exclusiveDesired || g.missing(g.s.sharedDesired) > 0
 	for _, name := range slices.Sorted(maps.Keys(g.h.resources)) {
-		if found := g.scarcityOf(g.h.resources[name], unmet); found != nil {
+		if found := g.scarcityOf(g.h.resources[name], unmet); found != nil && !g.h.givesUp(name) {
 			return found
 		}
 	}
@@ -204,6 +204,23 @@ func (h *holders) giveUpUnattached(o observation) {
 		}
 		entry.State = v1alpha1.PoolENIReleasing
 		excess--
+	}
+}
+
+// givesUp reports whether the pool has decided to give an ENI up.
+func (h *holders) givesUp(name string) bool {
+	return h.enis[name] != nil && h.enis[name].State == v1alpha1.PoolENIReleasing
+}
+
+// giveUpRefused gives back shared ENIs that EC2 refuses to make for lack of room and that
+// ask for another kind of address than the policy does by now: no other would be made.
+func (h *holders) giveUpRefused(o observation) {
+	for name, eni := range h.resources {
+		_, refused := standingRefusal(eni)
+		uncreated := refused && eni.Status.NetworkInterfaceID == ""
+		if uncreated && specSize(eni) > 0 && inPrefixes(eni) != (o.unit() > 1) && h.enis[name].Mode == v1alpha1.ModeShared {
+			h.enis[name].State = v1alpha1.PoolENIReleasing
+		}
 	}
 }
 

@@ -74,6 +74,10 @@ func TestScarcity(t *testing.T) {
 			last(func(eni *v1alpha1.ElasticNetworkInterface) {
 				eni.Status = v1alpha1.ElasticNetworkInterfaceStatus{}
 			}).last(refusedGrowth(2, v1alpha1.ReasonSubnetExhausted)).exclusive(1, 0, 1), "-1=4", v1alpha1.ReasonSubnetExhausted, ""},
+		{"an ENI that cannot be made with prefixes, which the policy wants no more", newFixture().bounds(4, 0, 20).eni(1, 1, 0).
+			last(func(eni *v1alpha1.ElasticNetworkInterface) {
+				eni.Status, eni.Spec.AddressCount, eni.Spec.PrefixCount = v1alpha1.ElasticNetworkInterfaceStatus{}, 0, 1
+			}).last(refusedGrowth(1, v1alpha1.ReasonSubnetExhausted)), "+-2 Shared 4; x-1", v1alpha1.ReasonFits, ""},
 		{"nothing is refused that nobody wants", newFixture().bounds(2, 0, 20).eni(1, 1, 2).change(lately), "", v1alpha1.ReasonFits, ""},
 		{"an ENI that a quota keeps away", newFixture().bounds(0, 0, 20).exclusive(0, 0, 2).exclusiveENI(1).
 			last(unready(v1alpha1.ReasonQuotaExceeded, false)).claim("a", time.Minute, wantsENI), "", v1alpha1.ReasonQuotaExceeded, v1alpha1.ReasonQuotaExceeded},
