@@ -114,6 +114,9 @@ func (r *Referee) unready(name, instance string, of map[string]string) string {
 		if ready == nil {
 			return fmt.Sprintf("%s: the pool of node %s says nothing", EverythingEnd, name)
 		}
+		if ready.Reason == v1alpha1.ReasonInstanceTypeLimit && !r.fits(instance, policy) {
+			return ""
+		}
 		if scarce(ready.Reason) && !r.roomFor(instance, policy, lacking(pool, policy)) {
 			r.wanting = true
 			return ""
