@@ -89,7 +89,7 @@ func newKeeper(config *rest.Config, o options.Options) (*certificates.Keeper, er
 }
 
 // newServingManager returns a manager whose metrics and webhooks are served as the
-// options say.
+// options say, unless its settings name a webhook server.
 func newServingManager(
 	ctx context.Context, config *rest.Config, fence *election.Fence, settings ctrl.Options, o options.Options,
 ) (ctrl.Manager, error) {
@@ -98,7 +98,7 @@ func newServingManager(
 			return nil, err
 		}
 	}
-	if !o.EnableWebhooks {
+	if !o.EnableWebhooks || settings.WebhookServer != nil {
 		return newManager(config, fence, settings, o)
 	}
 	server, keeper, err := webhookServer(ctx, config, o)

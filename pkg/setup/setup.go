@@ -80,7 +80,7 @@ func WithClock(clk clock.WithTicker) Change {
 	return func(a *assembly) { a.clock = clk }
 }
 
-// WithManager changes the settings of the manager, such as its log.
+// WithManager changes the settings of the manager, such as its log or its webhook server.
 func WithManager(change func(*ctrl.Options)) Change {
 	return func(a *assembly) { a.manager = change }
 }

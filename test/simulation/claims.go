@@ -140,7 +140,8 @@ func deleteNamespace(w *world, rng *rand.Rand) string {
 // restoreNamespaces makes the namespaces that are not there.
 func (w *world) restoreNamespaces() {
 	for _, name := range namespaces {
-		_ = w.Create(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"name": name}}})
+		err := w.Create(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"name": name}}})
+		w.ignore(client.IgnoreAlreadyExists(err))
 	}
 }
 

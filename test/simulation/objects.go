@@ -250,7 +250,7 @@ func changeBounds(w *world, rng *rand.Rand) string {
 
 func flapPolicy(w *world, rng *rand.Rand) string {
 	policy, wait := w.policy(rng), aWhile(rng)
-	w.ignore(client.IgnoreNotFound(w.Delete(w.ctx, policy)))
+	w.deleteInUse(policy)
 	w.later(wait, w.restorePolicies)
 	return fmt.Sprintf("policy %s is deleted for %s", policy.Name, wait.Round(time.Second))
 }
@@ -258,7 +258,7 @@ func flapPolicy(w *world, rng *rand.Rand) string {
 // restorePolicies makes the policies that are not there.
 func (w *world) restorePolicies() {
 	for _, policy := range w.policies {
-		_ = w.Create(w.ctx, policy.DeepCopy())
+		w.insist(func() error { return w.Create(w.ctx, policy.DeepCopy()) })
 	}
 }
 

@@ -47,7 +47,7 @@ func operatorOptions(snapshot string) options.Options {
 		"--cluster-name=simulation", "--metrics-bind-address=0", "--metrics-secure=false", "--health-probe-bind-address=0",
 		"--leader-elect-namespace=" + operatorSpace, "--leader-elect-lease-duration=60s", "--leader-elect-renew-deadline=40s",
 		"--leader-elect-retry-period=15s", "--snapshot-path=" + snapshot,
-		"--eni-concurrency=16", "--pool-concurrency=8", "--node-concurrency=8",
+		"--eni-concurrency=16", "--pool-concurrency=8", "--node-concurrency=8", "--enable-webhooks",
 	}, nil)
 	if err != nil {
 		panic(err)
@@ -86,6 +86,7 @@ type replica struct {
 type process struct {
 	replica    *replica
 	connection *apiserver.Connection
+	hooks      *hookServer
 	cloud      *account
 	cancel     context.CancelFunc
 	mu         sync.Mutex
@@ -149,7 +150,7 @@ func (r *replica) start(cancel context.CancelFunc) *process {
 		return nil
 	}
 	r.born++
-	p := &process{replica: r, cancel: cancel, cloud: r.w.cloud}
+	p := &process{replica: r, cancel: cancel, cloud: r.w.cloud, hooks: newHookServer()}
 	if r.astray != nil {
 		p.cloud = r.astray
 	}
@@ -270,6 +271,7 @@ func (p *process) operate(ctx context.Context) error {
 		// virtual time would stand still.
 		o.Controller.EnableWarmup = ptr.To(false)
 		o.Logger = ctrl.Log
+		o.WebhookServer = p.hooks
 	}))
 	if err != nil {
 		return err

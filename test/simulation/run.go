@@ -175,7 +175,7 @@ func (p *player) tick(ctx context.Context) {
 		heartbeat.Add(1)
 		p.referee.Minute(p.calm())
 		for _, refused := range p.api.Refusals() {
-			if strings.Contains(refused, "replica-") {
+			if strings.Contains(refused, "replica-") || strings.HasPrefix(refused, "webhook ") {
 				p.referee.Foul(promises.WritesAccept, refused)
 			}
 		}
@@ -236,6 +236,8 @@ func (p *player) foul(unsettled []string) {
 
 // repair undoes what the adversaries left behind, as the cluster's owners would.
 func (p *player) repair() {
+	p.repairing.Store(true)
+	defer p.repairing.Store(false)
 	p.cloud.ClearFaults()
 	for _, r := range p.replicas {
 		r.mu.Lock()
@@ -267,12 +269,14 @@ func (p *player) repair() {
 func (p *player) repairPolicies() {
 	p.restorePolicies()
 	for _, wanted := range p.policies {
-		stored := wanted.DeepCopy()
-		if err := p.Get(p.ctx, client.ObjectKeyFromObject(wanted), stored); err != nil {
-			continue
-		}
-		stored.Spec = *wanted.Spec.DeepCopy()
-		p.ignore(p.Update(p.ctx, stored))
+		p.insist(func() error {
+			stored := wanted.DeepCopy()
+			if err := p.Get(p.ctx, client.ObjectKeyFromObject(wanted), stored); err != nil {
+				return err
+			}
+			stored.Spec = *wanted.Spec.DeepCopy()
+			return p.Update(p.ctx, stored)
+		})
 	}
 }
 

@@ -15,9 +15,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -48,6 +50,8 @@ type world struct {
 	ctx       context.Context //nolint:containedctx // the whole world ends with it
 
 	turn chan struct{}
+	// repairing is set while the owners repair what is theirs.
+	repairing atomic.Bool
 
 	mu sync.Mutex
 	// lines are the story as it happened.
@@ -95,6 +99,9 @@ func newWorld(ctx context.Context, seed uint64, folder string) (*world, error) {
 		return nil, err
 	}
 	if err := w.populate(rng); err != nil {
+		return nil, err
+	}
+	if err := w.installWebhooks(seed); err != nil { // After the policies: nobody answers for them yet.
 		return nil, err
 	}
 	for i := range 2 {
@@ -209,11 +216,29 @@ func (w *world) addNode(name string) {
 	}))
 }
 
-// ignore is for what people try, which may be refused.
+// ignore is for what people try, which may be refused, but for the repair.
 func (w *world) ignore(err error) {
-	if err != nil {
-		w.tell("  refused: %v", err)
+	if err == nil {
+		return
 	}
+	w.tell("  refused: %v", err)
+	if w.repairing.Load() && !apierrors.IsNotFound(err) && !apierrors.IsAlreadyExists(err) {
+		w.referee.Foul(promises.WritesAccept, "the repair is refused: "+err.Error())
+	}
+}
+
+// insist does what has to be done in the end: where it is refused, the person tries
+// again for some minutes, such as until a replica answers for the webhooks.
+func (w *world) insist(do func() error) {
+	const tries, pause = 20, 30 * time.Second
+	var err error
+	for range tries {
+		if err = do(); err == nil || apierrors.IsNotFound(err) || apierrors.IsAlreadyExists(err) {
+			return
+		}
+		time.Sleep(pause)
+	}
+	w.ignore(err)
 }
 
 // tell adds a line to the story.

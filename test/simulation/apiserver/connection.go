@@ -147,6 +147,37 @@ func (c *Connection) draw(watch bool) fate {
 	return f
 }
 
+// Reach carries a call of the server to the client, such as one of a webhook. Where the
+// connection is cut, nobody answers until ctx ends.
+func (c *Connection) Reach(ctx context.Context, call func()) error {
+	f := c.draw(false)
+	if c.cut() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if err := pause(ctx, f.before); err != nil {
+		return err
+	}
+	if f.refused != nil {
+		return f.refused
+	}
+	call()
+	if err := pause(ctx, f.after); err != nil {
+		return err
+	}
+	if f.lost != nil || c.dead() {
+		return errReset
+	}
+	return nil
+}
+
+// cut reports whether the network lets nothing through.
+func (c *Connection) cut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.trouble.Cut && !c.ended
+}
+
 func (c *Connection) dead() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -42,7 +42,7 @@ func (s *Server) Sweep() {
 	for _, k := range s.ordered {
 		for _, o := range maps.Clone(k.objects) {
 			if orphaned(o, owners) {
-				_, _ = s.remove(Controller, k, o, metav1.DeleteOptions{}) // looked at again after the next change
+				s.sweep(k, o)
 			}
 		}
 	}
@@ -51,6 +51,13 @@ func (s *Server) Sweep() {
 		if terminating(o.content) {
 			s.empty(namespaces, o)
 		}
+	}
+}
+
+// sweep deletes an object. Where that fails, the controllers look again.
+func (s *Server) sweep(k *kind, o *object) {
+	if _, err := s.remove(Controller, k, o, metav1.DeleteOptions{}); err != nil {
+		s.swept = 0
 	}
 }
 
@@ -71,13 +78,13 @@ func (s *Server) empty(namespaces *kind, namespace *object) {
 	for _, k := range s.ordered {
 		for _, o := range maps.Clone(k.objects) {
 			if k.namespaced && text(o.content, "metadata", "namespace") == name {
-				_, _ = s.remove(Controller, k, o, metav1.DeleteOptions{})
+				s.sweep(k, o)
 				_, stays := k.objects[o.key]
 				left = left || stays
 			}
 		}
 	}
-	if left {
+	if left || namespaces.objects[namespace.key] != namespace {
 		s.swept = 0 // Look again, whatever happens.
 		return
 	}

@@ -9,6 +9,7 @@ package apiserver
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
@@ -98,6 +99,9 @@ func (s *Server) parse(r *http.Request, body []byte) (*request, error) {
 }
 
 func (q *request) parseQuery() error {
+	if q.query.Has("dryRun") {
+		return apierrors.NewBadRequest("a dry run is not known here")
+	}
 	q.watch = q.query.Get("watch") == "true" || q.query.Get("watch") == "1"
 	var err error
 	if q.selector, err = labels.Parse(q.query.Get("labelSelector")); err != nil {
@@ -113,6 +117,15 @@ func (q *request) parseQuery() error {
 func (s *Server) serve(connection string, q *request) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for {
+		raw, err := s.execute(connection, q)
+		if !errors.Is(err, errMoved) {
+			return raw, err
+		}
+	}
+}
+
+func (s *Server) execute(connection string, q *request) ([]byte, error) {
 	if q.kind == nil {
 		return s.discover(q.path)
 	}

@@ -64,6 +64,7 @@ type Server struct {
 	Observe func(Write)
 
 	mu       sync.Mutex
+	webhooks Webhooks
 	kinds    map[string]*kind // by group/resource
 	ordered  []*kind
 	version  uint64
@@ -205,8 +206,8 @@ func (s *Server) expire(k *kind) {
 	}
 }
 
-// Refusals are the writes that failed validation, the operator's events among them,
-// since the last call.
+// Refusals are the writes that validation or a webhook refused, the operator's events
+// among them, and the answers of broken webhooks, since the last call.
 func (s *Server) Refusals() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,7 +216,7 @@ func (s *Server) Refusals() []string {
 	return taken
 }
 
-// refuse notes a write that validation refused.
+// refuse notes a write that validation or a webhook refused.
 func (s *Server) refuse(connection string, k *kind, name string, err error) error {
 	s.refusals = append(s.refusals, fmt.Sprintf("%s of %s by %s: %v", k.resource, name, connection, err))
 	return err

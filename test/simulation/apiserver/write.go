@@ -49,8 +49,14 @@ func (s *Server) create(connection string, k *kind, namespace string, content ma
 	if err := s.check(connection, k, content, nil); err != nil {
 		return nil, err
 	}
-	if err := s.admit(Request{Connection: connection, Resource: k.resource, Namespace: namespace, Name: name, Verb: "create"}, content, nil); err != nil {
+	request := Request{Connection: connection, Resource: k.resource, Namespace: namespace, Name: name, Verb: "create"}
+	if err := s.admit(k, request, content, nil); err != nil {
 		return nil, err
+	}
+	if k.namespaced { // It may have gone while the webhooks were asked.
+		if err := s.open(namespace, k, name); err != nil {
+			return nil, err
+		}
 	}
 	if k.transient {
 		raw, err := encode(content)
@@ -113,8 +119,9 @@ func (s *Server) refuseEvent(connection string, k *kind, content map[string]any)
 	return s.refuse(connection, k, name, apierrors.NewInvalid(k.GroupKind(), name, failed))
 }
 
-func (s *Server) admit(request Request, content, old map[string]any) error {
-	if s.Admit == nil {
+// admit asks others' admission, and then the webhooks.
+func (s *Server) admit(k *kind, request Request, content, old map[string]any) error {
+	if s.Admit == nil && len(s.webhooks.hooks) == 0 {
 		return nil
 	}
 	var err error
@@ -128,7 +135,12 @@ func (s *Server) admit(request Request, content, old map[string]any) error {
 			return err
 		}
 	}
-	return s.Admit(request)
+	if s.Admit != nil {
+		if err := s.Admit(request); err != nil {
+			return err
+		}
+	}
+	return s.askWebhooks(k, request, content, old)
 }
 
 // update replaces an object, or its status.
@@ -151,7 +163,7 @@ func (s *Server) update(connection string, k *kind, before *object, content map[
 	request := Request{
 		Connection: connection, Resource: k.resource, Namespace: text(after, "metadata", "namespace"), Name: name, Verb: "update", Subresource: subresource,
 	}
-	if err := s.admit(request, after, before.content); err != nil {
+	if err := s.admit(k, request, after, before.content); err != nil {
 		return nil, err
 	}
 	if reflect.DeepEqual(after, before.content) {
@@ -227,6 +239,9 @@ func added(before, after []any) bool {
 
 // remove deletes an object, or marks it as being deleted.
 func (s *Server) remove(connection string, k *kind, before *object, options metav1.DeleteOptions) (*object, error) {
+	if k.objects[before.key] != before {
+		return nil, errMoved
+	}
 	name := text(before.content, "metadata", "name")
 	if p := options.Preconditions; p != nil {
 		if p.UID != nil && *p.UID != types.UID(text(before.content, "metadata", "uid")) {
@@ -240,7 +255,7 @@ func (s *Server) remove(connection string, k *kind, before *object, options meta
 		return nil, errors.New("events are not kept")
 	}
 	request := Request{Connection: connection, Resource: k.resource, Namespace: text(before.content, "metadata", "namespace"), Name: name, Verb: "delete"}
-	if err := s.admit(request, nil, before.content); err != nil {
+	if err := s.admit(k, request, nil, before.content); err != nil {
 		return nil, err
 	}
 	if terminating(before.content) {
