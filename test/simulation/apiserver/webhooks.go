@@ -55,21 +55,39 @@ var errMoved = errors.New("the object changed while it was admitted")
 
 // Install has the webhooks asked about each write from now on.
 func (s *Server) Install(w Webhooks) error {
-	configuration, err := shipped()
+	read, err := shipped()
 	if err != nil {
 		return err
 	}
+	configuration := read.DeepCopy()
 	for i := range configuration.Webhooks {
 		hook := &configuration.Webhooks[i]
 		if len(hook.MatchConditions) > 0 || hook.ClientConfig.Service == nil {
 			return fmt.Errorf("webhook %s has match conditions or no service: neither is known here", hook.Name)
 		}
+		complete(hook)
 		w.hooks = append(w.hooks, webhook.NewValidatingWebhookAccessor(hook.Name, configuration.Name, hook))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.webhooks = w
 	return nil
+}
+
+// complete sets the defaults of the API.
+func complete(hook *admissionregistrationv1.ValidatingWebhook) {
+	if hook.NamespaceSelector == nil {
+		hook.NamespaceSelector = &metav1.LabelSelector{}
+	}
+	if hook.ObjectSelector == nil {
+		hook.ObjectSelector = &metav1.LabelSelector{}
+	}
+	if hook.FailurePolicy == nil {
+		hook.FailurePolicy = ptr.To(admissionregistrationv1.Fail)
+	}
+	if hook.TimeoutSeconds == nil {
+		hook.TimeoutSeconds = ptr.To[int32](10)
+	}
 }
 
 // shipped reads the configuration that users install.
@@ -196,7 +214,9 @@ type brokenError struct {
 	why     error
 }
 
-func (b *brokenError) Error() string { return fmt.Sprintf("webhook %q is broken: %v", b.webhook, b.why) }
+func (b *brokenError) Error() string {
+	return fmt.Sprintf("webhook %q is broken: %v", b.webhook, b.why)
+}
 
 func (b *brokenError) Unwrap() error { return b.why }
 
@@ -206,7 +226,7 @@ func (w *Webhooks) ask(hook webhook.WebhookAccessor, review *admissionv1.Admissi
 	result, err := w.call(hook, review)
 	errors.As(err, &broken)
 	if err != nil {
-		if ptr.Deref(hook.GetFailurePolicy(), admissionregistrationv1.Fail) == admissionregistrationv1.Ignore {
+		if *hook.GetFailurePolicy() == admissionregistrationv1.Ignore {
 			return nil, broken
 		}
 		return apierrors.NewInternalError(fmt.Errorf("failed calling webhook %q: %w", hook.GetName(), err)), broken
@@ -222,7 +242,7 @@ func (w *Webhooks) ask(hook webhook.WebhookAccessor, review *admissionv1.Admissi
 
 // call sends a question and reads the answer.
 func (w *Webhooks) call(hook webhook.WebhookAccessor, review *admissionv1.AdmissionReview) (*webhookrequest.AdmissionResponse, error) {
-	timeout := time.Duration(ptr.Deref(hook.GetTimeoutSeconds(), defaultTimeout)) * time.Second
+	timeout := time.Duration(*hook.GetTimeoutSeconds()) * time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	status, body, err := w.send(ctx, hook.GetClientConfig().Service, review)
@@ -242,9 +262,6 @@ func (w *Webhooks) call(hook webhook.WebhookAccessor, review *admissionv1.Admiss
 	}
 	return result, nil
 }
-
-// defaultTimeout is that of a webhook that has none, in seconds.
-const defaultTimeout = 10
 
 // send posts a review to a service.
 func (w *Webhooks) send(
