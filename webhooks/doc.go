@@ -21,7 +21,8 @@ SPDX-License-Identifier: Apache-2.0
 //     by their label (objectSelector).
 //   - Where an object may carry our finalizer, or the operator deletes by itself, the
 //     policy on failure is Ignore: while no replica answers, a finalizer can still be
-//     removed, and the operator go on. What admission would have refused then waits in
-//     the finalizer.
+//     removed, and the operator go on. The same holds for a replica that answers and
+//     cannot read what a verdict depends on. What admission would have refused then
+//     waits in the finalizer.
 //   - What is being deleted is never looked at.
 package webhooks

@@ -49,6 +49,9 @@ func (e *eniValidator) validate(ctx context.Context, before, after *v1alpha1.Ela
 		view, err := e.view(ctx, reader, after)
 		return judgeENI(view, before, after), err
 	})
+	if err != nil && before != nil {
+		return acceptUnread(err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +70,11 @@ func (e *eniValidator) ValidateDelete(ctx context.Context, eni *v1alpha1.Elastic
 		holders, err = holdersIn(ctx, reader, eni.Spec.PoolName, func(pool *v1alpha1.ENIPoolStatus) []v1alpha1.ClaimReference {
 			return pool.HoldersOf(eni.Name)
 		})
-		if err != nil || len(holders) == 0 {
-			return nil, err
+		if err != nil {
+			return acceptUnread(err)
+		}
+		if len(holders) == 0 {
+			return nil, nil
 		}
 	}
 	return nil, forbidDeletion("elasticnetworkinterfaces", eni.Name, whyKeepENI(holders))

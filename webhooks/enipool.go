@@ -41,8 +41,11 @@ func (p *poolValidator) ValidateDelete(ctx context.Context, pool *v1alpha1.ENIPo
 		return nil, nil
 	}
 	holders, err := holdersIn(ctx, p.live, pool.Name, (*v1alpha1.ENIPoolStatus).Holders)
-	if err != nil || len(holders) == 0 {
-		return nil, err
+	if err != nil {
+		return acceptUnread(err)
+	}
+	if len(holders) == 0 {
+		return nil, nil
 	}
 	return nil, forbidDeletion("enipools", pool.Name, fmt.Sprintf("%d claims hold addresses or ENIs of this pool (%s), and its Node is there. %s",
 		len(holders), shownClaims(holders), deletionRemedy))

@@ -7,7 +7,10 @@ SPDX-License-Identifier: Apache-2.0
 package webhooks
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -17,6 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -132,6 +137,44 @@ func TestTheEarlierInstancesPoolJudgesNoClaim(t *testing.T) {
 				assert.ErrorContains(t, err, "is held by claim shop/web")
 			}
 		})
+	}
+}
+
+// TestReplicaThatCannotReadRefusesOnlyWhatFailsClosed asserts that a read that fails is
+// the same as no answer: what is ignored on failure is accepted, with a warning.
+func TestReplicaThatCannotReadRefusesOnlyWhatFailsClosed(t *testing.T) {
+	w := heldWorld(t, []string{"web"}, nil, false, nodeOn(onEC2))
+	pool, err := find(t.Context(), w.live, named("node"), &v1alpha1.ENIPool{})
+	assert.NilError(t, err)
+	failing := interceptor.NewClient(w.live.(client.WithWatch), interceptor.Funcs{
+		Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+			return apierrors.NewInternalError(errors.New("etcdserver: request timed out"))
+		},
+		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
+			return apierrors.NewInternalError(errors.New("etcdserver: request timed out"))
+		},
+	})
+	w = &world{cached: failing, live: failing, options: w.options}
+	eni := &v1alpha1.ElasticNetworkInterface{ObjectMeta: metav1.ObjectMeta{Name: "eni"}, Spec: v1alpha1.ElasticNetworkInterfaceSpec{PoolName: "node", NodeName: "node"}}
+	moved := eni.DeepCopy()
+	moved.Spec.NodeName = "another"
+	for what, validate := range map[string]func() (admission.Warnings, error){
+		"the deletion of a pool": func() (admission.Warnings, error) { return (&poolValidator{w}).ValidateDelete(t.Context(), pool) },
+		"the deletion of an ENI": func() (admission.Warnings, error) { return (&eniValidator{w}).ValidateDelete(t.Context(), eni) },
+		"the edit of an ENI":     func() (admission.Warnings, error) { return (&eniValidator{w}).ValidateUpdate(t.Context(), eni, moved) },
+	} {
+		warnings, err := validate()
+		assert.NilError(t, err, what)
+		assert.Equal(t, len(warnings), 1, what)
+		assert.Assert(t, strings.Contains(warnings[0], "etcdserver: request timed out"), warnings[0])
+	}
+	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "policy"}}
+	for what, validate := range map[string]func() (admission.Warnings, error){
+		"the deletion of a policy": func() (admission.Warnings, error) { return (&policyValidator{w}).ValidateDelete(t.Context(), policy) },
+		"a new ENI":                func() (admission.Warnings, error) { return (&eniValidator{w}).ValidateCreate(t.Context(), eni) },
+	} {
+		_, err := validate()
+		assert.ErrorContains(t, err, "etcdserver: request timed out", what)
 	}
 }
 

@@ -42,6 +42,13 @@ func (v *verdict) answer(kind, name string) (admission.Warnings, error) {
 	return v.warnings, apierrors.NewInvalid(v1alpha1.GroupVersion.WithKind(kind).GroupKind(), name, v.refusals)
 }
 
+// acceptUnread is the answer of a webhook whose policy on failure is Ignore where what
+// the verdict depends on cannot be read: a replica that cannot read is no different from
+// one that does not answer, and refuses nothing.
+func acceptUnread(unread error) (admission.Warnings, error) {
+	return admission.Warnings{fmt.Sprintf("not validated, since the operator could not read what that takes: %v", unread)}, nil
+}
+
 // forbidDeletion is the answer to a deletion that is refused.
 func forbidDeletion(resource, name, reason string) error {
 	return apierrors.NewForbidden(v1alpha1.GroupVersion.WithResource(resource).GroupResource(), name, errors.New(reason))
