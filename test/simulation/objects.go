@@ -308,8 +308,7 @@ func deleteResource(w *world, rng *rand.Rand) string {
 	if !ok {
 		return ""
 	}
-	w.annotate(&eni, v1alpha1.DeleteInUseAnnotation, "true")
-	w.ignore(client.IgnoreNotFound(w.Delete(w.ctx, &eni)))
+	w.deleteInUse(&eni)
 	return fmt.Sprintf("a person deletes the resource %s", eni.Name)
 }
 
@@ -318,7 +317,6 @@ func deletePool(w *world, rng *rand.Rand) string {
 	if !ok {
 		return ""
 	}
-	w.annotate(&pool, v1alpha1.DeleteInUseAnnotation, "true")
-	w.ignore(client.IgnoreNotFound(w.Delete(w.ctx, &pool)))
+	w.deleteInUse(&pool)
 	return fmt.Sprintf("a person deletes the pool %s", pool.Name)
 }

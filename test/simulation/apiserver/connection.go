@@ -45,6 +45,7 @@ type Connection struct {
 
 	mu      sync.Mutex
 	rng     *rand.Rand
+	reached *rand.Rand // for calls of the server, which change no draws of the client's
 	trouble Trouble
 	ended   bool
 	// Before and After, where set, see each write's verb and resource before it is
@@ -59,7 +60,9 @@ var _ http.RoundTripper = (*Connection)(nil)
 // Connect returns a new client's connection.
 func (s *Server) Connect(name string, seed uint64) *Connection {
 	return &Connection{
-		Name: name, server: s, rng: rand.New(rand.NewPCG(seed, 2)), //nolint:gosec // repeatable, not secret
+		Name: name, server: s,
+		rng:     rand.New(rand.NewPCG(seed, 2)), //nolint:gosec // repeatable, not secret
+		reached: rand.New(rand.NewPCG(seed, 8)), //nolint:gosec // repeatable, not secret
 		watches: map[*stream]bool{}, changed: make(chan struct{}),
 	}
 }
@@ -121,7 +124,7 @@ type fate struct {
 // errReset is what a client sees of a connection that breaks.
 var errReset = fmt.Errorf("read tcp: %w", syscall.ECONNRESET)
 
-func (c *Connection) draw(watch bool) fate {
+func (c *Connection) draw(rng *rand.Rand, watch bool) fate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var f fate
@@ -131,10 +134,10 @@ func (c *Connection) draw(watch bool) fate {
 		return f
 	}
 	if t.Latency > 0 {
-		f.before = time.Duration(c.rng.Int64N(int64(t.Latency)))
-		f.after = time.Duration(c.rng.Int64N(int64(t.Latency)))
+		f.before = time.Duration(rng.Int64N(int64(t.Latency)))
+		f.after = time.Duration(rng.Int64N(int64(t.Latency)))
 	}
-	switch dice := c.rng.Float64(); {
+	switch dice := rng.Float64(); {
 	case dice < t.Refused:
 		f.refused = fmt.Errorf("dial tcp: %w", syscall.ECONNREFUSED)
 	case dice < t.Refused+t.Lost && !watch:
@@ -150,7 +153,7 @@ func (c *Connection) draw(watch bool) fate {
 // Reach carries a call of the server to the client, such as one of a webhook. Where the
 // connection is cut, nobody answers until ctx ends.
 func (c *Connection) Reach(ctx context.Context, call func()) error {
-	f := c.draw(false)
+	f := c.draw(c.reached, false)
 	if c.cut() {
 		<-ctx.Done()
 		return ctx.Err()
@@ -209,7 +212,7 @@ func (c *Connection) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return answer(r, nil, err), nil
 	}
-	f := c.draw(q.watch)
+	f := c.draw(c.rng, q.watch)
 	if q.kind == nil || q.kind.transient {
 		// client-go holds a mutex while it asks what kinds there are, or sends events:
 		// that takes no virtual time.
