@@ -41,8 +41,12 @@ func inWorld(t *testing.T, test func(t *testing.T, p *player)) {
 		for _, r := range w.replicas {
 			r.trouble = apiserver.Trouble{Latency: usualLatency}
 			go r.run()
-			defer r.stop()
 		}
+		defer func() {
+			for _, r := range w.replicas {
+				r.stop()
+			}
+		}()
 		go w.api.Run(ctx)
 		p := &player{world: w, played: map[string]bool{}}
 		go p.tick(ctx)

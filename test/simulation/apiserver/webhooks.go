@@ -114,10 +114,10 @@ func (s *Server) askWebhooks(k *kind, request Request, content, old map[string]a
 	before := k.objects[key(request.Namespace, request.Name)]
 	review := s.review(k, request)
 	s.mu.Unlock()
-	var refusal error
 	var broken *brokenError
+	var refusal error
 	for _, hook := range asked {
-		if refusal, broken = s.webhooks.ask(hook, review); refusal != nil || broken != nil {
+		if broken, refusal = s.webhooks.ask(hook, review); refusal != nil || broken != nil {
 			break
 		}
 	}
@@ -220,16 +220,16 @@ func (b *brokenError) Error() string {
 
 func (b *brokenError) Unwrap() error { return b.why }
 
-// ask puts a question to a webhook, and returns its refusal. Where no answer comes, or
+// ask puts a question to a webhook, and returns its refusal, if any. Where no answer comes, or
 // one that is broken, the failure policy decides.
-func (w *Webhooks) ask(hook webhook.WebhookAccessor, review *admissionv1.AdmissionReview) (refusal error, broken *brokenError) {
+func (w *Webhooks) ask(hook webhook.WebhookAccessor, review *admissionv1.AdmissionReview) (broken *brokenError, refusal error) {
 	result, err := w.call(hook, review)
 	errors.As(err, &broken)
 	if err != nil {
 		if *hook.GetFailurePolicy() == admissionregistrationv1.Ignore {
-			return nil, broken
+			return broken, nil
 		}
-		return apierrors.NewInternalError(fmt.Errorf("failed calling webhook %q: %w", hook.GetName(), err)), broken
+		return broken, apierrors.NewInternalError(fmt.Errorf("failed calling webhook %q: %w", hook.GetName(), err))
 	}
 	if result.Allowed {
 		return nil, nil
@@ -237,7 +237,7 @@ func (w *Webhooks) ask(hook webhook.WebhookAccessor, review *admissionv1.Admissi
 	if status := result.Result; status != nil && (status.Code == http.StatusBadRequest || strings.HasSuffix(status.Message, "[recovered]")) {
 		broken = &brokenError{hook.GetName(), errors.New(status.Message)} // It cannot read the question, or panicked.
 	}
-	return webhookerrors.ToStatusErr(hook.GetName(), result.Result), broken
+	return broken, webhookerrors.ToStatusErr(hook.GetName(), result.Result)
 }
 
 // call sends a question and reads the answer.
