@@ -114,17 +114,16 @@ func (s *Server) askWebhooks(k *kind, request Request, content, old map[string]a
 	before := k.objects[key(request.Namespace, request.Name)]
 	review := s.review(k, request)
 	s.mu.Unlock()
-	var broken *brokenError
+	var noticed []string
 	var refusal error
-	for _, hook := range asked {
-		if broken, refusal = s.webhooks.ask(hook, review); refusal != nil || broken != nil {
-			break
+	for i := 0; i < len(asked) && refusal == nil; i++ {
+		var broken *brokenError
+		if broken, refusal = s.webhooks.ask(asked[i], review); broken != nil {
+			noticed = append(noticed, fmt.Sprintf("%v (asked about %s %s)", broken, k.resource, request.Name))
 		}
 	}
 	s.mu.Lock()
-	if broken != nil {
-		s.refusals = append(s.refusals, fmt.Sprintf("%v (asked about %s %s)", broken, k.resource, request.Name))
-	}
+	s.refusals = append(s.refusals, noticed...)
 	if refusal != nil {
 		return s.refuse(request.Connection, k, request.Name, refusal)
 	}
