@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -42,12 +43,12 @@ const (
 	operatorSpace = "eni-system"
 )
 
-func operatorOptions(snapshot string) options.Options {
+func operatorOptions(snapshot string, webhooks bool) options.Options {
 	o, err := options.Parse([]string{
 		"--cluster-name=simulation", "--metrics-bind-address=0", "--metrics-secure=false", "--health-probe-bind-address=0",
 		"--leader-elect-namespace=" + operatorSpace, "--leader-elect-lease-duration=60s", "--leader-elect-renew-deadline=40s",
 		"--leader-elect-retry-period=15s", "--snapshot-path=" + snapshot,
-		"--eni-concurrency=16", "--pool-concurrency=8", "--node-concurrency=8", "--enable-webhooks",
+		"--eni-concurrency=16", "--pool-concurrency=8", "--node-concurrency=8", "--enable-webhooks=" + strconv.FormatBool(webhooks),
 	}, nil)
 	if err != nil {
 		panic(err)
@@ -254,7 +255,7 @@ func (r *replica) stop() {
 func (p *process) operate(ctx context.Context) error {
 	r := p.replica
 	r.mu.Lock()
-	o := operatorOptions(r.snapshot)
+	o := operatorOptions(r.snapshot, r.w.webhooks)
 	r.mu.Unlock()
 	fence := election.NewFence(o.LeaderElectRenewDeadline, r.clock, logr.Discard())
 	client, err := ec2.NewClient(ctx, ec2.DefaultLimits(), ec2.WithGate(fence.Check), ec2.WithConfig(
