@@ -293,13 +293,13 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			}
 			s.Minute(true)
 		}},
-		{"a pool lacks its minimum for half an hour", ServedInTime, func(s *stage) {
+		{"a pool lacks its minimum for a quarter of an hour", ServedInTime, func(s *stage) {
 			s.serve()
-			s.minutes(31)
+			s.minutes(18)
 		}},
 		{"a pool lacks its minimum for a while", "", func(s *stage) {
 			s.serve()
-			s.minutes(20)
+			s.minutes(11)
 		}},
 		{"a pool lacks what no subnet has", "", func(s *stage) {
 			s.serve()

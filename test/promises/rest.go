@@ -19,6 +19,7 @@ import (
 // How much is too much within a minute.
 const (
 	callsAMinute  = 120 // of one action by one replica
+	calmAMinute   = 40  // of one read by one replica, while nothing disturbs it
 	targetAMinute = 15  // writes of one action on one ENI
 	writesAMinute = 60  // of one object in Kubernetes
 )
@@ -55,6 +56,8 @@ func (r *Referee) Minute(calm bool) {
 			limit = targetAMinute
 		case strings.HasPrefix(what, "of "):
 			limit = writesAMinute
+		case calm && strings.Contains(what, "Describe"):
+			limit = calmAMinute
 		}
 		if n > limit {
 			r.foul(NoHotLoop, what, "%d times in a minute: %s", n, what)

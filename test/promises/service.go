@@ -7,24 +7,37 @@ SPDX-License-Identifier: Apache-2.0
 package promises
 
 import (
-"encoding/json"
-"fmt"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
 
-// patience is how long a claim or a pool may lack what it could have, while nothing
-// disturbs the operator: an address that was released cools down, an ENI that is idle is
-// kept for a while before its slot goes to another kind, and a refusal is tried again
-// within minutes.
-const patience = 25 * time.Minute
+// How long a claim or a pool may lack what it could have, while nothing disturbs the
+// operator.
+const (
+	// toBind: something is free.
+	toBind = 6 * time.Minute
+	// toGrow: a slot and a subnet have room. What EC2 refuses is tried again within minutes.
+	toGrow = 12 * time.Minute
+	// toMakeRoom: an ENI that is idle is kept for a while before its slot goes to another
+	// kind, and a slot that EC2 refused is not asked for again for as long.
+	toMakeRoom = 25 * time.Minute
+)
+
+// want is what a claim or a Node lacks.
+type want struct {
+	problem  string
+	patience time.Duration
+}
 
 // judgeService looks for claims that wait and pools that are not ready, though they
 // could have been served for a while.
@@ -33,31 +46,58 @@ func (r *Referee) judgeService(calm bool) {
 		clear(r.waiting)
 		return
 	}
-	wanting := r.wanting
-	waits := map[types.UID]string{}
+	wants := r.wants()
+	maps.DeleteFunc(r.waiting, func(uid types.UID, _ time.Duration) bool { return wants[uid].problem == "" })
+	for uid, w := range wants {
+		r.waiting[uid] += time.Minute
+		if r.waiting[uid] >= w.patience {
+			_, what, _ := strings.Cut(w.problem, ": ")
+			r.foul(ServedInTime, string(uid), "for %s, while nothing happened: %s", r.waiting[uid], what)
+		}
+	}
+}
+
+// wants are what claims and Nodes lack, by their UID.
+func (r *Referee) wants() map[types.UID]want {
+	wanting, wants := r.wanting, map[types.UID]want{}
+	add := func(uid types.UID, problem string, patience time.Duration) {
+		if problem != "" {
+			wants[uid] = want{problem, patience}
+		}
+	}
 	for uid, claim := range r.world.Claims {
 		if node := r.nodeNamed(claim.Spec.NodeName); node != nil && r.steady(node) && !r.settings.Hindered(claim) {
-			waits[uid] = r.unserved(claim)
+			patience := r.toGrow(node)
+			if r.free(claim) {
+				patience = toBind
+			}
+			add(uid, r.unserved(claim), patience)
 		}
 	}
 	for uid, node := range r.world.Nodes {
 		if r.steady(node) {
-			waits[uid] = r.unready(node.Name, InstanceOf(node), node.Labels)
+			add(uid, r.unready(node.Name, InstanceOf(node), node.Labels), r.toGrow(node))
 		}
 	}
 	r.wanting = wanting
-	maps.DeleteFunc(r.waiting, func(uid types.UID, _ time.Duration) bool { return waits[uid] == "" })
-	for uid, problem := range waits {
-		if problem == "" {
-			continue
-		}
-		r.waiting[uid] += time.Minute
-		if r.waiting[uid] >= patience {
-			_, what, _ := strings.Cut(problem, ": ")
-			r.foul(ServedInTime, string(uid), "for %s, while nothing happened: %s", r.waiting[uid], what)
-			r.debugDump(uid)
-		}
+	return wants
+}
+
+// toGrow is how long the pool of a Node may take to grow: longer where it believes that
+// the instance has no slot.
+func (r *Referee) toGrow(node *corev1.Node) time.Duration {
+	instance := r.world.Instance(InstanceOf(node))
+	if pool := r.poolOf(node.Name); pool == nil || instance.ENIs >= instance.MostENIs || blamesInstance(pool) {
+		return toMakeRoom
 	}
+	return toGrow
+}
+
+// blamesInstance reports whether a pool says that its instance has no room.
+func blamesInstance(pool *v1alpha1.ENIPool) bool {
+	return slices.ContainsFunc(pool.Status.Conditions, func(c metav1.Condition) bool {
+		return c.Status == metav1.ConditionFalse && slices.Contains([]string{"InstanceFull", "NoFreeDeviceIndex", "QuotaExceeded"}, c.Reason)
+	})
 }
 
 // steady reports whether a Node's instance runs, and has been the Node's for a while.

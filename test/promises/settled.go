@@ -231,14 +231,10 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 	if ready == nil {
 		return fmt.Sprintf("%s: claim %s does not say why it waits", EverythingEnd, nameOf(claim))
 	}
-	free := pool.Status.Shared != nil && pool.Status.Shared.Free > 0
-	if claim.Spec.Mode == v1alpha1.ModeExclusive {
-		free = pool.Status.Exclusive != nil && pool.Status.Exclusive.Free > 0
-	}
 	switch {
 	case claim.Spec.Address != nil:
 		return ""
-	case free:
+	case r.free(claim):
 		return fmt.Sprintf("%s: claim %s waits (%s), and its pool has something free", EverythingEnd, nameOf(claim), ready.Reason)
 	case ready.Reason == "PoolAtMaximum":
 		return ""
@@ -247,6 +243,18 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 		return ""
 	}
 	return fmt.Sprintf("%s: claim %s waits: %s: %s", EverythingEnd, nameOf(claim), ready.Reason, ready.Message)
+}
+
+// free reports whether the pool of a claim says that it has something for it.
+func (r *Referee) free(claim *v1alpha1.ENIClaim) bool {
+	pool := r.poolOf(claim.Spec.NodeName)
+	if pool == nil {
+		return false
+	}
+	if claim.Spec.Mode == v1alpha1.ModeExclusive {
+		return pool.Status.Exclusive != nil && pool.Status.Exclusive.Free > 0
+	}
+	return pool.Status.Shared != nil && pool.Status.Shared.Free > 0
 }
 
 // badlyServed is what is wrong with a bound claim.

@@ -26,7 +26,6 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/admission"
@@ -164,7 +163,7 @@ func (s *Server) selected(hook webhook.WebhookAccessor, namespace string, conten
 	if err != nil {
 		return false, err
 	}
-	if home, ok := s.kinds["/namespaces"].objects[key("", namespace)]; ok && !spaces.Matches(labels.Set(labelsOf(home.content))) {
+	if home, ok := s.kinds["/namespaces"].objects[key("", namespace)]; ok && !spaces.Matches(labelsOf(home.content)) {
 		return false, nil
 	}
 	objects, err := hook.GetParsedObjectSelector()
@@ -172,7 +171,7 @@ func (s *Server) selected(hook webhook.WebhookAccessor, namespace string, conten
 		return false, err
 	}
 	for _, one := range []map[string]any{content, old} {
-		if one != nil && objects.Matches(labels.Set(labelsOf(one))) {
+		if one != nil && objects.Matches(labelsOf(one)) {
 			return true, nil
 		}
 	}
