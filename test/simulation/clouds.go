@@ -81,19 +81,12 @@ func emptyAnswers(w *world, rng *rand.Rand) string {
 		some = []string{reads[rng.IntN(len(reads))]}
 	}
 	w.disturbed(wait + 2*time.Minute)
-	set := func(to map[string]bool) {
-		for _, r := range w.replicas {
-			r.mu.Lock()
-			r.misled = to
-			r.mu.Unlock()
-		}
-	}
-	misled := map[string]bool{}
+	empty := map[string]bool{}
 	for _, action := range some {
-		misled[action] = true
+		empty[action] = true
 	}
-	set(misled)
-	w.later(wait, func() { set(nil) })
+	w.blind(func(b *blindness) { b.empty = empty })
+	w.later(wait, func() { w.blind(func(b *blindness) { b.empty = nil }) })
 	return fmt.Sprintf("for %s %s of EC2 show nothing", wait.Round(time.Second), strings.Join(some, ", "))
 }
 
@@ -242,6 +235,34 @@ func fragmentSubnet(w *world, rng *rand.Rand) string {
 	wait := aWhile(rng)
 	w.later(wait, func() { w.free(made) })
 	return fmt.Sprintf("for %s others have an address in each /28 of %s", wait.Round(time.Second), name)
+}
+
+// reservations keep parts of a subnet for other uses.
+func reservations() []adversary {
+	return []adversary{
+		{"reservations", "a part of a subnet is reserved", 1, reserveCIDR},
+	}
+}
+
+// reserveCIDR reserves a part of a subnet of the pods, for named addresses or for
+// prefixes. What is assigned from it stays assigned.
+func reserveCIDR(w *world, rng *rand.Rand) string {
+	name, bits := podSubnets[rng.IntN(len(podSubnets))], 28+rng.IntN(2)
+	kind := []string{"explicit", "prefix"}[rng.IntN(2)]
+	if kind == "prefix" {
+		bits = 28
+	}
+	third := map[string]int{"pods-a": 16, "pods-b": 17, "more-a": 18}[name]
+	size := 1 << (32 - bits)
+	cidr := fmt.Sprintf("10.0.%d.%d/%d", third, size*rng.IntN(64/size), bits)
+	body, err := w.cloud.call("CreateSubnetCidrReservation", "SubnetId", w.cloud.subnets[name], "Cidr", cidr, "ReservationType", kind)
+	if err != nil {
+		return ""
+	}
+	id, wait := element(body, "subnetCidrReservationId"), aWhile(rng)
+	w.reserved = append(w.reserved, id)
+	w.later(wait, func() { _, _ = w.cloud.call("DeleteSubnetCidrReservation", "SubnetCidrReservationId", id) })
+	return fmt.Sprintf("for %s %s of %s is reserved (%s)", wait.Round(time.Second), cidr, name, kind)
 }
 
 func unselectSubnet(w *world, rng *rand.Rand) string {

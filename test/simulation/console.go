@@ -35,6 +35,13 @@ func consoles() []adversary {
 	}
 }
 
+// moves are ENIs that people take to another instance.
+func moves() []adversary {
+	return []adversary{
+		{"moves", "an ENI is attached to another instance", 1, onENI(moveENI)},
+	}
+}
+
 // onENI plays on an ENI of ours.
 func onENI(play func(*world, *rand.Rand, emulator.ENIState) (string, error)) func(*world, *rand.Rand) string {
 	return func(w *world, rng *rand.Rand) string {
@@ -66,6 +73,37 @@ func detachENI(w *world, rng *rand.Rand, eni emulator.ENIState) (string, error) 
 	}
 	_, err := w.cloud.call("DetachNetworkInterface", "AttachmentId", eni.AttachmentID, "Force", strconv.FormatBool(rng.IntN(2) == 0))
 	return "a person detaches " + w.where(eni), err
+}
+
+// moveENI detaches an ENI and attaches it to another instance of its zone.
+func moveENI(w *world, rng *rand.Rand, eni emulator.ENIState) (string, error) {
+	var others []string
+	for _, name := range w.nodeNames() {
+		if w.nodes[name].zone == eni.Zone && w.nodes[name].instance != eni.InstanceID {
+			others = append(others, name)
+		}
+	}
+	other, ok := choose(rng, others)
+	if !ok {
+		return "", nil
+	}
+	what := "a person moves " + w.where(eni) + " to the instance of " + other
+	if eni.AttachmentID != "" {
+		if _, err := w.cloud.call("DetachNetworkInterface", "AttachmentId", eni.AttachmentID, "Force", "true"); err != nil {
+			return what, err
+		}
+	}
+	for range 20 {
+		time.Sleep(time.Second)
+		for index := 1; index < 4; index++ {
+			_, err := w.cloud.call("AttachNetworkInterface", "NetworkInterfaceId", eni.ID,
+				"InstanceId", w.nodes[other].instance, "DeviceIndex", strconv.Itoa(index))
+			if err == nil {
+				return what, nil
+			}
+		}
+	}
+	return what, fmt.Errorf("it found no place there")
 }
 
 func deleteENI(w *world, _ *rand.Rand, eni emulator.ENIState) (string, error) {

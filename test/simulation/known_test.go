@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// known are stories that broke a promise once, with what was wrong in the operator. The
+// known are plots that broke a promise once, with what was wrong in the operator. The
 // cause of each has a test of its own in the package where it was mended.
 var known = []struct {
 	name string
@@ -34,7 +34,7 @@ func TestKnownStories(t *testing.T) {
 	go watchdog()
 	for _, row := range known {
 		t.Run(row.name, func(t *testing.T) {
-			one := playSeed(t, row.seed, "")
+			one := playStory(t, plot(row.seed), "")
 			if len(one.Broken) > 0 {
 				t.Errorf("seed %d:\n%s\nbroken promises: %v", row.seed, strings.Join(one.Lines, "\n"), one.Broken)
 			}

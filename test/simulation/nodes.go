@@ -28,6 +28,15 @@ func hosts() []adversary {
 	}
 }
 
+// machines are what happens to the instances of Nodes.
+func machines() []adversary {
+	return []adversary{
+		{"machines", "a Node outlives its instance", 2, outliveInstance},
+		{"machines", "an instance changes its type quickly", 3, changeType},
+		{"machines", "a node of several network cards joins", 2, joinCards},
+	}
+}
+
 func node(name string) *corev1.Node { return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}} }
 
 func (w *world) deleteNode(name string) { w.ignore(client.IgnoreNotFound(w.Delete(w.ctx, node(name)))) }
@@ -126,6 +135,55 @@ func joinNode(w *world, rng *rand.Rand) string {
 	}
 	kind := []string{"t3.medium", "m5.large", "m5.xlarge"}[rng.IntN(3)]
 	return fmt.Sprintf("a node joins: %s (%s)", w.join(kind, zoneA), kind)
+}
+
+// joinCards adds a node whose ENIs are spread over several network cards.
+func joinCards(w *world, rng *rand.Rand) string {
+	const most = 6
+	if len(w.nodes) >= most {
+		return ""
+	}
+	kind := []string{"hpc7a.12xlarge", "hpc7a.12xlarge", "hpc6id.32xlarge"}[rng.IntN(3)]
+	return fmt.Sprintf("a node of several network cards joins: %s (%s)", w.join(kind, zoneA), kind)
+}
+
+// outliveInstance terminates an instance whose Node nobody deletes for long, as where no
+// cloud controller runs.
+func outliveInstance(w *world, rng *rand.Rand) string {
+	name, ok := choose(rng, w.nodeNames())
+	if !ok || len(w.nodes) < 2 {
+		return ""
+	}
+	_, err := w.cloud.call("TerminateInstances", "InstanceId.1", w.nodes[name].instance)
+	w.referee.Look()
+	delete(w.nodes, name)
+	w.outlived[name] = true
+	wait := time.Minute + time.Duration(rng.Int64N(int64(39*time.Minute)))
+	w.later(wait, func() {
+		w.deleteNode(name)
+		delete(w.outlived, name)
+	})
+	return fmt.Sprintf("the instance of %s is terminated, and its Node stays for %s %v", name, wait.Round(time.Second), errorText(err))
+}
+
+// changeType changes the type of an instance and starts it as soon as it can.
+func changeType(w *world, rng *rand.Rand) string {
+	name, ok := choose(rng, w.nodeNames())
+	if !ok {
+		return ""
+	}
+	kinds := []string{"t3.small", "t3.medium", "m5.large", "m5.xlarge", "m5.4xlarge"}
+	m, kind := w.nodes[name], kinds[rng.IntN(len(kinds))]
+	_, err := w.cloud.call("StopInstances", "InstanceId.1", m.instance, "Force", "true")
+	for range 30 {
+		if _, err = w.cloud.call("ModifyInstanceAttribute", "InstanceId", m.instance, "InstanceType.Value", kind); err == nil {
+			m.kind = kind
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	w.startInstance(m)
+	return fmt.Sprintf("the instance of %s is stopped, becomes %s, and is started again at once %s", name, kind, errorText(err))
 }
 
 // addMissing makes the Node of a member that has none.

@@ -72,8 +72,8 @@ type replica struct {
 	lastEnd  string // of this goroutine alone
 	// astray is another account that the next processes talk to.
 	astray *account
-	// misled are the actions that are answered by an account that has nothing.
-	misled map[string]bool
+	// blind is what EC2 does not show to the processes.
+	blind blindness
 	// crashIn counts the calls until the next crash; none at 0. Then says that it comes
 	// after the call was executed.
 	crashIn   int
@@ -312,6 +312,9 @@ func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
 	arrived := r.Clone(r.Context())
 	arrived.Body = io.NopCloser(bytes.NewReader(body))
 	answer, err := exchange(cloud, arrived)
+	if err == nil {
+		err = p.leaveOut(form, answer)
+	}
 	if cloud == p.replica.w.cloud {
 		p.replica.w.referee.Done(call, failure(answer))
 	}
@@ -330,10 +333,21 @@ func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
 func (p *process) answering(action string) *account {
 	p.replica.mu.Lock()
 	defer p.replica.mu.Unlock()
-	if p.replica.misled[action] {
+	if p.replica.blind.empty[action] {
 		return p.replica.w.elsewhere
 	}
 	return p.cloud
+}
+
+// leaveOut takes out of an answer what EC2 does not show to the replica.
+func (p *process) leaveOut(form url.Values, answer *http.Response) error {
+	p.replica.mu.Lock()
+	defer p.replica.mu.Unlock()
+	hole := p.replica.blind.gap
+	if answer.StatusCode != http.StatusOK || !hole.concerns(form) {
+		return nil
+	}
+	return hole.filter(answer, p.replica.rng)
 }
 
 // longestFlight is how long a call may be on the wire.

@@ -242,7 +242,7 @@ func (p *player) repair() {
 	for _, r := range p.replicas {
 		r.mu.Lock()
 		wrong := r.astray != nil
-		r.astray, r.misled, r.crashIn = nil, nil, 0
+		r.astray, r.blind, r.crashIn = nil, blindness{}, 0
 		r.mu.Unlock()
 		r.disturb(func(t *apiserver.Trouble) {
 			*t = apiserver.Trouble{Latency: usualLatency, AnyLag: 50 * time.Millisecond}
@@ -255,6 +255,7 @@ func (p *player) repair() {
 	clear(p.locked)
 	p.mu.Unlock()
 	p.restoreNamespaces()
+	p.restoreBackups()
 	p.repairPolicies()
 	p.repairCloud()
 	p.repairNodes()
@@ -286,6 +287,9 @@ func (p *player) repairCloud() {
 	for _, name := range podSubnets {
 		p.cloud.must("CreateTags", "ResourceId.1", p.cloud.subnets[name], "Tag.1.Key", "role", "Tag.1.Value", "pods")
 	}
+	for _, id := range p.reserved {
+		_, _ = p.cloud.call("DeleteSubnetCidrReservation", "SubnetCidrReservationId", id) // It may be gone.
+	}
 	stands := map[string]bool{}
 	for _, resource := range p.enis() {
 		stands[resource.Status.NetworkInterfaceID] = true
@@ -316,6 +320,9 @@ func (p *player) takeAway(eni emulator.ENIState) {
 
 // repairNodes makes the Nodes what they should be.
 func (p *player) repairNodes() {
+	for name := range p.outlived {
+		p.deleteNode(name)
+	}
 	for _, name := range p.nodeNames() {
 		found := node(name)
 		err := p.Get(p.ctx, client.ObjectKeyFromObject(found), found)

@@ -39,8 +39,17 @@ type adversary struct {
 }
 
 // adversaries are all that there are.
-func adversaries() []adversary {
+func adversaries() []adversary { return slices.Concat(usual(), further()) }
+
+// usual are the adversaries of a story's plot.
+func usual() []adversary {
 	return slices.Concat(claimants(), consoles(), hosts(), clocks(), failovers(), networks(), clouds(), subnets(), admissions(), statuses(), policies())
+}
+
+// further are the adversaries that come on top of the plot. They are drawn apart from
+// it: a seed keeps its plot when some are added here.
+func further() []adversary {
+	return slices.Concat(omissions(), backups(), machines(), moves(), reservations())
 }
 
 func adversaryNamed(name string) adversary {
@@ -52,10 +61,55 @@ func adversaryNamed(name string) adversary {
 	panic("no adversary " + name)
 }
 
-// makeUp makes up the story of a seed.
+// makeUp makes up the story of a seed: its plot, and what comes on top of it.
 func makeUp(seed uint64) story {
+	s := plot(seed)
+	rng := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // repeatable, not secret
+	themes := map[string]bool{}
+	names := []string{"omissions", "backups", "backups", "machines", "moves", "reservations"}
+	for range rng.IntN(4) {
+		themes[names[rng.IntN(len(names))]] = true
+	}
+	var cast []adversary
+	total := 0
+	for _, a := range further() {
+		if themes[a.theme] {
+			cast = append(cast, a)
+			total += a.weight
+		}
+	}
+	if total == 0 {
+		return s
+	}
+	for range 1 + rng.IntN(10) {
+		a := drawn(cast, rng.IntN(total))
+		when := 4*time.Minute + time.Duration(rng.Int64N(int64(s.Length-4*time.Minute)))
+		if rng.IntN(3) == 0 { // close to another step
+			when = s.Steps[rng.IntN(len(s.Steps))].At + time.Duration(rng.Int64N(int64(2*time.Minute)))
+		}
+		s.Steps = append(s.Steps, step{At: when, Adversary: a.name, Seed: rng.Uint64()})
+	}
+	s.sort()
+	return s
+}
+
+// drawn is the adversary at a place among several, of which each takes its weight.
+func drawn(cast []adversary, place int) adversary {
+	for _, a := range cast {
+		if place -= a.weight; place < 0 {
+			return a
+		}
+	}
+	panic("no adversary at this place")
+}
+
+func (s *story) sort() {
+	slices.SortStableFunc(s.Steps, func(a, b step) int { return int(a.At - b.At) })
+}
+
+// plot makes up a story of the usual adversaries.
+func plot(seed uint64) story {
 	rng := rand.New(rand.NewPCG(seed, 5)) //nolint:gosec // repeatable, not secret
-	all := adversaries()
 	// Each story is about a few themes, so that what they do can meet.
 	var cast []adversary
 	total := 0
@@ -64,7 +118,7 @@ func makeUp(seed uint64) story {
 	for range 1 + rng.IntN(4) {
 		themes[names[rng.IntN(len(names))]] = true
 	}
-	for _, a := range all {
+	for _, a := range usual() {
 		if themes[a.theme] {
 			cast = append(cast, a)
 			total += a.weight
@@ -77,13 +131,8 @@ func makeUp(seed uint64) story {
 		s.Steps = append(s.Steps, step{At: time.Duration(i+1) * 2 * time.Minute, Adversary: "claims are made", Seed: rng.Uint64()})
 	}
 	for range steps {
-		pick := rng.IntN(total)
-		for _, a := range cast {
-			if pick -= a.weight; pick < 0 {
-				s.Steps = append(s.Steps, step{At: 8*time.Minute + time.Duration(rng.Int64N(int64(s.Length-8*time.Minute))), Adversary: a.name, Seed: rng.Uint64()})
-				break
-			}
-		}
+		a := drawn(cast, rng.IntN(total))
+		s.Steps = append(s.Steps, step{At: 8*time.Minute + time.Duration(rng.Int64N(int64(s.Length-8*time.Minute))), Adversary: a.name, Seed: rng.Uint64()})
 	}
 	// Some come close together.
 	for i := range s.Steps {
@@ -91,6 +140,6 @@ func makeUp(seed uint64) story {
 			s.Steps[i].At = s.Steps[i-1].At + time.Duration(rng.Int64N(int64(2*time.Minute)))
 		}
 	}
-	slices.SortStableFunc(s.Steps, func(a, b step) int { return int(a.At - b.At) })
+	s.sort()
 	return s
 }

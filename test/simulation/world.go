@@ -71,7 +71,13 @@ type world struct {
 	troubled time.Time
 	// silent are claims whose holder does not renew any more.
 	silent map[string]bool
-	named  int
+	// outlived are Nodes whose instance is terminated, and which nobody deletes for long.
+	outlived map[string]bool
+	// reserved are the CIDR reservations that were made.
+	reserved []string
+	// backups are objects that are deleted and not made again yet.
+	backups []*backup
+	named   int
 	// policies are those that there should be in the end.
 	policies []*v1alpha1.ENIPolicy
 }
@@ -86,6 +92,7 @@ func newWorld(ctx context.Context, seed uint64, folder string) (*world, error) {
 	w := &world{
 		folder: folder, start: time.Now(), ctx: ctx, nodes: map[string]*member{}, past: map[string][][]byte{},
 		turn: make(chan struct{}, 1), locked: map[string]bool{}, hindered: map[string]time.Time{}, silent: map[string]bool{},
+		outlived: map[string]bool{},
 	}
 	var err error
 	if w.api, err = apiserver.New(seed); err != nil {

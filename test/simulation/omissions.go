@@ -1,0 +1,197 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package simulation
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/eni-operator/eni-operator/test/emulator"
+)
+
+// omissions are answers of EC2 that lack some of what exists.
+func omissions() []adversary {
+	return []adversary{
+		{"omissions", "EC2 leaves something out", 1, leaveOut},
+	}
+}
+
+// blindness is what EC2 does not show to a replica.
+type blindness struct {
+	// empty are the actions that are answered by an account that has nothing.
+	empty map[string]bool
+	// gap is what is left out of the answers of one action.
+	gap *gap
+}
+
+// gap leaves items out of the answers of one action.
+type gap struct {
+	action string
+	// ids are left out of every answer.
+	ids []string
+	// part of the items is left out of each answer, drawn for each answer alone.
+	part float64
+	// direct leaves the items out of answers to questions by id, too.
+	direct bool
+}
+
+// itemsOf are the XML elements of the items of an action's answer, and of their ids.
+var itemsOf = map[string]struct{ set, id string }{
+	"DescribeNetworkInterfaces": {set: "networkInterfaceSet", id: "networkInterfaceId"},
+	"DescribeInstances":         {set: "instancesSet", id: "instanceId"},
+}
+
+// parameterOf are the parameters with which an action is asked for an id.
+var parameterOf = map[string]string{"DescribeNetworkInterfaces": "NetworkInterfaceId.1", "DescribeInstances": "InstanceId.1"}
+
+// concerns reports whether the answer to a call lacks something.
+func (g *gap) concerns(form url.Values) bool {
+	if g == nil || form.Get("Action") != g.action {
+		return false
+	}
+	return g.direct || !form.Has(parameterOf[g.action])
+}
+
+// filter takes out of an answer what the gap leaves out.
+func (g *gap) filter(answer *http.Response, rng *rand.Rand) error {
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	items := itemsOf[g.action]
+	body = withoutItems(body, items.set, items.id, func(id string) bool {
+		return slices.Contains(g.ids, id) || rng.Float64() < g.part
+	})
+	answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return nil
+}
+
+// withoutItems returns an XML document without some of the items of all sets of a name.
+// An item is known by an element directly in it.
+func withoutItems(document []byte, set, key string, omitted func(id string) bool) []byte {
+	var kept bytes.Buffer
+	var path []string
+	var id string
+	var copied, begin int64 // the ends of what was copied, and of what comes before the item
+	depth := 0              // of the item, 0 outside of all
+	decoder := xml.NewDecoder(bytes.NewReader(document))
+	for {
+		before := decoder.InputOffset()
+		token, err := decoder.Token()
+		if err != nil {
+			kept.Write(document[copied:])
+			return kept.Bytes()
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			path = append(path, token.Name.Local)
+			if depth == 0 && len(path) > 1 && path[len(path)-2] == set {
+				depth, begin, id = len(path), before, ""
+			}
+		case xml.CharData:
+			if depth > 0 && len(path) == depth+1 && path[depth] == key {
+				id = string(token)
+			}
+		case xml.EndElement:
+			if len(path) == depth {
+				if omitted(id) {
+					kept.Write(document[copied:begin])
+					copied = decoder.InputOffset()
+				}
+				depth = 0
+			}
+			path = path[:len(path)-1]
+		}
+	}
+}
+
+// leaveOut has EC2 leave ENIs or instances out, as an answer that lags behind does, and
+// a resource that is hidden from listings.
+func leaveOut(w *world, rng *rand.Rand) string {
+	if w.blinded() {
+		return ""
+	}
+	wait := aWhile(rng)
+	hole := &gap{action: reads[rng.IntN(2)], direct: rng.IntN(3) == 0}
+	what := ""
+	if rng.IntN(2) == 0 {
+		hole.part = 0.05 + 0.5*rng.Float64()
+		what = fmt.Sprintf("%.0f %% of what it has, others each time", 100*hole.part)
+	} else {
+		hole.ids = w.someIDs(hole.action, rng)
+		what = strings.Join(hole.ids, ", ")
+	}
+	if len(hole.ids) == 0 && hole.part == 0 {
+		return ""
+	}
+	w.disturbed(wait + 2*time.Minute)
+	w.blind(func(b *blindness) { b.gap = hole })
+	w.later(wait, func() { w.blind(func(b *blindness) { b.gap = nil }) })
+	unknown := ""
+	if len(hole.ids) > 0 && rng.IntN(3) == 0 {
+		unknown = " and knows nothing of their ids"
+		w.disown(hole, wait)
+	}
+	return fmt.Sprintf("for %s %s leaves out %s (by id too: %t)%s", wait.Round(time.Second), hole.action, what, hole.direct, unknown)
+}
+
+// blind changes what EC2 does not show to the replicas.
+func (w *world) blind(change func(*blindness)) {
+	for _, r := range w.replicas {
+		r.mu.Lock()
+		change(&r.blind)
+		r.mu.Unlock()
+	}
+}
+
+// blinded reports whether EC2 leaves something out already: two kinds of answers never
+// lie at the same time, so that one of them can contradict the other.
+func (w *world) blinded() bool {
+	found := false
+	w.blind(func(b *blindness) { found = found || b.gap != nil || b.empty != nil })
+	return found
+}
+
+// someIDs draws some of the ENIs of instances, or of the instances. A detached ENI is
+// not among them: nothing else in EC2 tells that it exists.
+func (w *world) someIDs(action string, rng *rand.Rand) []string {
+	var all []string
+	state := w.cloud.Look(region)
+	for _, eni := range state.ENIs {
+		if action == "DescribeNetworkInterfaces" && eni.InstanceID != "" {
+			all = append(all, eni.ID)
+		}
+	}
+	for _, instance := range state.Instances {
+		if action == "DescribeInstances" && instance.State != "terminated" {
+			all = append(all, instance.ID)
+		}
+	}
+	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:min(len(all), 1+rng.IntN(4))]
+}
+
+// disown has EC2 answer NotFound to those who ask for what it leaves out by its id.
+func (w *world) disown(hole *gap, wait time.Duration) {
+	code := "InvalidNetworkInterfaceID.NotFound"
+	if hole.action == "DescribeInstances" {
+		code = "InvalidInstanceID.NotFound"
+	}
+	for _, id := range hole.ids {
+		w.fault(wait, emulator.Fault{
+			Action: hole.action, Params: map[string]string{parameterOf[hole.action]: id}, Code: code, Message: "The ID '" + id + "' does not exist",
+		})
+	}
+}
