@@ -49,6 +49,8 @@ func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		err := r.look(ctx, &o)
 		done.presence = o.presence
 		return err
+	case actTakeOver:
+		return r.takeOver(ctx, eni, o.predecessor)
 	case actAttach:
 		return r.attach(ctx, eni, o)
 	case actDetach, actDelete:

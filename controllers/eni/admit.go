@@ -29,6 +29,7 @@ var callsOf = map[action]string{
 	actSetSecurityGroups: ec2.ActionModify,
 	actSetTermination:    ec2.ActionModify,
 	actSetTags:           ec2.ActionCreateTags,
+	actTakeOver:          ec2.ActionCreateTags,
 }
 
 // callOf is the EC2 action of a decision, or "".

@@ -51,6 +51,7 @@ func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 		eni: eni, now: r.clock.Now(), looked: done.looked, forced: done.forced, freshAssignment: done.freshAssignment,
 		recordMaxAge: r.options.CreateRecordMaxAge, visibility: r.options.VisibilityWindow,
 	}
+	forgetOthersRecord(eni)
 	instance, err := r.observeInstance(ctx, &o)
 	if err != nil {
 		return o, err
@@ -65,6 +66,9 @@ func (r *Reconciler) observe(ctx context.Context, eni *v1alpha1.ElasticNetworkIn
 		return o, err
 	}
 	r.observeProgress(&o)
+	if err := r.observePredecessor(ctx, &o); err != nil {
+		return o, err
+	}
 	if o.presence == present && o.ownership == owned {
 		if err := r.observeVacant(ctx, &o); err != nil {
 			return o, err

@@ -28,6 +28,8 @@ const (
 	actCreate action = "Create"
 	// actFind looks for the ENI by the owner's UID tag.
 	actFind action = "Find"
+	// actTakeOver makes the ENI of an earlier resource of the name this resource's.
+	actTakeOver action = "TakeOver"
 	// actLook reads the ENI from EC2.
 	actLook action = "Look"
 	// actAttach attaches the ENI at a free device index.
@@ -151,6 +153,9 @@ type observation struct {
 	actual       actual
 	// ownership is what actual's tags say about whose the ENI is.
 	ownership ownership
+	// predecessor is an ENI that was made for an earlier resource of this name, which is
+	// gone; "" for none.
+	predecessor string
 	// deleteAccepted: EC2 accepted a Delete so lately that it may show the ENI still.
 	deleteAccepted bool
 	// changingFor is how long this process has seen the ENI attaching or detaching.

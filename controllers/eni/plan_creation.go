@@ -24,6 +24,8 @@ func planCreation(o observation) decision {
 	}
 	record := o.eni.Status.Creation
 	switch {
+	case o.predecessor != "" && !mayExist(record):
+		return planTakeOver(o)
 	case record == nil:
 		return planAttempt(o, 1, o.desired.subnetIDs)
 	case record.Refused == "" && record.StartedAt.After(o.now):

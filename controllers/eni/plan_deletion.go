@@ -23,6 +23,8 @@ func planDeletion(o observation) decision {
 		return letGo
 	case o.presence == presenceUnknown:
 		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonDeleting, message: "Making sure that the ENI is gone"}
+	case o.predecessor != "" && !o.uninstalling:
+		return planTakeOver(o)
 	case o.ownership != owned && !o.uninstalling:
 		return planForeignDeletion(o)
 	}

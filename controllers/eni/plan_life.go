@@ -27,7 +27,7 @@ func planLife(o observation) decision {
 	case present:
 	}
 	if o.ownership != owned {
-		return planForeign(o)
+		return planOthers(o)
 	}
 	if d := changeAddresses(o); d.action == actUnassign && o.actual.attachment == nil && o.doubt.until.IsZero() {
 		return d // It may carry more than the instance takes.

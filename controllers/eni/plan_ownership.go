@@ -43,6 +43,21 @@ func ownershipOf(tags map[string]string, clusterUID, uid string, seenOurs bool) 
 // mayBeOurs reports whether nothing says that the ENI is gone, or another's.
 func (o *observation) mayBeOurs() bool { return o.presence != gone && o.ownership == owned }
 
+// planOthers takes over what an earlier resource of the name had, and leaves all else that
+// is not this resource's alone.
+func planOthers(o observation) decision {
+	if o.predecessor != "" {
+		return planTakeOver(o)
+	}
+	return planForeign(o)
+}
+
+// planTakeOver makes the ENI of an earlier resource of the name this resource's.
+func planTakeOver(o observation) decision {
+	return decision{action: actTakeOver, reason: v1alpha1.ReasonInProgress, message: fmt.Sprintf(
+		"Taking over ENI %s, which was made for an earlier resource of this name", o.predecessor)}
+}
+
 // planForeign leaves an ENI alone that the status names and the tags give to another.
 func planForeign(o observation) decision {
 	id := o.eni.Status.NetworkInterfaceID

@@ -205,10 +205,7 @@ func (i *Inventory) SetTags(ctx context.Context, ref Ref, set map[string]string,
 	if len(set) > 0 {
 		err := i.client.CreateTags(ctx, ref.ID, set)
 		if err := i.wrote(ref.ID, err, (*record).doubtAttributes, func(known *record, now time.Time) {
-			tags := map[string]string{}
-			maps.Copy(tags, known.eni.Tags)
-			maps.Copy(tags, set)
-			known.eni.Tags = tags
+			known.setTags(set)
 			known.attributesAt = now
 		}); err != nil {
 			return err
@@ -225,6 +222,14 @@ func (i *Inventory) SetTags(ctx context.Context, ref Ref, set map[string]string,
 		}
 		known.attributesAt = now
 	})
+}
+
+// setTags adds or replaces tags in a copy, since readers may hold the ones before.
+func (r *record) setTags(set map[string]string) {
+	tags := map[string]string{}
+	maps.Copy(tags, r.eni.Tags)
+	maps.Copy(tags, set)
+	r.eni.Tags = tags
 }
 
 // wrote records the outcome of a call about an ENI: its effect, or that what we
