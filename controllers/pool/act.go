@@ -13,6 +13,7 @@ import (
 	"maps"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -106,10 +107,11 @@ func (r *Reconciler) tellClaims(ctx context.Context, o observation) (failed, sta
 }
 
 // keeps reports whether a claim keeps what its status says, whatever the record means for
-// it: the pool is suspended. Only claims that hold nothing get a new status, which says why they wait.
+// it: the pool is suspended, or the ENI's resource is missing and EC2 has the ENI. While it is
+// suspended, only claims that hold nothing get a new status, which says why they wait.
 func (o observation) keeps(claim *v1alpha1.ENIClaim, v verdict) bool {
 	if o.suspended == nil {
-		return false
+		return v.kept && claim.DeletionTimestamp.IsZero()
 	}
 	if !claim.DeletionTimestamp.IsZero() {
 		return o.recordLost()
@@ -222,7 +224,7 @@ func (r *Reconciler) changeENI(ctx context.Context, o observation, eni *v1alpha1
 }
 
 // withoutPool answers the claims of a node that has no pool: those that wait are
-// told so, those that held something lost it.
+// told so, those that held something lost it, unless the Node stands.
 func (r *Reconciler) withoutPool(ctx context.Context, node string) error {
 	claims := &v1alpha1.ENIClaimList{}
 	if err := r.client.List(ctx, claims, client.MatchingFields{index.NodeName: node}); err != nil {
@@ -238,15 +240,32 @@ func (r *Reconciler) withoutPool(ctx context.Context, node string) error {
 	if !apierrors.IsNotFound(err) {
 		return fmt.Errorf("reading pool %s, which the cache does not show: %w", node, err)
 	}
+	stands, err := r.nodeExists(ctx, node)
+	if err != nil {
+		return err
+	}
 	now := metav1.NewTime(r.clock.Now())
 	var failed []error
 	for i := range claims.Items {
 		claim := claims.Items[i].DeepCopy()
+		if stands && claim.Status.Phase == v1alpha1.ClaimBound && claim.DeletionTimestamp.IsZero() {
+			continue // A pool that the Node gets again finds what the claim holds.
+		}
 		if err := r.answerWithoutPool(ctx, claim, now); client.IgnoreNotFound(err) != nil {
 			failed = append(failed, fmt.Errorf("updating claim %s/%s of a node without pool: %w", claim.Namespace, claim.Name, err))
 		}
 	}
 	return firstOf(failed)
+}
+
+// nodeExists asks Kubernetes itself whether there is a Node: what its claims hold is not
+// lost with its pool alone.
+func (r *Reconciler) nodeExists(ctx context.Context, name string) (bool, error) {
+	err := r.live.Get(ctx, client.ObjectKey{Name: name}, &corev1.Node{})
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading node %s, which has no pool: %w", name, err)
+	}
+	return err == nil, nil
 }
 
 // answerUnsynced writes to the claims of a node that have no status yet what they wait

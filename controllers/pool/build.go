@@ -32,9 +32,13 @@ func buildENI(o observation, n newENI) *v1alpha1.ElasticNetworkInterface {
 		eni.Spec.DeviceIndex, eni.Spec.MinDeviceIndex = new(int32), nil
 	}
 	if n.mode == v1alpha1.ModeShared {
-		if o.unit() > 1 {
+		switch {
+		case o.returns(n.name):
+			eni.Spec.AddressCount = n.count
+			eni.Spec.PrefixCount = n.prefixes
+		case o.unit() > 1:
 			eni.Spec.PrefixCount = n.count
-		} else {
+		default:
 			eni.Spec.AddressCount = n.count
 		}
 	}

@@ -28,6 +28,8 @@ type verdict struct {
 	address string
 	// lost: the address vanished in EC2 and cannot be had again.
 	lost bool
+	// kept: the status stays as it is.
+	kept bool
 }
 
 // verdictOn says what the stored record means for a claim. A claim whose entry is
@@ -39,7 +41,9 @@ func verdictOn(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.EN
 		return expiredVerdict()
 	}
 	if h := heldBy(o, stored, claim); h.entry != nil {
-		return h.verdict()
+		v := h.verdict()
+		v.kept = h.eni == nil && o.stands(claim)
+		return v
 	}
 	if claim.Status.Phase == v1alpha1.ClaimBound || claim.Status.Phase == v1alpha1.ClaimLost || o.nodeGone {
 		return lostVerdict(o, claim)

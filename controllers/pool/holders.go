@@ -80,6 +80,10 @@ func (h *holders) addResource(o observation, eni *v1alpha1.ElasticNetworkInterfa
 	case entry == nil && o.suspended != nil:
 	case entry == nil:
 		h.adopt(o, eni)
+	case o.tookOver(entry, eni):
+		entry.UID = eni.UID
+		entry.Generation = eni.Generation
+		h.update(o, entry, eni)
 	case !standsFor(entry, eni):
 		h.strangers[eni.Name] = eni
 	default:
@@ -200,8 +204,10 @@ func (h *holders) forgetLost(o observation) {
 			delete(h.enis, name)
 			continue
 		}
-		entry.State = v1alpha1.PoolENIReleasing
 		entry.Ready = false
+		if !o.mayReturn(entry) {
+			entry.State = v1alpha1.PoolENIReleasing
+		}
 	}
 	for name, eni := range h.strangers {
 		if h.enis[name] == nil {

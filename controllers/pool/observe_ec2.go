@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -99,7 +98,7 @@ func (r *Reconciler) observeLimits(ctx context.Context, o *observation, instance
 			fmt.Sprintf("EC2 lists no limits of instance type %s", instance.Type))
 		return errors.New("EC2 lists no limits of instance type " + instance.Type)
 	}
-	others, orphans := r.inventory.OtherSlots(instance, r.ownInterfaces(o, instance))
+	others, orphans := r.inventory.OtherSlots(instance, r.observeStanding(o, instance))
 	slices.Sort(orphans)
 	o.orphans = orphans
 	usable := int32(0)
@@ -124,18 +123,6 @@ func (l *limits) learn(slots int32, left time.Duration) {
 	if slots < l.slots {
 		l.slots, l.learnedFor = max(slots, 0), left
 	}
-}
-
-// ownInterfaces are the ENIs on an instance that a resource stands for: its status names
-// the ENI, or, before the cache shows that, the ENI's tags name the resource.
-func (r *Reconciler) ownInterfaces(o *observation, instance ec2.Instance) map[string]bool {
-	own := maps.Clone(o.resourceIDs)
-	for id := range instance.Interfaces {
-		if eni, known := r.inventory.ENI(id); known && o.resourceUIDs[eni.Tags[ec2.TagUID]] {
-			own[id] = true
-		}
-	}
-	return own
 }
 
 // observeNetwork reads the subnets and security groups of new ENIs.

@@ -107,9 +107,13 @@ type observation struct {
 	stopped string
 	// orphans are ENIs of this cluster that no resource stands for, on the instance.
 	orphans []string
-	limits  limits
-	primary primary
-	network network
+	// standing is what EC2 shows on the instance, by id, and returning are the resources
+	// that some of that lacks.
+	standing  map[string]standing
+	returning []newENI
+	limits    limits
+	primary   primary
+	network   network
 	// refused is what EC2 lately had no capacity for, by ENI.
 	refused map[string]v1alpha1.GrowthRefusal
 	// emptyFor is how long ENIs have been draining with nobody holding anything.
@@ -152,6 +156,8 @@ type newENI struct {
 	name  string
 	mode  v1alpha1.Mode
 	count int32
+	// prefixes are those that an ENI has which is taken up again, besides count addresses.
+	prefixes int32
 	// primary: it stands for the instance's primary ENI.
 	primary bool
 }
@@ -174,6 +180,7 @@ func plan(o observation) decision {
 	wait := h.drain(o)
 	h.allocate(o)
 	d := newDecision()
+	h.takeUp(o, &d)
 	s := sizeOf(o, h)
 	surplusSince, idle := h.shrink(o, s)
 	s.grow(o, h, &d)

@@ -368,7 +368,41 @@ func (h *holders) reclaimMissing(d *decision) {
 				d.releases[name] = append(d.releases[name], vanished)
 			}
 		}
+		if names := h.unnoted(eni); len(names) > 0 {
+			d.reclaims[name] = append(d.reclaims[name], names...)
+		}
 	}
+}
+
+// unnoted are the names under which claims hold addresses that an ENI neither shows nor
+// notes as missing: they vanished while the resource was another, or its status wiped.
+func (h *holders) unnoted(eni *v1alpha1.ElasticNetworkInterface) []v1alpha1.AddressOrPrefix {
+	read := eni.Status.NetworkInterfaceID != "" && isTrue(eni.Status.Conditions, v1alpha1.ConditionAttached)
+	if !read || eni.Primary() || eni.Spec.Mode != v1alpha1.ModeShared || eni.Generation < h.enis[eni.Name].Generation {
+		return nil
+	}
+	noted := slices.Concat(eni.Status.Missing, eni.Spec.Release)
+	shown := offered(eni)
+	var names []v1alpha1.AddressOrPrefix
+	for address, entry := range h.addresses {
+		held := entry.ENIName == eni.Name && entry.State == v1alpha1.HolderAllocated
+		if held && !slices.Contains(shown, address) && !covered(noted, address) {
+			names = append(names, assignedAs(eni, address))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// assignedAs is the name under which an ENI has an address assigned: its own, or that of
+// its prefix.
+func assignedAs(eni *v1alpha1.ElasticNetworkInterface, address v1alpha1.Address) v1alpha1.AddressOrPrefix {
+	const prefixBits = 28 // EC2 delegates no other.
+	at, err := netip.ParseAddr(string(address))
+	if err != nil || !inPrefixes(eni) {
+		return v1alpha1.AddressOrPrefix(address)
+	}
+	return v1alpha1.AddressOrPrefix(netip.PrefixFrom(at, prefixBits).Masked().String())
 }
 
 // holds says whether a claim holds an address of an ENI that a name stands for.

@@ -179,6 +179,17 @@ func (h *holders) slotsTaken() int32 {
 	return taken
 }
 
+// lackingResource is the number of slots that ENIs take whose resource is made again.
+func (h *holders) lackingResource(o observation) int32 {
+	count := int32(0)
+	for _, n := range o.returning {
+		if h.resources[n.name] == nil && h.strangers[n.name] == nil {
+			count++
+		}
+	}
+	return count
+}
+
 // growth hands out the instance's free slots.
 type growth struct {
 	o     observation
@@ -197,7 +208,7 @@ type growth struct {
 func newGrowth(o observation, h *holders, s *sizing, d *decision) *growth {
 	return &growth{
 		o: o, h: h, d: d, s: s, sizes: map[string]int32{}, rooms: maps.Clone(o.network.rooms),
-		slots: o.limits.slots - o.otherENIs - h.slotsTaken(),
+		slots: o.limits.slots - o.otherENIs - h.slotsTaken() - h.lackingResource(o),
 	}
 }
 
@@ -332,7 +343,7 @@ func (g *growth) add(n newENI) {
 func (g *growth) freeName() string {
 	for slot := max(g.o.lowestSlot, 1); ; slot++ {
 		name := fmt.Sprintf("%s-%d", g.o.pool.Spec.InstanceID, slot)
-		if g.h.enis[name] == nil && g.h.resources[name] == nil && g.h.strangers[name] == nil && !g.o.otherNames[name] {
+		if g.h.enis[name] == nil && g.h.resources[name] == nil && g.h.strangers[name] == nil && !g.o.otherNames[name] && !g.o.returns(name) {
 			return name
 		}
 	}
