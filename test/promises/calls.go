@@ -263,3 +263,18 @@ func (r *Referee) Foreign(id string) {
 	defer r.mu.Unlock()
 	r.seen["foreign "+id] = true
 }
+
+// Moved notes that people attached an ENI to another instance.
+func (r *Referee) Moved(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.moved[id] = time.Now()
+	r.refresh()
+}
+
+// mayNotSeeMove reports whether the operator may not know yet that people moved an ENI: an
+// audit shows it, and a second one if the first failed.
+func (r *Referee) mayNotSeeMove(id string) bool {
+	at, moved := r.moved[id]
+	return moved && time.Since(at) < 2*r.settings.AuditInterval+showing
+}

@@ -50,7 +50,7 @@ const overlooked = 75 * time.Second
 // judgePlace looks whether a claim is bound to the machine that its Node stands for.
 func (r *Referee) judgePlace(claim *v1alpha1.ENIClaim) {
 	node, eni := r.nodeNamed(claim.Spec.NodeName), r.world.ENI(claim.Status.NetworkInterfaceID)
-	if node == nil || eni == nil || eni.InstanceID == "" || time.Since(r.changed[node.Name]) < overlooked {
+	if node == nil || eni == nil || eni.InstanceID == "" || time.Since(r.changed[node.Name]) < overlooked || r.mayNotSeeMove(eni.ID) {
 		return
 	}
 	if id := InstanceOf(node); id != "" && id != eni.InstanceID {
@@ -86,7 +86,7 @@ func (r *Referee) give(claim *v1alpha1.ENIClaim) {
 		now.instance = eni.InstanceID
 	}
 	for _, pool := range r.world.Pools {
-		if pool.Name == claim.Spec.NodeName && now.instance == "" {
+		if pool.Name == claim.Spec.NodeName && (now.instance == "" || r.mayNotSeeMove(now.eni)) {
 			now.instance = pool.Spec.InstanceID
 		}
 	}

@@ -271,6 +271,15 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			time.Sleep(3 * time.Minute)
 			s.write(operator, "eniclaims", nil, a)
 		}},
+		{"bound on an ENI that people moved since the last audits", "", func(s *stage) {
+			s.moveENI(19 * time.Minute)
+			s.write(operator, "eniclaims", nil, a)
+			s.call("DetachNetworkInterface", "AttachmentId", "eni-attach-1")
+		}},
+		{"bound on an ENI that people moved before the last audits", RightPlace, func(s *stage) {
+			s.moveENI(21 * time.Minute)
+			s.write(operator, "eniclaims", nil, a)
+		}},
 		{"the taint goes before there is a pool", TaintKept, func(s *stage) {
 			tainted := theNode()
 			tainted.Spec.Taints = []corev1.Taint{{Key: "not-ready"}}
@@ -400,4 +409,15 @@ func TestFullInstance(t *testing.T) {
 			assert.Equal(t, len(left) == 0, test.settled, "%v", left)
 		})
 	}
+}
+
+// moveENI has people attach the ENI to another instance, a while ago.
+func (s *stage) moveENI(ago time.Duration) {
+	s.write(operator, "enipools", nil, &v1alpha1.ENIPool{
+		ObjectMeta: metav1.ObjectMeta{Name: "node", UID: "u-pool"}, Spec: v1alpha1.ENIPoolSpec{NodeName: "node", InstanceID: instance},
+	})
+	s.cloud.Instances = append(s.cloud.Instances, emulator.InstanceState{ID: "i-2", State: "running"})
+	s.cloud.ENIs[0].InstanceID = "i-2"
+	s.Moved("eni-1")
+	time.Sleep(ago)
 }

@@ -83,6 +83,8 @@ type Referee struct {
 	absent map[string]time.Time
 	// givenAway is since when the tags of an ENI that the operator made name another cluster.
 	givenAway map[string]time.Time
+	// moved is when people last attached an ENI to another instance.
+	moved map[string]time.Time
 
 	// stale and waiting are for how long claims say what is not so, and for how long
 	// claims and Nodes lack what they could have.
@@ -115,6 +117,7 @@ func NewReferee(settings Settings) *Referee {
 		stale: map[types.UID]time.Duration{}, waiting: map[types.UID]time.Duration{}, ungoverned: map[string]time.Time{},
 		accepted: map[string]bool{}, underway: map[string]int{}, full: map[string]time.Duration{}, rates: map[string]int{}, seen: map[string]bool{},
 	}
+	r.moved = map[string]time.Time{}
 	r.world = World{
 		ClusterUID: settings.ClusterUID, Claims: map[types.UID]*v1alpha1.ENIClaim{}, Pools: map[types.UID]*v1alpha1.ENIPool{},
 		ENIs: map[types.UID]*v1alpha1.ElasticNetworkInterface{}, Policies: map[types.UID]*v1alpha1.ENIPolicy{},

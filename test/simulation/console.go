@@ -99,6 +99,7 @@ func moveENI(w *world, rng *rand.Rand, eni emulator.ENIState) (string, error) {
 			_, err := w.cloud.call("AttachNetworkInterface", "NetworkInterfaceId", eni.ID,
 				"InstanceId", w.nodes[other].instance, "DeviceIndex", strconv.Itoa(index))
 			if err == nil {
+				w.referee.Moved(eni.ID)
 				return what, nil
 			}
 		}

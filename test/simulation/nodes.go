@@ -143,8 +143,9 @@ func joinCards(w *world, rng *rand.Rand) string {
 	if len(w.nodes) >= most {
 		return ""
 	}
-	kind := []string{"hpc7a.12xlarge", "hpc7a.12xlarge", "hpc6id.32xlarge"}[rng.IntN(3)]
-	return fmt.Sprintf("a node of several network cards joins: %s (%s)", w.join(kind, zoneA), kind)
+	const kind = "hpc7a.12xlarge" // two cards of two ENIs
+	zone := []string{zoneA, zoneB}[rng.IntN(2)]
+	return fmt.Sprintf("a node of several network cards joins: %s (%s)", w.join(kind, zone), kind)
 }
 
 // outliveInstance terminates an instance whose Node nobody deletes for long, as where no
@@ -172,7 +173,7 @@ func changeType(w *world, rng *rand.Rand) string {
 	if !ok {
 		return ""
 	}
-	kinds := []string{"t3.small", "t3.medium", "m5.large", "m5.xlarge", "m5.4xlarge"}
+	kinds := []string{"t3.medium", "m5.large", "m5.xlarge", "m5.4xlarge"}
 	m, kind := w.nodes[name], kinds[rng.IntN(len(kinds))]
 	_, err := w.cloud.call("StopInstances", "InstanceId.1", m.instance, "Force", "true")
 	for range 30 {

@@ -45,6 +45,9 @@ type gap struct {
 	part float64
 	// direct leaves the items out of answers to questions by id, too.
 	direct bool
+	// unknown has EC2 answer NotFound to questions by one of ids, while something else in
+	// EC2 contradicts that.
+	unknown bool
 }
 
 // itemsOf are the XML elements of the items of an action's answer, and of their ids.
@@ -131,6 +134,7 @@ func leaveOut(w *world, rng *rand.Rand) string {
 		what = fmt.Sprintf("%.0f %% of what it has, others each time", 100*hole.part)
 	} else {
 		hole.ids = w.someIDs(hole.action, rng)
+		hole.unknown = rng.IntN(3) == 0
 		what = strings.Join(hole.ids, ", ")
 	}
 	if len(hole.ids) == 0 && hole.part == 0 {
@@ -139,12 +143,8 @@ func leaveOut(w *world, rng *rand.Rand) string {
 	w.disturbed(wait + 2*time.Minute)
 	w.blind(func(b *blindness) { b.gap = hole })
 	w.later(wait, func() { w.blind(func(b *blindness) { b.gap = nil }) })
-	unknown := ""
-	if len(hole.ids) > 0 && rng.IntN(3) == 0 {
-		unknown = " and knows nothing of their ids"
-		w.disown(hole, wait)
-	}
-	return fmt.Sprintf("for %s %s leaves out %s (by id too: %t)%s", wait.Round(time.Second), hole.action, what, hole.direct, unknown)
+	return fmt.Sprintf("for %s %s leaves out %s (by id too: %t, NotFound by id: %t)",
+		wait.Round(time.Second), hole.action, what, hole.direct, hole.unknown)
 }
 
 // blind changes what EC2 does not show to the replicas.
@@ -183,15 +183,28 @@ func (w *world) someIDs(action string, rng *rand.Rand) []string {
 	return all[:min(len(all), 1+rng.IntN(4))]
 }
 
-// disown has EC2 answer NotFound to those who ask for what it leaves out by its id.
-func (w *world) disown(hole *gap, wait time.Duration) {
-	code := "InvalidNetworkInterfaceID.NotFound"
-	if hole.action == "DescribeInstances" {
-		code = "InvalidInstanceID.NotFound"
+// denied is the answer to a question by id about what EC2 knows nothing of, or nil.
+func (w *world) denied(hole *gap, form url.Values) *http.Response {
+	if hole == nil || !hole.unknown || form.Get("Action") != hole.action {
+		return nil
 	}
-	for _, id := range hole.ids {
-		w.fault(wait, emulator.Fault{
-			Action: hole.action, Params: map[string]string{parameterOf[hole.action]: id}, Code: code, Message: "The ID '" + id + "' does not exist",
-		})
+	id := form.Get(parameterOf[hole.action])
+	if !slices.Contains(hole.ids, id) || !w.contradicted(id) {
+		return nil
 	}
+	code := map[string]string{"DescribeNetworkInterfaces": "InvalidNetworkInterfaceID.NotFound", "DescribeInstances": "InvalidInstanceID.NotFound"}[hole.action]
+	body := fmt.Sprintf("<Response><Errors><Error><Code>%s</Code><Message>The ID '%s' does not exist</Message></Error></Errors><RequestID>r</RequestID></Response>",
+		code, id)
+	return &http.Response{
+		Status: "400 Bad Request", StatusCode: http.StatusBadRequest, Header: http.Header{"Content-Type": {"text/xml"}},
+		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+	}
+}
+
+// contradicted reports whether something else in EC2 shows that an id exists: an ENI is
+// attached to an instance, and an instance has its primary ENI.
+func (w *world) contradicted(id string) bool {
+	return slices.ContainsFunc(w.cloud.Look(region).ENIs, func(eni emulator.ENIState) bool {
+		return eni.InstanceID != "" && (eni.ID == id || eni.InstanceID == id)
+	})
 }

@@ -311,10 +311,7 @@ func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	arrived := r.Clone(r.Context())
 	arrived.Body = io.NopCloser(bytes.NewReader(body))
-	answer, err := exchange(cloud, arrived)
-	if err == nil {
-		err = p.leaveOut(form, answer)
-	}
+	answer, err := p.exchange(cloud, arrived, form)
 	if cloud == p.replica.w.cloud {
 		p.replica.w.referee.Done(call, failure(answer))
 	}
@@ -339,15 +336,21 @@ func (p *process) answering(action string) *account {
 	return p.cloud
 }
 
-// leaveOut takes out of an answer what EC2 does not show to the replica.
-func (p *process) leaveOut(form url.Values, answer *http.Response) error {
+// exchange has an account answer, without what EC2 does not show to the replica.
+func (p *process) exchange(cloud *account, r *http.Request, form url.Values) (*http.Response, error) {
+	p.replica.mu.Lock()
+	hole := p.replica.blind.gap
+	p.replica.mu.Unlock()
+	if denied := p.replica.w.denied(hole, form); denied != nil {
+		return denied, nil
+	}
+	answer, err := exchange(cloud, r)
+	if err != nil || answer.StatusCode != http.StatusOK || !hole.concerns(form) {
+		return answer, err
+	}
 	p.replica.mu.Lock()
 	defer p.replica.mu.Unlock()
-	hole := p.replica.blind.gap
-	if answer.StatusCode != http.StatusOK || !hole.concerns(form) {
-		return nil
-	}
-	return hole.filter(answer, p.replica.rng)
+	return answer, hole.filter(answer, p.replica.rng)
 }
 
 // longestFlight is how long a call may be on the wire.
