@@ -84,40 +84,65 @@ func (g *gap) filter(answer *http.Response, rng *rand.Rand) error {
 // withoutItems returns an XML document without some of the items of all sets of a name.
 // An item is known by an element directly in it.
 func withoutItems(document []byte, set, key string, omitted func(id string) bool) []byte {
-	var kept bytes.Buffer
-	var path []string
-	var id string
-	var copied, begin int64 // the ends of what was copied, and of what comes before the item
-	depth := 0              // of the item, 0 outside of all
+	c := &cutter{document: document, set: set, key: key, omitted: omitted}
 	decoder := xml.NewDecoder(bytes.NewReader(document))
 	for {
 		before := decoder.InputOffset()
 		token, err := decoder.Token()
 		if err != nil {
-			kept.Write(document[copied:])
-			return kept.Bytes()
+			return append(c.kept, document[c.copied:]...)
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
-			path = append(path, token.Name.Local)
-			if depth == 0 && len(path) > 1 && path[len(path)-2] == set {
-				depth, begin, id = len(path), before, ""
-			}
+			c.enter(token.Name.Local, before)
 		case xml.CharData:
-			if depth > 0 && len(path) == depth+1 && path[depth] == key {
-				id = string(token)
-			}
+			c.read(string(token))
 		case xml.EndElement:
-			if len(path) == depth {
-				if omitted(id) {
-					kept.Write(document[copied:begin])
-					copied = decoder.InputOffset()
-				}
-				depth = 0
-			}
-			path = path[:len(path)-1]
+			c.leave(decoder.InputOffset())
 		}
 	}
+}
+
+// cutter copies an XML document but for some items.
+type cutter struct {
+	document []byte
+	set, key string
+	omitted  func(id string) bool
+
+	kept []byte
+	// copied is how much of the document was looked at, and begin where the item begins.
+	copied, begin int64
+	path          []string
+	// depth is that of the item, 0 outside of items.
+	depth int
+	id    string
+}
+
+func (c *cutter) enter(name string, at int64) {
+	inSet := len(c.path) > 0 && c.path[len(c.path)-1] == c.set
+	c.path = append(c.path, name)
+	if c.depth == 0 && inSet {
+		c.depth = len(c.path)
+		c.begin = at
+		c.id = ""
+	}
+}
+
+func (c *cutter) read(text string) {
+	if c.depth > 0 && len(c.path) == c.depth+1 && c.path[c.depth] == c.key {
+		c.id = text
+	}
+}
+
+func (c *cutter) leave(at int64) {
+	if len(c.path) == c.depth {
+		if c.omitted(c.id) {
+			c.kept = append(c.kept, c.document[c.copied:c.begin]...)
+			c.copied = at
+		}
+		c.depth = 0
+	}
+	c.path = c.path[:len(c.path)-1]
 }
 
 // leaveOut has EC2 leave ENIs or instances out, as an answer that lags behind does, and
