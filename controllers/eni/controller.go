@@ -87,12 +87,26 @@ type Reconciler struct {
 
 	watchOnce sync.Once
 	changing  *elapsed.Watch
+	unseen    *elapsed.Watch
 }
 
 // watch is how long each ENI has been changing.
 func (r *Reconciler) watch() *elapsed.Watch {
-	r.watchOnce.Do(func() { r.changing = elapsed.New(r.clock) })
+	r.startWatches()
 	return r.changing
+}
+
+// absences is how long EC2 has not shown each ENI, without a statement that it is gone.
+func (r *Reconciler) absences() *elapsed.Watch {
+	r.startWatches()
+	return r.unseen
+}
+
+func (r *Reconciler) startWatches() {
+	r.watchOnce.Do(func() {
+		r.changing = elapsed.New(r.clock)
+		r.unseen = elapsed.New(r.clock)
+	})
 }
 
 // +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces,verbs=get;list;watch;create;update;patch;delete
@@ -136,6 +150,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		r.told.forget(request.Name)
 		r.memory.forget(request.Name)
 		r.watch().Forget(request.Name)
+		r.absences().Forget(request.Name)
 		r.asked.done(request.Name)
 		return r.conflicts.Settle(ctx, controllerName, request, ctrl.Result{}, client.IgnoreNotFound(err))
 	}

@@ -69,7 +69,8 @@ const (
 	terminationPoll = 5 * time.Second
 	// forcePoll is how long a forced detach is given before it is forced again.
 	forcePoll = 10 * time.Second
-	// absencePoll is how long an ENI that EC2 does not show is given to appear.
+	// absencePoll is how long an ENI that EC2 does not show is given to appear. One that
+	// stays away is looked for less and less often.
 	absencePoll = 5 * time.Second
 	// settledPoll re-reads what an outsider may change without telling: whether a
 	// drained ENI may go. Events bring it up much sooner.
@@ -160,6 +161,8 @@ type observation struct {
 	deleteAccepted bool
 	// changingFor is how long this process has seen the ENI attaching or detaching.
 	changingFor time.Duration
+	// unseenFor is how long this process has found that EC2 does not show the ENI.
+	unseenFor time.Duration
 	// doubt is what to doubt about actual's addresses.
 	doubt doubt
 	// rooms are the subnets whose free space is known, and shortages what EC2 refused

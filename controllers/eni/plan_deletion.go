@@ -22,7 +22,8 @@ func planDeletion(o observation) decision {
 	case o.presence == gone:
 		return letGo
 	case o.presence == presenceUnknown:
-		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonDeleting, message: "Making sure that the ENI is gone"}
+		return decision{action: actWait, wait: max(absencePoll, pollAfter(o.unseenFor)), reason: v1alpha1.ReasonDeleting,
+			message: "Making sure that the ENI is gone"}
 	case o.predecessor != "" && !o.uninstalling:
 		return planTakeOver(o)
 	case o.ownership != owned && !o.uninstalling:

@@ -22,7 +22,7 @@ func planLife(o observation) decision {
 	case gone:
 		return planLost(o)
 	case presenceUnknown:
-		return decision{action: actWait, wait: absencePoll, reason: v1alpha1.ReasonInProgress,
+		return decision{action: actWait, wait: max(absencePoll, pollAfter(o.unseenFor)), reason: v1alpha1.ReasonInProgress,
 			message: "EC2 does not show the ENI yet"}
 	case present:
 	}
