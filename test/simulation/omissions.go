@@ -153,7 +153,7 @@ func leaveOut(w *world, rng *rand.Rand) string {
 	}
 	wait := aWhile(rng)
 	hole := &gap{action: reads[rng.IntN(2)], direct: rng.IntN(3) == 0}
-	what := ""
+	var what string
 	if rng.IntN(2) == 0 {
 		hole.part = 0.05 + 0.5*rng.Float64()
 		what = fmt.Sprintf("%.0f %% of what it has, others each time", 100*hole.part)
