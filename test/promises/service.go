@@ -66,7 +66,8 @@ func (r *Referee) wants() map[types.UID]want {
 		}
 	}
 	for uid, claim := range r.world.Claims {
-		if node := r.nodeNamed(claim.Spec.NodeName); node != nil && r.steady(node) && !r.settings.Hindered(claim) {
+		node, bound := r.nodeNamed(claim.Spec.NodeName), claim.Status.Phase == v1alpha1.ClaimBound
+		if node != nil && r.steady(node) && !bound && !r.settings.Hindered(claim) {
 			patience := r.toGrow(node)
 			if r.free(claim) {
 				patience = toBind

@@ -148,17 +148,30 @@ func (r *Referee) roomFor(id string, policy *v1alpha1.ENIPolicy, modes []v1alpha
 	return slices.ContainsFunc(modes, func(mode v1alpha1.Mode) bool { return r.room(id, policy, mode) })
 }
 
-// fits reports whether an instance type can hold the minima of a policy at all.
+// fits reports whether an instance can hold the minima of a policy, beside what others
+// attached to it.
 func (r *Referee) fits(instance string, policy *v1alpha1.ENIPolicy) bool {
 	found := r.world.Instance(instance)
 	if found == nil || policy.Spec.Shared == nil {
 		return false
 	}
-	slots := found.MostENIs - 1
+	slots := found.MostENIs - 1 - r.foreignOn(instance)
 	if policy.Spec.Exclusive != nil {
 		slots -= int(policy.Spec.Exclusive.Minimum)
 	}
 	return slots*(found.AddressesPerENI-1) >= int(policy.Spec.Shared.MinimumIPs)
+}
+
+// foreignOn is how many ENIs others attached to an instance, its primary ENI not counted.
+func (r *Referee) foreignOn(instance string) int {
+	count := 0
+	for i := range r.world.Cloud.ENIs {
+		eni := &r.world.Cloud.ENIs[i]
+		if eni.InstanceID == instance && eni.DeviceIndex != 0 && eni.Tags[TagClusterUID] != r.settings.ClusterUID {
+			count++
+		}
+	}
+	return count
 }
 
 // scarce reports whether a reason says that there is no room for more.
