@@ -176,7 +176,7 @@ func (r *Referee) foreignOn(instance string) int {
 
 // scarce reports whether a reason says that there is no room for more.
 func scarce(reason string) bool {
-	return slices.Contains([]string{"SubnetExhausted", "SubnetFragmented", "InstanceFull", "InvalidParameter", "WaitingForDrain", "QuotaExceeded", "NoFreeDeviceIndex", "NotOwned"}, reason)
+	return slices.Contains([]string{"SubnetExhausted", "SubnetFragmented", "InstanceFull", "InvalidParameter", "WaitingForDrain", "QuotaExceeded", "NoFreeDeviceIndex", "NotOwned", "SubnetNotFound"}, reason)
 }
 
 // room reports whether an instance could have more: it takes another ENI, and a subnet
