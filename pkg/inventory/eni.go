@@ -173,13 +173,16 @@ func (i *Inventory) leaveInstance(id string) {
 	}
 }
 
-// drop forgets what is known of an ENI; i.mu is held.
+// drop forgets what is known of an ENI. What EC2 showed of its instance keeps its slot
+// taken; i.mu is held.
 func (i *Inventory) drop(id string) {
 	known, ok := i.enis[id]
 	if !ok {
 		return
 	}
-	i.moveInterface(id, known.eni.Attachment, nil)
+	if at := known.eni.Attachment; at != nil {
+		i.freeAttached(at.InstanceID, id)
+	}
 	i.disown(known)
 	i.unindex(known)
 	delete(i.enis, id)

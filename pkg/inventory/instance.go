@@ -24,9 +24,10 @@ func (i *Inventory) Instance(ctx context.Context, id string) (ec2.Instance, Pres
 	known, ok := i.instances[id]
 	known.Interfaces = maps.Clone(known.Interfaces)
 	_, missed := i.missingInstances[id]
+	outdated := i.outdated[id] && !known.Gone()
 	delete(i.needlessInstances, id)
 	i.mu.Unlock()
-	if ok && !missed {
+	if ok && !missed && !outdated {
 		return known, presenceOf(known), nil
 	}
 	return i.RefreshInstance(ctx, id)
@@ -155,6 +156,7 @@ func (i *Inventory) mergeInstance(read ec2.Instance) (merged ec2.Instance, diffe
 	kept.Interfaces = maps.Clone(read.Interfaces)
 	i.instances[read.ID] = kept
 	delete(i.missingInstances, read.ID)
+	delete(i.outdated, read.ID)
 	return read, missed || (ok && !sameInstance(known, read))
 }
 

@@ -98,10 +98,12 @@ type Inventory struct {
 	// needlessInstances are gone, and nobody has asked for them since a sweep at that
 	// time.
 	needlessInstances map[string]time.Time
-	types             map[string]ec2.InstanceType
-	subnets           map[string]*subnetRecord
-	occupied          map[string]*occupancy
-	networks          map[string]networkAnswer
+	// outdated are instances that are read before somebody uses what is known of them.
+	outdated map[string]bool
+	types    map[string]ec2.InstanceType
+	subnets  map[string]*subnetRecord
+	occupied map[string]*occupancy
+	networks map[string]networkAnswer
 	// flights are the questions about networks that EC2 is being asked.
 	flights      map[string]*networkFlight
 	reservations map[string]map[ec2.Slot]string
@@ -150,6 +152,7 @@ func New(client ec2.Client, options Options) *Inventory {
 		attached:          map[string]map[string]ec2.Slot{},
 		missingInstances:  map[string]absence{},
 		needlessInstances: map[string]time.Time{},
+		outdated:          map[string]bool{},
 		types:             map[string]ec2.InstanceType{},
 		subnets:           map[string]*subnetRecord{},
 		occupied:          map[string]*occupancy{},

@@ -76,7 +76,8 @@ func (i *Inventory) lead(now time.Time, leads bool) {
 
 // distrustMissing marks the ENIs that a sweep did not show, so that whoever needs
 // one looks at it by its id. What nobody has looked at until the next sweep,
-// nobody needs: it is dropped, and its slot is free.
+// nobody needs: it is dropped, and its instance is read again. The ENI may be gone, so
+// that its slot is free, or be attached there with the tags of another owner.
 func (i *Inventory) distrustMissing(shown map[string]bool, asked time.Time) []Change {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -91,6 +92,7 @@ func (i *Inventory) distrustMissing(shown map[string]bool, asked time.Time) []Ch
 		case known.unshown:
 			i.drop(id)
 			if at := known.eni.Attachment; at != nil {
+				i.readAgain(at.InstanceID)
 				changes = append(changes, Change{InstanceID: at.InstanceID})
 			}
 		default:
@@ -100,6 +102,13 @@ func (i *Inventory) distrustMissing(shown map[string]bool, asked time.Time) []Ch
 		}
 	}
 	return changes
+}
+
+// readAgain has an instance read before what is known of it is used again; i.mu is held.
+func (i *Inventory) readAgain(instanceID string) {
+	if _, known := i.instances[instanceID]; known {
+		i.outdated[instanceID] = true
+	}
 }
 
 // settled says whether a read asked for at a time shows all that calls of ours did;
@@ -210,4 +219,5 @@ func (i *Inventory) forgetInstance(id string) {
 	delete(i.instances, id)
 	delete(i.missingInstances, id)
 	delete(i.needlessInstances, id)
+	delete(i.outdated, id)
 }

@@ -103,6 +103,8 @@ func TestASlotIsFreeOnceItsENIIsForgotten(t *testing.T) {
 	eni := w.attached("a", id, 1)
 	w.clk.Step(time.Minute)
 	w.sweep()
+	_, _, err := w.Instance(w.ctx, id)
+	assert.NilError(t, err)
 	w.deleteOutside(eni.ID)
 	assert.Equal(t, len(w.sweep()), 1)
 	assert.DeepEqual(t, w.sweep(), []Change{{InstanceID: id}})
@@ -110,6 +112,31 @@ func TestASlotIsFreeOnceItsENIIsForgotten(t *testing.T) {
 	assert.NilError(t, err)
 	_, taken := instance.Interfaces[eni.ID]
 	assert.Assert(t, !taken)
+
+	w.server.ResetCalls()
+	_, _, err = w.Instance(w.ctx, id)
+	assert.NilError(t, err)
+	assert.Equal(t, w.calls("DescribeInstances"), 0, "it is read once")
+}
+
+// TestTheSlotOfAnENIWithOtherTagsStaysTaken: nobody asks for it, and it is still attached.
+func TestTheSlotOfAnENIWithOtherTagsStaysTaken(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	id := w.run("m5.large")
+	eni := w.attached("a", id, 1)
+	w.clk.Step(time.Minute)
+	w.sweep()
+	_, _, err := w.Instance(w.ctx, id)
+	assert.NilError(t, err)
+	w.ec2("CreateTags", "ResourceId.1", eni.ID, "Tag.1.Key", ec2.TagClusterUID, "Tag.1.Value", "another-cluster")
+	assert.Equal(t, len(w.sweep()), 1)
+	w.sweep()
+	instance, _, err := w.Instance(w.ctx, id)
+	assert.NilError(t, err)
+	_, taken := instance.Interfaces[eni.ID]
+	assert.Assert(t, taken)
+	slot, free := w.ReserveSlot(id, "eni-x", two)
+	assert.Assert(t, free && slot.DeviceIndex == 2, "%v", slot)
 }
 
 func TestFailingSweepChangesNothing(t *testing.T) {
