@@ -209,6 +209,7 @@ func (r *Referee) Done(c Call, failed string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.addressesOf(c.Params.Get("NetworkInterfaceId"))
+	r.noteGivenBack(c)
 	r.refresh()
 	switch c.Action() {
 	case "CreateNetworkInterface":
@@ -220,6 +221,24 @@ func (r *Referee) Done(c Call, failed string) {
 			if !slices.Contains(before, address) {
 				r.assigned[c.Params.Get("NetworkInterfaceId")+"|"+address] = true
 			}
+		}
+	}
+}
+
+// noteGivenBack notes what EC2 has taken back because the operator asked for that. The
+// state is the one from before the call.
+func (r *Referee) noteGivenBack(c Call) {
+	id := c.Params.Get("NetworkInterfaceId")
+	eni := r.world.ENI(id)
+	switch {
+	case eni == nil:
+	case c.Action() == "DeleteNetworkInterface":
+		for _, address := range append(slices.Clone(eni.Addresses), eni.PrimaryAddress) {
+			r.gaveBack[id+"|"+address] = time.Now()
+		}
+	case c.Action() == "UnassignPrivateIpAddresses":
+		for _, address := range c.listed("PrivateIpAddress") {
+			r.gaveBack[id+"|"+address] = time.Now()
 		}
 	}
 }

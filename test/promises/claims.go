@@ -40,6 +40,7 @@ func (r *Referee) seeClaim(before, after *v1alpha1.ENIClaim, operator bool) {
 		r.judgeHolder(after)
 		if before == nil || !holds(before) {
 			r.judgePlace(after)
+			r.judgeBinding(after)
 		}
 	}
 }
@@ -125,6 +126,18 @@ func (r *Referee) judgeHolder(claim *v1alpha1.ENIClaim) {
 
 // recently is how long ago an absence may lie that a status reports now.
 const recently = 30 * time.Minute
+
+// judgeBinding looks for a claim that is bound to what the operator itself gave back to EC2.
+func (r *Referee) judgeBinding(claim *v1alpha1.ENIClaim) {
+	id, address := claim.Status.NetworkInterfaceID, claim.Status.Address
+	if Carries(r.world.ENI(id), address) {
+		return
+	}
+	if when, ok := r.gaveBack[id+"|"+address]; ok {
+		r.foul(RightPlace, string(claim.UID)+address, "claim %s was bound to %s of %s, which the operator gave back %s before",
+			nameOf(claim), address, id, time.Since(when))
+	}
+}
 
 // judgeLost asks for evidence where a claim says that it lost what it held.
 func (r *Referee) judgeLost(before, after *v1alpha1.ENIClaim) {

@@ -280,6 +280,11 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.moveENI(21 * time.Minute)
 			s.write(operator, "eniclaims", nil, a)
 		}},
+		{"bound to what was given back", RightPlace, func(s *stage) {
+			s.call("UnassignPrivateIpAddresses", "NetworkInterfaceId", "eni-1", "PrivateIpAddress.1", "10.0.0.1")
+			s.cloud.ENIs[0].Addresses = []string{"10.0.0.2", "10.0.0.3"}
+			s.write(operator, "eniclaims", nil, a)
+		}},
 		{"the taint goes before there is a pool", TaintKept, func(s *stage) {
 			tainted := theNode()
 			tainted.Spec.Taints = []corev1.Taint{{Key: "not-ready"}}

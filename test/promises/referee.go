@@ -94,6 +94,8 @@ type Referee struct {
 	policyDeleted time.Time
 	// accepted are the ENIs whose deletion EC2 accepted, by process.
 	accepted map[string]bool
+	// gaveBack is when the operator gave an address of an ENI back to EC2.
+	gaveBack map[string]time.Time
 	// underway is how many processes' reads of one question are on their way.
 	underway map[string]int
 	// full is for how long an instance has had no slot free.
@@ -115,7 +117,7 @@ func NewReferee(settings Settings) *Referee {
 		nodeless: map[string]time.Time{}, changed: map[string]time.Time{}, ready: map[types.UID]bool{},
 		made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{}, givenAway: map[string]time.Time{},
 		stale: map[types.UID]time.Duration{}, waiting: map[types.UID]time.Duration{}, ungoverned: map[string]time.Time{},
-		accepted: map[string]bool{}, underway: map[string]int{}, full: map[string]time.Duration{}, rates: map[string]int{}, seen: map[string]bool{},
+		accepted: map[string]bool{}, gaveBack: map[string]time.Time{}, underway: map[string]int{}, full: map[string]time.Duration{}, rates: map[string]int{}, seen: map[string]bool{},
 	}
 	r.moved = map[string]time.Time{}
 	r.world = World{

@@ -14,6 +14,9 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
@@ -187,7 +190,10 @@ func subnets() []adversary {
 var podSubnets = []string{"pods-a", "pods-b", "more-a"}
 
 // fillSubnet leaves a few free addresses, or none.
-func fillSubnet(w *world, rng *rand.Rand) string {
+func fillSubnet(w *world, rng *rand.Rand) string { return w.fill(rng, 0) }
+
+// fill has others take most addresses of a subnet for some time; 0: for a while.
+func (w *world) fill(rng *rand.Rand, wait time.Duration) string {
 	name, leave := podSubnets[rng.IntN(len(podSubnets))], rng.IntN(4)
 	var made []string
 	for range 8 {
@@ -201,7 +207,9 @@ func fillSubnet(w *world, rng *rand.Rand) string {
 		}
 		made = append(made, id)
 	}
-	wait := aWhile(rng)
+	if wait == 0 {
+		wait = aWhile(rng)
+	}
 	w.later(wait, func() { w.free(made) })
 	return fmt.Sprintf("for %s others take all but %d addresses of %s", wait.Round(time.Second), leave, name)
 }
@@ -235,6 +243,34 @@ func fragmentSubnet(w *world, rng *rand.Rand) string {
 	wait := aWhile(rng)
 	w.later(wait, func() { w.free(made) })
 	return fmt.Sprintf("for %s others have an address in each /28 of %s", wait.Round(time.Second), name)
+}
+
+// shortages are demand that comes at once, and subnets that others keep full.
+func shortages() []adversary {
+	return []adversary{
+		{"shortages", "a deployment scales up", 2, scaleUp},
+		{"shortages", "a subnet is full for hours", 1, fillForHours},
+	}
+}
+
+// scaleUp has many claims wait on one node.
+func scaleUp(w *world, rng *rand.Rand) string {
+	node, ok := choose(rng, w.nodeNames())
+	if !ok {
+		return ""
+	}
+	count := 4 + rng.IntN(7)
+	for range count {
+		w.ignore(w.Create(w.ctx, &v1alpha1.ENIClaim{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespaces[rng.IntN(len(namespaces))], Name: fmt.Sprintf("d%04x", rng.Uint32()&0xffff)},
+			Spec:       v1alpha1.ENIClaimSpec{NodeName: node, Mode: v1alpha1.ModeShared},
+		}))
+	}
+	return fmt.Sprintf("a deployment scales up: %d claims on %s", count, node)
+}
+
+func fillForHours(w *world, rng *rand.Rand) string {
+	return w.fill(rng, time.Hour+time.Duration(rng.Int64N(int64(2*time.Hour))))
 }
 
 // reservations keep parts of a subnet for other uses.

@@ -49,7 +49,7 @@ func usual() []adversary {
 // further are the adversaries that come on top of the plot. They are drawn apart from
 // it: a seed keeps its plot when some are added here.
 func further() []adversary {
-	return slices.Concat(omissions(), backups(), machines(), moves(), reservations())
+	return slices.Concat(omissions(), backups(), machines(), moves(), reservations(), shortages())
 }
 
 func adversaryNamed(name string) adversary {
@@ -66,8 +66,8 @@ func makeUp(seed uint64) story {
 	s := plot(seed)
 	rng := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // repeatable, not secret
 	themes := map[string]bool{}
-	names := []string{"omissions", "backups", "backups", "machines", "moves", "reservations"}
-	for range rng.IntN(4) {
+	names := []string{"omissions", "backups", "backups", "machines", "moves", "reservations", "shortages", "shortages"}
+	for range rng.IntN(5) {
 		themes[names[rng.IntN(len(names))]] = true
 	}
 	var cast []adversary
