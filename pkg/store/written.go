@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
@@ -46,21 +47,29 @@ func (w *Written) UpdateStatus(ctx context.Context, c client.Client, publisher e
 	return wrote, err
 }
 
-// ByOthers passes updates that bring a status of which this process knows nothing, and
-// nothing else.
+// ByOthers passes updates that bring a status of which this process knows nothing, or that
+// take our finalizer off an object which is not being deleted, and nothing else.
 func (w *Written) ByOthers() predicate.Predicate {
 	none := predicate.NewPredicateFuncs(func(client.Object) bool { return false })
 	return predicate.Funcs{
 		CreateFunc:  none.Create,
 		GenericFunc: none.Generic,
 		UpdateFunc: func(e event.UpdateEvent) bool {
-			return sumOf(e.ObjectOld) != sumOf(e.ObjectNew) && !w.shown(e.ObjectNew)
+			foreign := sumOf(e.ObjectOld) != sumOf(e.ObjectNew) && !w.shown(e.ObjectNew)
+			return foreign || losesFinalizer(e)
 		},
 		DeleteFunc: func(e event.DeleteEvent) bool {
 			w.forget(e.Object.GetUID())
 			return false
 		},
 	}
+}
+
+// losesFinalizer reports whether an update leaves an object without our finalizer, so
+// that its deletion would wait for nothing.
+func losesFinalizer(e event.UpdateEvent) bool {
+	had := controllerutil.ContainsFinalizer(e.ObjectOld, v1alpha1.Finalizer)
+	return had && !controllerutil.ContainsFinalizer(e.ObjectNew, v1alpha1.Finalizer) && e.ObjectNew.GetDeletionTimestamp().IsZero()
 }
 
 func (w *Written) expect(object client.Object) {

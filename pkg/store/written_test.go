@@ -14,6 +14,7 @@ import (
 
 	"gotest.tools/v3/assert"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -72,4 +73,23 @@ func TestForeignStatusesPass(t *testing.T) {
 	assert.Assert(t, !statuses.ByOthers().Delete(event.DeleteEvent{Object: theirs}))
 	assert.Equal(t, len(statuses.sums), 0)
 	assert.Assert(t, !statuses.ByOthers().Create(event.CreateEvent{Object: theirs}))
+}
+
+// TestALostFinalizerPasses: whoever deletes the object later must not leave its ENI behind.
+func TestALostFinalizerPasses(t *testing.T) {
+	statuses := &Written{}
+	before := &v1alpha1.ElasticNetworkInterface{}
+	before.Finalizers = []string{v1alpha1.Finalizer, "of.others/finalizer"}
+	after := before.DeepCopy()
+	after.Finalizers = after.Finalizers[1:]
+	passes := func(before, after *v1alpha1.ElasticNetworkInterface) bool {
+		return statuses.ByOthers().Update(event.UpdateEvent{ObjectOld: before, ObjectNew: after})
+	}
+	assert.Assert(t, passes(before, after))
+	assert.Assert(t, !passes(after, before), "it got the finalizer back")
+	assert.Assert(t, !passes(after, after), "it had none before")
+
+	now := metav1.Now()
+	after.DeletionTimestamp = &now
+	assert.Assert(t, !passes(before, after), "it is being deleted, and was let go")
 }
