@@ -155,7 +155,7 @@ type PoolENI struct {
 
 // SharedStatus counts the addresses of a pool's shared ENIs.
 type SharedStatus struct {
-	// Capacity is the number of addresses on the pool's ready shared ENIs.
+	// Capacity is the number of addresses that serve a claim or are ready to.
 	Capacity int32 `json:"capacity"`
 	// Allocated is the number of addresses held by claims.
 	Allocated int32 `json:"allocated"`

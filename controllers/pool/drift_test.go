@@ -182,3 +182,24 @@ func TestAnENIOfAnotherCluster(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsHeldOfAnENIOfAnotherClusterCounts towards the minimum of a pool that makes no
+// other for it, so that the pool is ready. What nobody holds does not count.
+func TestWhatIsHeldOfAnENIOfAnotherClusterCounts(t *testing.T) {
+	for name, c := range map[string]struct {
+		f     *fixture
+		ready bool
+	}{
+		"shared":               {newFixture().bounds(3, 1, 14).eni(2, 1, 2).eni(1, 1, 4).last(retagged).holds(1, map[string]int{"a": 1, "b": 2}), true},
+		"shared, less is held": {newFixture().bounds(3, 1, 14).eni(2, 1, 1).eni(1, 1, 4).last(retagged).holds(1, map[string]int{"a": 1}), false},
+		"exclusive": {newFixture().exclusive(1, 0, 1).exclusiveENI(1).last(retagged).claim("a", time.Hour, wantsENI, boundTo(1, "10.0.1.250")).
+			entry(1, v1alpha1.ModeExclusive, v1alpha1.PoolENIActive, heldBy1("a")), true},
+		"exclusive, nobody holds it": {newFixture().exclusive(1, 0, 1).exclusiveENI(1).last(retagged), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := plan(c.f.observation)
+			assert.Equal(t, actions(d) == "", c.ready, actions(d))
+			assert.Equal(t, isTrue(d.status.Conditions, v1alpha1.ConditionReady), c.ready)
+		})
+	}
+}

@@ -62,13 +62,17 @@ func countShared(o observation, h *holders, s *sizing) *v1alpha1.SharedStatus {
 	counts := &v1alpha1.SharedStatus{Allocated: s.sharedAllocated, Cooling: s.sharedCooling, Desired: s.sharedDesired}
 	uses := h.uses()
 	for name, entry := range h.enis {
-		if entry.Mode != v1alpha1.ModeShared || !h.usable(name) || entry.State == v1alpha1.PoolENIReleasing {
+		if entry.Mode != v1alpha1.ModeShared || entry.State == v1alpha1.PoolENIReleasing || !h.serves(name) {
 			continue
 		}
+		counts.Capacity += uses[name].held
+		if !h.usable(name) {
+			continue
+		}
+		counts.Capacity += uses[name].resting
 		if entry.State == v1alpha1.PoolENIActive {
 			counts.Free += int32(len(h.free(name))) //nolint:gosec // bounded by EC2
 		}
-		counts.Capacity += uses[name].held + uses[name].resting
 	}
 	counts.Capacity += counts.Free
 	return counts
@@ -80,7 +84,8 @@ func countExclusive(o observation, h *holders, s *sizing) *v1alpha1.ExclusiveSta
 	}
 	counts := &v1alpha1.ExclusiveStatus{Allocated: s.exclusiveAllocated, Desired: s.exclusiveDesired}
 	for name, entry := range h.enis {
-		if entry.Mode != v1alpha1.ModeExclusive || entry.State == v1alpha1.PoolENIReleasing || (!entry.Ready && !h.serves(name)) {
+		held := entry.Claim != nil && h.serves(name)
+		if entry.Mode != v1alpha1.ModeExclusive || entry.State == v1alpha1.PoolENIReleasing || (!entry.Ready && !held) {
 			continue
 		}
 		counts.Capacity++
@@ -91,10 +96,11 @@ func countExclusive(o observation, h *holders, s *sizing) *v1alpha1.ExclusiveSta
 	return counts
 }
 
-// serves reports whether a claim uses an exclusive ENI that is attached, though it is not
-// ready: it is deleted when the claim is. No other is made for it within the minimum.
+// serves reports whether what claims hold of an ENI counts towards the minimum, as it does
+// for growth, though the ENI may not be ready: it goes when its claims do, or it is left
+// alone because its tags name another owner.
 func (h *holders) serves(name string) bool {
-	return h.enis[name].Claim != nil && h.alive(name) && attached(h.resources[name])
+	return h.alive(name) && (h.usable(name) || attached(h.resources[name]) || disowned(h.resources[name]))
 }
 
 // setter returns what sets a condition of a pool.
