@@ -7,8 +7,6 @@ SPDX-License-Identifier: Apache-2.0
 package promises
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -199,43 +197,5 @@ func (r *Referee) judgeCreation(c Call) {
 		}
 		r.foul(NoHotLoop, "full "+eni.Spec.InstanceID, "an ENI is created for %s of instance %s, which has had no slot free for %s",
 			eni.Name, eni.Spec.InstanceID, r.full[eni.Spec.InstanceID])
-	}
-}
-
-func (r *Referee) debugDump(uid types.UID) {
-	name := ""
-	if c := r.world.Claims[uid]; c != nil {
-		name = c.Spec.NodeName
-	} else {
-		name = r.world.Nodes[uid].Name
-	}
-	if r.seen["dump"+name] {
-		return
-	}
-	r.seen["dump"+name] = true
-	in := r.world.Instance(InstanceOf(r.nodeNamed(name)))
-	fmt.Printf("DUMP %s %s instance %+v\n", time.Now(), name, *in)
-	for _, e := range r.world.Cloud.ENIs {
-		if e.InstanceID == in.ID {
-			fmt.Printf("DUMP   %s index %d %v subnet %s tags %v\n", e.ID, e.DeviceIndex, e.Addresses, e.SubnetID, e.Tags)
-		}
-	}
-	for _, s := range r.world.Cloud.Subnets {
-		fmt.Printf("DUMP   subnet %+v\n", s)
-	}
-	p := r.poolOf(name)
-	for _, e := range r.world.ENIs {
-		if e.Spec.NodeName == name {
-			raw, _ := json.Marshal(e)
-			fmt.Printf("DUMP   eni %s\n", raw)
-		}
-	}
-	raw, _ := json.Marshal(p)
-	fmt.Printf("DUMP   pool %s\n", raw)
-	for _, c := range r.world.Claims {
-		if c.Spec.NodeName == name {
-			raw, _ := json.Marshal(c.Status)
-			fmt.Printf("DUMP   claim %s %s\n", c.Name, raw)
-		}
 	}
 }
