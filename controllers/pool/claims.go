@@ -42,7 +42,12 @@ func verdictOn(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.EN
 	}
 	if h := heldBy(o, stored, claim); h.entry != nil {
 		v := h.verdict()
-		v.kept = h.eni == nil && o.stands(claim)
+		switch {
+		case h.eni == nil:
+			v.kept = o.stands(claim)
+		case v.reason == v1alpha1.ReasonBound && !isTrue(claim.Status.Conditions, v1alpha1.ConditionReady):
+			v.kept = !h.proved(o, claim)
+		}
 		return v
 	}
 	if claim.Status.Phase == v1alpha1.ClaimBound || claim.Status.Phase == v1alpha1.ClaimLost || o.nodeGone {
@@ -142,6 +147,15 @@ func (h held) verdict() verdict {
 		v.message = fmt.Sprintf("ENI %s is not attached to the node's instance in EC2", h.eni.Name)
 	}
 	return v
+}
+
+// proved reports whether the ENI shows what a claim holds, and no other claim holds the
+// address elsewhere. A claim becomes ready by this alone: a status that was wiped, which
+// says of nothing that it is missing, proves nothing.
+func (h held) proved(o observation, claim *v1alpha1.ENIClaim) bool {
+	address := v1alpha1.Address(h.address)
+	shown := h.address != "" && (claim.Spec.Mode == v1alpha1.ModeExclusive || slices.Contains(offered(h.eni), address))
+	return shown && !o.elsewhere[address]
 }
 
 // detached reports whether the ENI is known not to be attached where its pool has it.

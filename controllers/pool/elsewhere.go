@@ -25,10 +25,10 @@ const elsewhereRecheck = 10 * time.Second
 
 // observeElsewhere finds the addresses of the pool's ENIs that claims hold on another ENI,
 // of whatever node. EC2 assigns an address again as soon as its ENI is deleted, which may be before
-// the operator knows of the deletion. There is nothing to find while no claim waits.
+// the operator knows of the deletion. There is nothing to find while all claims are ready.
 func (r *Reconciler) observeElsewhere(ctx context.Context, pool *v1alpha1.ENIPool, o *observation) error {
 	o.elsewhere = map[v1alpha1.Address]bool{}
-	if !slices.ContainsFunc(o.claims, func(claim v1alpha1.ENIClaim) bool { return undecided(&claim) }) {
+	if !slices.ContainsFunc(o.claims, func(claim v1alpha1.ENIClaim) bool { return unserved(&claim) }) {
 		return nil
 	}
 
@@ -50,6 +50,12 @@ func (r *Reconciler) observeElsewhere(ctx context.Context, pool *v1alpha1.ENIPoo
 // undecided reports whether a claim has got nothing yet.
 func undecided(claim *v1alpha1.ENIClaim) bool {
 	return claim.Status.Phase == "" || claim.Status.Phase == v1alpha1.ClaimPending
+}
+
+// unserved reports whether a claim has got nothing yet, or cannot use what it holds.
+func unserved(claim *v1alpha1.ENIClaim) bool {
+	bound := claim.Status.Phase == v1alpha1.ClaimBound
+	return undecided(claim) || (bound && !isTrue(claim.Status.Conditions, v1alpha1.ConditionReady))
 }
 
 // heldElsewhere reports whether a claim holds an address of an ENI on another ENI, and
@@ -75,9 +81,9 @@ func (r *Reconciler) heldElsewhere(ctx context.Context, nodeName string, eni *v1
 }
 
 // recheckElsewhere is when to look again at addresses that claims hold on other ENIs;
-// zero: no claim waits for one.
+// zero: there are none that a claim may wait for.
 func (h *holders) recheckElsewhere() time.Duration {
-	if len(h.elsewhere) == 0 || len(h.waiting) == 0 {
+	if len(h.elsewhere) == 0 {
 		return 0
 	}
 	return elsewhereRecheck

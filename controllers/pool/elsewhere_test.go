@@ -50,6 +50,45 @@ func TestAddressHeldElsewhere(t *testing.T) {
 	}
 }
 
+// TestAnAddressThatComesBack makes the claim that lost it ready again, but not while the
+// ENI does not show it, or another claim, which got it in between, still holds it.
+func TestAnAddressThatComesBack(t *testing.T) {
+	wiped := func(f *fixture) { f.enis[0].Status = v1alpha1.ElasticNetworkInterfaceStatus{} }
+	nothing := func(*fixture) {}
+	for _, row := range []struct {
+		name   string
+		change func(*fixture)
+		there  func(*v1alpha1.ENIClaim)
+		ready  bool
+	}{
+		{"nobody else has it", nothing, inPhase(v1alpha1.ClaimLost), true},
+		{"another claim got it and holds it", nothing, boundTo(2, "10.0.1.1"), false},
+		{"the status of the ENI was wiped", wiped, inPhase(v1alpha1.ClaimLost), false},
+		{"the ENI shows other addresses", func(f *fixture) { f.enis[0].Status.Addresses = addresses(1, 2, 1) }, inPhase(v1alpha1.ClaimLost), false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := newFixture().bounds(0, 0, 20).eni(1, 1, 1).holds(1, map[string]int{"a": 1}).lastClaim(func(claim *v1alpha1.ENIClaim) {
+				claim.Status.NetworkInterfaceID = "eni-1"
+				applyVerdict(claim, verdict{phase: v1alpha1.ClaimBound, reason: v1alpha1.ReasonAddressLost, lost: true}, ago(0))
+			})
+			f.claim("there", time.Hour, row.there)
+			there := f.claims[1].DeepCopy()
+			there.Spec.NodeName = "another-node"
+			there.Status.SubnetCIDR = f.enis[0].Status.SubnetCIDR
+			row.change(f)
+			kube := cluster(t, interceptor.Funcs{}, storedPool(f), &f.enis[0], &f.claims[0], there, nodeWith(thisInstance))
+			r := reconcilerOn(t, &cloud{}, kube, kube)
+			_, err := r.Reconcile(t.Context(), request())
+			assert.NilError(t, err)
+
+			claim := claimIn(t, kube, "a")
+			assert.Equal(t, isTrue(claim.Status.Conditions, v1alpha1.ConditionReady), row.ready)
+			assert.Equal(t, isTrue(claim.Status.Conditions, v1alpha1.ConditionAddressLost), !row.ready)
+			assert.Equal(t, claim.Status.Address, "10.0.1.1")
+		})
+	}
+}
+
 // TestWaitForAnAddressHeldElsewhere: a claim that waits for nothing else is looked at again.
 func TestWaitForAnAddressHeldElsewhere(t *testing.T) {
 	f := newFixture().bounds(0, 0, 1).exclusive(0, 0, 1).eni(1, 1, 1).exclusiveENI(2).claimsNamed("a").claim("b", time.Minute, wantsENI)
