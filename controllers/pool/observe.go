@@ -29,7 +29,7 @@ import (
 func (r *Reconciler) observe(ctx context.Context, pool *v1alpha1.ENIPool) (observation, error) {
 	o := observation{now: r.clock.Now(), idleAfter: r.options.IdleReleaseAfter, restFor: r.options.Cooldown, lowestSlot: r.lowestSlot(pool)}
 	for _, read := range []func(context.Context, *v1alpha1.ENIPool, *observation) error{
-		r.countNodeless, r.observeENIs, r.observeClaims, r.observeUnnamed, r.observeElsewhere, r.confirmENIs, r.observeNode,
+		r.countNodeless, r.observeENIs, r.observeUnrecorded, r.observeClaims, r.observeUnnamed, r.observeElsewhere, r.confirmENIs, r.observeNode,
 	} {
 		if err := read(ctx, pool, &o); err != nil {
 			return observation{}, err

@@ -86,7 +86,10 @@ type observation struct {
 	// elsewhere are addresses of the pool's ENIs that claims still hold on other ENIs:
 	// EC2 took them from an ENI, and those claims do not say so yet.
 	elsewhere map[v1alpha1.Address]bool
-	allowed   map[string]bool // namespaces that may claim
+	// unrecorded are the addresses that EC2 has on ENIs which the record does not know, by
+	// the names of their resources.
+	unrecorded map[string][]v1alpha1.Address
+	allowed    map[string]bool // namespaces that may claim
 	// unprepared are claims for which the first write of this round failed.
 	unprepared map[types.UID]bool
 	// suspended is why the pool keeps all it has and changes nothing; nil: it goes on.

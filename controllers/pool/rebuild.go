@@ -8,6 +8,7 @@ package pool
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func (h *holders) rebuild(o observation) {
 	}
 	for name, eni := range h.resources {
 		h.enis[name].Generation = eni.Generation
-		h.distrust(name, eni, o.now)
+		h.distrust(o, name, eni)
 	}
 }
 
@@ -63,20 +64,44 @@ func oldestFirst(a, b *v1alpha1.ENIClaim) int {
 }
 
 // distrust sets everything of an ENI aside that no claim says to hold: a whole
-// exclusive ENI, or the addresses of a shared one.
-func (h *holders) distrust(name string, eni *v1alpha1.ElasticNetworkInterface, now time.Time) {
+// exclusive ENI, or the addresses of a shared one. Its resource may not show yet, or not
+// show any more, what EC2 has.
+func (h *holders) distrust(o observation, name string, eni *v1alpha1.ElasticNetworkInterface) {
 	entry := h.enis[name]
+	carried, exists := o.unrecorded[name]
 	if entry.Mode == v1alpha1.ModeExclusive {
-		if entry.Claim == nil && eni.Status.NetworkInterfaceID != "" {
+		if entry.Claim == nil && (eni.Status.NetworkInterfaceID != "" || exists) {
 			entry.State = v1alpha1.PoolENIReleasing
 		}
 		return
 	}
-	for _, part := range partsOf(eni) {
-		for _, address := range part.addresses {
-			if h.addresses[address] == nil {
-				h.put(address, name, v1alpha1.HolderQuarantined, nil, now)
-			}
+	for _, address := range slices.Concat(offered(eni), carried) {
+		if h.addresses[address] == nil {
+			h.put(address, name, v1alpha1.HolderQuarantined, nil, o.now)
 		}
 	}
+}
+
+// observeUnrecorded finds out what EC2 has of ENIs that the record does not know: their
+// resources may have lost their status together with the record.
+func (r *Reconciler) observeUnrecorded(_ context.Context, pool *v1alpha1.ENIPool, o *observation) error {
+	lost := pool.Status.PoolUID != pool.UID
+	o.unrecorded = map[string][]v1alpha1.Address{}
+	for i := range o.enis {
+		resource := &o.enis[i]
+		recorded := slices.ContainsFunc(pool.Status.ENIs, func(entry v1alpha1.PoolENI) bool { return entry.Name == resource.Name })
+		if recorded && !lost {
+			continue
+		}
+		eni, known := r.inventory.ENI(r.inventory.OwnedBy(string(resource.UID)))
+		if !known || resource.Primary() {
+			continue // The addresses of a primary ENI are not all the pool's.
+		}
+		carried := as[v1alpha1.Address](eni.Addresses)
+		for _, prefix := range eni.Prefixes {
+			carried = append(carried, addressesIn(v1alpha1.Prefix(prefix))...)
+		}
+		o.unrecorded[resource.Name] = carried
+	}
+	return nil
 }

@@ -13,8 +13,11 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
 )
 
 func TestRebuild(t *testing.T) {
@@ -62,6 +65,36 @@ func TestRebuild(t *testing.T) {
 			}
 			assert.Equal(t, got, row.want)
 			assert.Equal(t, string(d.status.PoolUID), "pool")
+		})
+	}
+}
+
+// TestRebuildWithoutStatuses: record, ENIs and claims lost their statuses together. What EC2
+// has is set aside by what EC2 says of it, so that nobody gets what another claim uses.
+func TestRebuildWithoutStatuses(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		of   *fixture
+		eni  ec2.NetworkInterface
+		want string
+	}{
+		{"a shared ENI", newFixture().bounds(0, 0, 20).eni(1, 1, 2).claimsNamed("a"),
+			ec2.NetworkInterface{Addresses: []string{"10.0.1.1", "10.0.1.2"}}, "10.0.1.1 Quarantined; 10.0.1.2 Quarantined"},
+		{"an exclusive ENI", newFixture().exclusive(0, 0, 1).exclusiveENI(1).claim("a", time.Hour, wantsENI), ec2.NetworkInterface{}, "-1 Releasing"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := row.of
+			f.enis[0].Status = v1alpha1.ElasticNetworkInterfaceStatus{}
+			row.eni.ID = "eni-1"
+			row.eni.Tags = ec2.Ownership{ClusterUID: "cluster", Name: f.enis[0].Name, UID: string(f.enis[0].UID)}.Tags(nil)
+			lost := storedPool(f, func(pool *v1alpha1.ENIPool) { pool.Status = v1alpha1.ENIPoolStatus{} })
+			kube := cluster(t, interceptor.Funcs{}, lost, &f.enis[0], &f.claims[0], nodeWith(thisInstance))
+			_, err := reconcilerOn(t, shows(row.eni), kube, kube).Reconcile(t.Context(), request())
+			assert.NilError(t, err)
+			pool := &v1alpha1.ENIPool{}
+			assert.NilError(t, kube.Get(t.Context(), client.ObjectKey{Name: nodeName}, pool))
+			assert.Equal(t, record(decision{status: pool.Status}), row.want)
+			assert.Equal(t, claimIn(t, kube, "a").Status.Phase, v1alpha1.ClaimPending)
 		})
 	}
 }

@@ -143,7 +143,7 @@ func (h *holders) resume(o observation) {
 		h.put(v1alpha1.Address(claim.Status.Address), entry.Name, v1alpha1.HolderAllocated, referenceTo(claim), o.now)
 	}
 	for _, name := range h.adopted {
-		h.distrust(name, h.resources[name], o.now)
+		h.distrust(o, name, h.resources[name])
 	}
 }
 
