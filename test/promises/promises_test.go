@@ -325,6 +325,15 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 		}},
 		{"a pool goes with its Node's label", WarmKept, func(s *stage) { s.deletePool(5 * time.Minute) }},
 		{"a pool goes long after its Node's label", "", func(s *stage) { s.deletePool(11 * time.Minute) }},
+		{"a pool goes whose Node names no instance yet", WarmKept, func(s *stage) {
+			s.serve()
+			unnamed := theNode()
+			unnamed.Spec.ProviderID = ""
+			s.write(people, "nodes", theNode(), nil)
+			s.write(people, "nodes", nil, unnamed)
+			time.Sleep(6 * time.Minute)
+			s.write(operator, "enipools", thePool(), nil)
+		}},
 		{"a deletion is asked for again", AskedOnce, func(s *stage) {
 			s.call("DeleteNetworkInterface", "NetworkInterfaceId", "eni-1")
 			s.call("DeleteNetworkInterface", "NetworkInterfaceId", "eni-1")

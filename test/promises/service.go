@@ -121,19 +121,29 @@ func (r *Referee) seeGoverned(policyDeleted bool) {
 	maps.DeleteFunc(r.ungoverned, func(name string, _ time.Time) bool { return r.nodeNamed(name) == nil })
 }
 
-// judgePoolDeletion looks at a pool that the operator deletes: a Node whose label was
-// away for less than the idle time finds its pool as it was.
+// judgePoolDeletion looks at a pool that the operator deletes, though its instance lives
+// and its Node is there: one whose label was away for less than the idle time, or that
+// does not name its instance yet, finds its pool as it was.
 func (r *Referee) judgePoolDeletion(pool *v1alpha1.ENIPool) {
 	node := r.nodeNamed(pool.Name)
-	since, ungoverned := r.ungoverned[pool.Name]
-	if node == nil || !ungoverned || InstanceOf(node) != pool.Spec.InstanceID || !r.world.Living(pool.Spec.InstanceID) {
+	if node == nil || !r.world.Living(pool.Spec.InstanceID) {
 		return
 	}
+	since, ungoverned := r.ungoverned[pool.Name]
+	switch {
+	case !ungoverned && node.Spec.ProviderID == "" && time.Since(r.changed[node.Name]) > overlooked && time.Since(r.policyDeleted) > overlooked:
+		r.foul(WarmKept, string(pool.UID), "the pool of node %s is deleted, whose Node does not name its instance yet", pool.Name)
+	case ungoverned && InstanceOf(node) == pool.Spec.InstanceID:
+		r.judgeIdleTime(pool, since)
+	}
+}
+
+func (r *Referee) judgeIdleTime(pool *v1alpha1.ENIPool, ungoverned time.Time) {
 	grace := r.settings.IdleReleaseAfter
 	if shared := pool.Spec.Shared; shared != nil && shared.IdleReleaseAfter != nil {
 		grace = shared.IdleReleaseAfter.Duration
 	}
-	if away := time.Since(since); away < grace && r.policyDeleted.Before(since.Add(-time.Minute)) {
+	if away := time.Since(ungoverned); away < grace && r.policyDeleted.Before(ungoverned.Add(-time.Minute)) {
 		r.foul(WarmKept, string(pool.UID), "the pool of node %s is deleted %s after its label went, and the idle time is %s", pool.Name, away, grace)
 	}
 }
