@@ -248,7 +248,34 @@ func (i *Inventory) merge(read ec2.NetworkInterface, asked time.Time) (before ec
 	defer i.flush()
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.mergeLocked(read, asked)
+	before, differs = i.mergeLocked(read, asked)
+	if known, ok := i.enis[read.ID]; ok && differs {
+		i.noteMove(before.Attachment, known.eni.Attachment)
+	}
+	return before, differs
+}
+
+// noteMove has the subscribers notified of the instances that an ENI came to, or left,
+// without a call of ours: whether its resource is there or not, their slots are other
+// than before; i.mu is held.
+func (i *Inventory) noteMove(before, after *ec2.Attachment) {
+	left, came := instanceOf(before), instanceOf(after)
+	if left == came {
+		return
+	}
+	for _, id := range []string{left, came} {
+		if _, known := i.instances[id]; known {
+			i.pending = append(i.pending, Change{InstanceID: id})
+		}
+	}
+}
+
+// instanceOf returns the instance of an attachment, or nothing.
+func instanceOf(at *ec2.Attachment) string {
+	if at == nil {
+		return ""
+	}
+	return at.InstanceID
 }
 
 // mergePrimary takes what a read of an instance showed of its primary ENI, and says

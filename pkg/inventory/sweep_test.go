@@ -48,6 +48,28 @@ func TestSweepFindsWhatANewProcessDoesNotKnow(t *testing.T) {
 	assert.Equal(t, len(other.enis), 1)
 }
 
+// TestSweepNamesTheInstanceOfAnENIThatMoved: its pool counts slots, also those of ENIs that no
+// resource stands for.
+func TestSweepNamesTheInstanceOfAnENIThatMoved(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	id := w.run("m5.large")
+	eni := w.attached("a", id, 1)
+	w.clk.Step(time.Minute)
+	w.expected.Instances = []string{id}
+	w.Inventory = w.fresh(nil) // A process that has not read the ENI.
+	w.api.noENIs = true
+	w.sweep()
+	w.api.noENIs = false
+	w.clk.Step(time.Minute)
+	assert.DeepEqual(t, w.sweep(), []Change{{InstanceID: id}, {ENIID: eni.ID, OwnerName: "name-of-a"}}) // It is shown for the first time.
+	assert.Equal(t, len(w.sweep()), 0)
+
+	w.ec2("DetachNetworkInterface", "AttachmentId", w.known(eni.ID).Attachment.ID, "Force", "true")
+	w.clk.Step(time.Minute)
+	assert.DeepEqual(t, w.sweep(), []Change{{InstanceID: id}, {ENIID: eni.ID, OwnerName: "name-of-a"}}) // A person detached it.
+	assert.Equal(t, len(w.sweep()), 0)
+}
+
 // TestSweepDistrustsWhatIsMissing: it is not dropped, but looked at.
 func TestSweepDistrustsWhatIsMissing(t *testing.T) {
 	w := newWorld(t, emulator.Options{})
