@@ -43,6 +43,7 @@ func TestAddressHeldElsewhere(t *testing.T) {
 			row.change(there)
 			kube := cluster(t, interceptor.Funcs{}, storedPool(f), &f.enis[0], &f.claims[0], there, nodeWith(thisInstance))
 			r := reconcilerOn(t, &cloud{}, kube, kube)
+			r.lose(t, "eni-deleted")
 			_, err := r.Reconcile(t.Context(), request())
 			assert.NilError(t, err)
 			assert.Equal(t, claimIn(t, kube, "a").Status.Address, row.gets)

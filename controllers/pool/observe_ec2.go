@@ -98,6 +98,11 @@ func (r *Reconciler) observeLimits(ctx context.Context, o *observation, instance
 			fmt.Sprintf("EC2 lists no limits of instance type %s", instance.Type))
 		return errors.New("EC2 lists no limits of instance type " + instance.Type)
 	}
+	if err := r.lookAtHeld(ctx, o, instance); err != nil {
+		reason, message := ec2.Explain(err)
+		o.trouble(v1alpha1.ConditionInstanceFound, reason, message)
+		return err
+	}
 	others, orphans := r.inventory.OtherSlots(instance, r.observeStanding(o, instance))
 	slices.Sort(orphans)
 	o.orphans = orphans

@@ -9,9 +9,11 @@ package pool
 import (
 	"context"
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/aws/smithy-go"
 	"gotest.tools/v3/assert"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -41,13 +43,30 @@ type cloud struct {
 	found  []string
 	others map[string]ec2.Slot
 	enis   []ec2.NetworkInterface
+	// silent has no answer show an ENI, though instances show what they carry.
+	silent bool
 }
 
-func (c *cloud) DescribeNetworkInterfaces(context.Context, ...ec2.Filter) ([]ec2.NetworkInterface, error) {
+func (c *cloud) DescribeNetworkInterfaces(_ context.Context, filters ...ec2.Filter) ([]ec2.NetworkInterface, error) {
+	if c.silent {
+		return nil, nil
+	}
+	if len(filters) > 0 && filters[0].Name == ec2.AttachedTo("").Name {
+		return append(slices.Clone(c.enis), ec2.NetworkInterface{ID: "eni-primary", SubnetID: subnetA}), nil
+	}
+	byID := len(filters) > 0 && filters[0].Name == ec2.ByID().Name
+	if byID && !slices.ContainsFunc(c.enis, func(eni ec2.NetworkInterface) bool { return eni.ID == filters[0].Values[0] }) {
+		return nil, &smithy.GenericAPIError{Code: "InvalidNetworkInterfaceID.NotFound"}
+	}
 	return c.enis, nil
 }
 
-func (c *cloud) DescribeInstances(context.Context, ...ec2.Filter) ([]ec2.Instance, error) {
+func (c *cloud) DescribeInstances(_ context.Context, filters ...ec2.Filter) ([]ec2.Instance, error) {
+	if len(filters) > 0 && filters[0].Name == ec2.CarriesENI("").Name {
+		if _, carried := c.others[filters[0].Values[0]]; !carried {
+			return nil, nil
+		}
+	}
 	interfaces := map[string]ec2.Slot{"eni-primary": {}}
 	maps.Copy(interfaces, c.others)
 	state := c.state
@@ -113,6 +132,19 @@ func reconcilerOn(t *testing.T, c *cloud, cache client.Client, live client.Reade
 		nodeless: elapsed.New(clk),
 		options:  Options{MinDeviceIndex: 1, Cooldown: 30 * time.Second, IdleReleaseAfter: 10 * time.Minute, NodeGoneGrace: nodeGrace},
 	}
+}
+
+// lose has EC2 say of an ENI that it is gone: it does not know the id when it is asked
+// after the visibility window.
+func (r *Reconciler) lose(t *testing.T, id string) {
+	t.Helper()
+	_, presence, err := r.inventory.Look(t.Context(), id)
+	assert.NilError(t, err)
+	assert.Equal(t, presence, inventory.Unknown)
+	r.clock.(*clocktesting.FakeClock).Step(31 * time.Second)
+	_, presence, err = r.inventory.Look(t.Context(), id)
+	assert.NilError(t, err)
+	assert.Equal(t, presence, inventory.Gone)
 }
 
 // storedPool is the pool of a fixture as Kubernetes has it.

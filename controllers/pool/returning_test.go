@@ -8,9 +8,11 @@ package pool
 
 import (
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
@@ -60,6 +62,9 @@ func TestAnENIWhoseResourceIsTornAway(t *testing.T) {
 			f.pool.Status.ENIs[0].NetworkInterfaceID = "eni-1"
 			kube := cluster(t, interceptor.Funcs{}, storedPool(f, row.record), &f.claims[0], nodeWith(thisInstance))
 			r := reconcilerOn(t, row.cloud, kube, kube)
+			if len(row.cloud.enis) == 0 {
+				r.lose(t, "eni-1")
+			}
 			_, err := r.Reconcile(t.Context(), request())
 			assert.NilError(t, err)
 
@@ -86,6 +91,48 @@ func TestAnENIWhoseResourceIsTornAway(t *testing.T) {
 func boundAndReady(claim *v1alpha1.ENIClaim) {
 	claim.Status.NetworkInterfaceID = "eni-1"
 	applyVerdict(claim, verdict{phase: v1alpha1.ClaimBound, reason: v1alpha1.ReasonBound}, ago(0))
+}
+
+// TestAnENIWithoutResourceThatEC2DoesNotShow is not gone: answers without it, of a process
+// that has not read it before, say nothing. What claims hold of it stays theirs until EC2
+// shows it, or says that it is gone.
+func TestAnENIWithoutResourceThatEC2DoesNotShow(t *testing.T) {
+	recordLost := func(pool *v1alpha1.ENIPool) { pool.Status = v1alpha1.ENIPoolStatus{} }
+	keep := func(*v1alpha1.ENIPool) {}
+	carried := shows(orphan(eniName(1), "10.0.1.1", "10.0.1.2"))
+	for _, row := range []struct {
+		name   string
+		others map[string]ec2.Slot
+		record func(*v1alpha1.ENIPool)
+	}{
+		{"the instance carries it", carried.others, keep},
+		{"the instance carries it, and the record is lost too", carried.others, recordLost},
+		{"the instance does not show it either", nil, keep},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := heldPool().lastClaim(boundAndReady)
+			f.pool.Status.ENIs[0].NetworkInterfaceID = "eni-1"
+			kube := cluster(t, interceptor.Funcs{}, storedPool(f, row.record), &f.claims[0], nodeWith(thisInstance))
+			c := &cloud{others: row.others, silent: true}
+			r := reconcilerOn(t, c, kube, kube)
+			for range 3 {
+				_, err := r.Reconcile(t.Context(), request())
+				assert.ErrorContains(t, err, "does not show ENI eni-1", "it is asked again")
+				r.clock.(*clocktesting.FakeClock).Step(time.Minute)
+			}
+			assert.Equal(t, claimIn(t, kube, "a").Status.Conditions[0].Reason, v1alpha1.ReasonBound)
+			assert.Equal(t, poolIn(t, kube).Status.ENIs[0].State, v1alpha1.PoolENIActive)
+			assert.Equal(t, len(enisIn(t, kube)), 0)
+
+			c.silent = false
+			c.enis = carried.enis
+			c.others = carried.others
+			_, err := r.Reconcile(t.Context(), request())
+			assert.NilError(t, err)
+			assert.Equal(t, claimIn(t, kube, "a").Status.Conditions[0].Reason, v1alpha1.ReasonBound)
+			assert.Equal(t, len(enisIn(t, kube)), 1, "its resource is made again")
+		})
+	}
 }
 
 // TestAResourceThatTookAnENIOver stands for the entry that its predecessor had, with all
