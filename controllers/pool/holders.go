@@ -120,18 +120,20 @@ func (h *holders) update(o observation, entry *v1alpha1.PoolENI, eni *v1alpha1.E
 	if entry.Ready { // Before that, each step of the ENI would be a write of the pool.
 		describeENI(entry, eni)
 	}
-	if o.suspended != nil {
-		return
+	if o.suspended == nil {
+		entry.State = nextState(o, entry.State, eni)
 	}
-	if eni.Spec.Drained || gone(eni) {
-		entry.State = v1alpha1.PoolENIReleasing
-	}
-	takesNone := disowned(eni) || outOfPlace(o, eni)
+}
+
+// nextState is the state of an ENI by what its resource shows. Releasing is for good.
+func nextState(o observation, state v1alpha1.PoolENIState, eni *v1alpha1.ElasticNetworkInterface) v1alpha1.PoolENIState {
 	switch {
-	case takesNone && entry.State == v1alpha1.PoolENIActive:
-		entry.State = v1alpha1.PoolENIDraining
-	case !takesNone && entry.State == v1alpha1.PoolENIDraining:
-		entry.State = v1alpha1.PoolENIActive
+	case state == v1alpha1.PoolENIReleasing, eni.Spec.Drained, gone(eni):
+		return v1alpha1.PoolENIReleasing
+	case disowned(eni), outOfPlace(o, eni):
+		return v1alpha1.PoolENIDraining
+	default:
+		return v1alpha1.PoolENIActive
 	}
 }
 

@@ -89,11 +89,16 @@ func countExclusive(o observation, h *holders, s *sizing) *v1alpha1.ExclusiveSta
 			continue
 		}
 		counts.Capacity++
-		if entry.State == v1alpha1.PoolENIActive && entry.Claim == nil && entry.CoolingSince == nil {
+		if vacant(entry) {
 			counts.Free++
 		}
 	}
 	return counts
+}
+
+// vacant reports whether a claim may have an exclusive ENI once it is ready.
+func vacant(entry *v1alpha1.PoolENI) bool {
+	return entry.State == v1alpha1.PoolENIActive && entry.Claim == nil && entry.CoolingSince == nil
 }
 
 // serves reports whether what claims hold of an ENI counts towards the minimum, as it does

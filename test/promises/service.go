@@ -178,7 +178,8 @@ func (r *Referee) departs(c Call) {
 
 func (r *Referee) returns(c Call) {
 	key := c.Client + " " + c.Params.Encode()
-	if r.underway[key]--; r.underway[key] <= 0 {
+	r.underway[key]--
+	if r.underway[key] <= 0 {
 		delete(r.underway, key)
 	}
 }
