@@ -69,15 +69,20 @@ func (r *Reconciler) heldElsewhere(ctx context.Context, nodeName string, eni *v1
 		return false, fmt.Errorf("listing the claims that hold %s: %w", address, err)
 	}
 	for i := range list.Items {
-		claim := &list.Items[i]
-		holds := claim.Status.Phase == v1alpha1.ClaimBound && !meta.IsStatusConditionTrue(claim.Status.Conditions, v1alpha1.ConditionAddressLost)
-		here := claim.Spec.NodeName == nodeName && claim.Status.NetworkInterfaceID == eni.Status.NetworkInterfaceID
-		// The same address in another subnet's range is one of another VPC.
-		if holds && !here && claim.Status.SubnetCIDR == eni.Status.SubnetCIDR {
+		if holdsElsewhere(&list.Items[i], nodeName, eni) {
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// holdsElsewhere reports whether a claim that shows an address of an ENI holds it on
+// another ENI.
+func holdsElsewhere(claim *v1alpha1.ENIClaim, nodeName string, eni *v1alpha1.ElasticNetworkInterface) bool {
+	holds := claim.Status.Phase == v1alpha1.ClaimBound && !meta.IsStatusConditionTrue(claim.Status.Conditions, v1alpha1.ConditionAddressLost)
+	here := claim.Spec.NodeName == nodeName && claim.Status.NetworkInterfaceID == eni.Status.NetworkInterfaceID
+	// The same address in another subnet's range is one of another VPC.
+	return holds && !here && claim.Status.SubnetCIDR == eni.Status.SubnetCIDR
 }
 
 // recheckElsewhere is when to look again at addresses that claims hold on other ENIs;

@@ -222,49 +222,6 @@ func (w *world) fresh() reading {
 	return r
 }
 
-func (w *world) observe(r reading) (observation, bool) {
-	o := w.spec.observation
-	o.pool, o.enis, o.now, o.nodeGone = r.pool, r.enis, w.now, w.nodeGone
-	o.claims, o.vanished, o.expired = nil, map[string]bool{}, map[string]bool{}
-	if o.recordLost() {
-		o.enis = w.fresh().enis // As observeENIs does.
-	}
-	if !w.nodeGone && o.pool.DeletionTimestamp.IsZero() {
-		o.suspended = suspension(o.pool, nil)
-	}
-	o.network.rooms = map[string]subnetRoom{}
-	for _, id := range []string{subnetA, subnetB} {
-		o.network.rooms[id] = subnetRoom{known: w.full[id]}
-	}
-	o.refused = w.refusals.recall(o.pool.Name, o.enis, w.now)
-	o.emptyFor = w.empty.elapsed(o.pool.Name, emptyENIs(o.pool), w.now)
-	for uid := range w.ranOut {
-		o.expired[string(uid)] = !r.renewed[uid]
-	}
-	for _, uid := range w.claimUIDs() {
-		if r.hidden[uid] && r.pool.Status.PoolUID == r.pool.UID {
-			continue
-		}
-		o.claims = append(o.claims, *w.claims[uid].DeepCopy())
-	}
-	for _, holder := range r.pool.Status.Holders() {
-		if w.claims[holder.UID] == nil {
-			o.vanished[string(holder.UID)] = true
-		}
-	}
-	o.confirmed = map[string]types.UID{}
-	for _, name := range unconfirmedENIs(r.pool, &o) { // As confirmENIs does.
-		var latest *v1alpha1.ElasticNetworkInterface
-		if sim := w.enis[name]; sim != nil {
-			latest = sim.latest()
-		}
-		if !o.confirm(name, latest) {
-			return o, false
-		}
-	}
-	return o, true
-}
-
 // reconcile does what the controller does, and says whether anything changed.
 func (w *world) reconcile(r reading) bool {
 	o, ok := w.observe(r)
@@ -276,20 +233,22 @@ func (w *world) reconcile(r reading) bool {
 	d := plan(o)
 	w.judge(o, d)
 	r.pool = r.pool.DeepCopy()
+	o.pool = r.pool // If nothing is written, nobody notices that it is old.
 	if !equality.Semantic.DeepEqual(d.status, r.pool.Status) {
 		r.pool.Status = d.status
 		if !w.writePool(r.pool) {
 			return true // Somebody else wrote: the decision is void.
 		}
 		w.judgeRecord(before, o)
+		o.pool = w.pool()
 		changed = true
 	}
-	o.pool = w.pool()
-	if o.pool.ResourceVersion != r.pool.ResourceVersion {
-		o.pool = r.pool // Nothing was written, so that nobody noticed that it is old.
-	}
 	if r.steps > 1 {
-		changed = w.tell(o) || changed
+		told, stale := w.tell(o)
+		if stale {
+			return true
+		}
+		changed = told || changed
 	}
 	if r.steps > 2 && o.suspended == nil {
 		changed = w.changeENIs(o, d) || changed
@@ -321,8 +280,7 @@ func (w *world) prepare(o observation) bool {
 }
 
 // tell is what tellClaims does.
-func (w *world) tell(o observation) bool {
-	changed := false
+func (w *world) tell(o observation) (changed, stale bool) {
 	for i := range o.claims {
 		claim := &o.claims[i]
 		v := verdictOn(o, &o.pool.Status, claim)
@@ -337,7 +295,7 @@ func (w *world) tell(o observation) bool {
 			continue
 		}
 		if v.phase == v1alpha1.ClaimLost && claim.Status.Phase == v1alpha1.ClaimBound && o.pool.ResourceVersion != w.pool().ResourceVersion {
-			return true
+			return changed, true
 		}
 		before := claim.DeepCopy()
 		applyVerdict(claim, v, metav1.NewTime(o.now))
@@ -347,7 +305,7 @@ func (w *world) tell(o observation) bool {
 			changed = true
 		}
 	}
-	return changed
+	return changed, false
 }
 
 // changeENIs is what the controller's does.
