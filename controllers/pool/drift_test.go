@@ -110,6 +110,35 @@ func TestLostAddress(t *testing.T) {
 	assert.Assert(t, isTrue(claim.Status.Conditions, v1alpha1.ConditionReady))
 }
 
+// TestWhatIsLostIsNotCounted: a claim on an address that others have takes nothing of what
+// EC2 has on the pool's ENIs, so that the pool neither counts it nor keeps an address for it.
+func TestWhatIsLostIsNotCounted(t *testing.T) {
+	for name, row := range map[string]struct {
+		change func(eni *v1alpha1.ElasticNetworkInterface)
+		want   v1alpha1.SharedStatus
+		grows  int32
+	}{
+		"it is asked for again": {
+			func(*v1alpha1.ElasticNetworkInterface) {}, v1alpha1.SharedStatus{Capacity: 4, Allocated: 2, Free: 2, Desired: 4}, 2,
+		},
+		"others have it": {
+			func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status.Lost = eni.Status.Missing },
+			v1alpha1.SharedStatus{Capacity: 3, Allocated: 1, Free: 2, Desired: 3}, 2,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture().bounds(0, 2, 20).eni(1, 1, 3).last(missing("10.0.1.9")).last(row.change).
+				entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).holds(1, map[string]int{"a": 1, "b": 9})
+			assert.DeepEqual(t, *plan(f.observation).status.Shared, row.want)
+
+			f.network.subnetIDs = []string{subnetB} // The ENI is replaced, but for what claims hold of it.
+			creates := plan(f.observation).creates
+			assert.Equal(t, len(creates), 1)
+			assert.Equal(t, creates[0].count, row.grows)
+		})
+	}
+}
+
 // TestADetachedENIServesNobody: the claim keeps what it holds, and is not ready until the
 // ENI is attached again.
 func TestADetachedENIServesNobody(t *testing.T) {

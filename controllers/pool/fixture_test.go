@@ -203,6 +203,11 @@ func boundTo(slot int, address v1alpha1.Address) func(*v1alpha1.ENIClaim) {
 	}
 }
 
+// toldENI has a claim's status name an ENI.
+func toldENI(id string) func(*v1alpha1.ENIClaim) {
+	return func(claim *v1alpha1.ENIClaim) { claim.Status.NetworkInterfaceID = id }
+}
+
 // holds adds bound claims, each with an address of an ENI in the record.
 func (f *fixture) holds(slot int, held map[string]int) *fixture {
 	for _, name := range sortedKeys(held) {

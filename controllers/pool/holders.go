@@ -244,9 +244,15 @@ func (h *holders) carrier(address v1alpha1.Address) string {
 	return ""
 }
 
-// use is how much of an ENI is taken: addresses that claims hold, that cool down,
-// and that are set aside while their prefix is in use.
-type use struct{ held, resting, aside int32 }
+// use is how much of an ENI is taken: addresses that claims hold, those of them that are
+// lost, those that cool down, and those that are set aside while their prefix is in use.
+type use struct{ held, lost, resting, aside int32 }
+
+// lostTo reports whether EC2 has not what an entry says that a claim holds, and does not
+// give it again: the ENI is gone, or others have the address by now.
+func (h *holders) lostTo(entry *v1alpha1.PoolAddress) bool {
+	return !h.alive(entry.ENIName) || covered(h.resources[entry.ENIName].Status.Lost, entry.Address)
+}
 
 // blocked is how many addresses of an ENI nobody can have since the record says that a claim
 // holds them of another one: of an ENI that is gone, or from which they vanished.
@@ -268,6 +274,9 @@ func (h *holders) uses() map[string]use {
 		switch entry.State {
 		case v1alpha1.HolderAllocated:
 			u.held++
+			if h.lostTo(entry) {
+				u.lost++
+			}
 		case v1alpha1.HolderCooling:
 			u.resting++
 		case v1alpha1.HolderQuarantined:

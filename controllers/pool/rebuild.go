@@ -25,7 +25,7 @@ func (h *holders) rebuild(o observation) {
 		h.enterStanding(o, claim)
 		entry, address := h.enis[claim.Status.ENIName], v1alpha1.Address(claim.Status.Address)
 		switch {
-		case claim.Status.Phase != v1alpha1.ClaimBound || entry == nil:
+		case claim.Status.Phase != v1alpha1.ClaimBound || entry == nil || !h.isOf(o, claim):
 		case entry.Mode == v1alpha1.ModeExclusive && entry.Claim == nil:
 			entry.Claim = referenceTo(claim)
 		case entry.Mode == v1alpha1.ModeShared && address != "" && h.addresses[address] == nil:
@@ -36,6 +36,20 @@ func (h *holders) rebuild(o observation) {
 		h.enis[name].Generation = eni.Generation
 		h.distrust(o, name, eni)
 	}
+}
+
+// isOf reports whether an entry stands for the ENI that a claim was told, and not for a later
+// one of its name. Where a resource names another ENI, EC2 decides: the status may be wrong.
+func (h *holders) isOf(o observation, claim *v1alpha1.ENIClaim) bool {
+	name, told := claim.Status.ENIName, claim.Status.NetworkInterfaceID
+	if h.enis[name].Mode != claim.Spec.Mode {
+		return false
+	}
+	eni := h.resources[name]
+	if eni == nil || eni.Status.NetworkInterfaceID == "" || told == "" || eni.Status.NetworkInterfaceID == told {
+		return true
+	}
+	return o.standing[told].carries(v1alpha1.Address(claim.Status.Address))
 }
 
 // boundFirst sorts claims by when they were bound: should two of them say to hold

@@ -48,6 +48,15 @@ func TestRebuild(t *testing.T) {
 			claim("a", time.Hour, boundTo(1, "10.0.1.9")).change(lost), "a:10.0.1.9", "10.0.1.1 Releasing"},
 		{"an exclusive ENI stays with its claim", newFixture().exclusive(0, 2, 2).exclusiveENI(1).
 			claim("a", time.Hour, wantsENI, boundTo(1, "10.0.1.250")).change(lost), "a:-1", ""},
+		{"an exclusive ENI of a claim's name is not the shared one that the claim had", newFixture().exclusive(0, 2, 2).exclusiveENI(1).
+			claim("a", time.Hour, boundTo(1, "10.0.1.9")).change(lost), "", "-1 Releasing"},
+		{"a later exclusive ENI of the name is not the one that the claim had", newFixture().exclusive(0, 2, 2).exclusiveENI(1).
+			claim("a", time.Hour, wantsENI, boundTo(1, "10.0.1.250"), toldENI("eni-before")).change(lost), "", "-1 Releasing"},
+		{"a later shared ENI of the name neither, and what it has is set aside", newFixture().bounds(0, 9, 20).eni(1, 1, 1).
+			claim("a", time.Hour, boundTo(1, "10.0.1.1"), toldENI("eni-before")).change(lost), "", "10.0.1.1 Releasing"},
+		{"a claim keeps what EC2 shows, whatever ENI the resource names", newFixture().bounds(0, 9, 20).eni(1, 1, 1).
+			claim("a", time.Hour, boundTo(1, "10.0.1.1"), toldENI("eni-own")).change(lost).
+			change(func(f *fixture) { f.standing = map[string]standing{"eni-own": {addresses: []string{"10.0.1.1"}}} }), "a:10.0.1.1", ""},
 		{"an exclusive ENI that no claim names goes", newFixture().exclusive(0, 2, 2).exclusiveENI(1).change(lost), "", "-1 Releasing"},
 		{"an exclusive ENI that does not exist yet stays", newFixture().exclusive(0, 2, 2).exclusiveENI(1).
 			last(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status = v1alpha1.ElasticNetworkInterfaceStatus{} }).change(lost), "", ""},

@@ -44,10 +44,10 @@ func sizeOf(o observation, h *holders) *sizing {
 	for _, entry := range h.addresses {
 		switch entry.State {
 		case v1alpha1.HolderAllocated:
-			if h.alive(entry.ENIName) {
-				s.sharedAllocated++
-			} else {
+			if h.lostTo(entry) {
 				s.lost++
+			} else {
+				s.sharedAllocated++
 			}
 		case v1alpha1.HolderCooling:
 			s.sharedCooling++
@@ -85,7 +85,7 @@ func (s *sizing) countENIs(o observation, h *holders) {
 		case h.active(name):
 			s.sharedSupply += min(h.size(eni), o.room(eni))*unitOf(eni) - uses[name].aside - h.blocked(name)
 		default:
-			s.sharedSupply += uses[name].held
+			s.sharedSupply += uses[name].held - uses[name].lost
 		}
 	}
 }

@@ -65,7 +65,7 @@ func countShared(o observation, h *holders, s *sizing) *v1alpha1.SharedStatus {
 		if entry.Mode != v1alpha1.ModeShared || entry.State == v1alpha1.PoolENIReleasing || !h.serves(name) {
 			continue
 		}
-		counts.Capacity += uses[name].held
+		counts.Capacity += uses[name].held - uses[name].lost
 		if !h.usable(name) {
 			continue
 		}
