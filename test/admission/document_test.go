@@ -46,7 +46,9 @@ the object. Before its message the API server names the webhook. Types are check
 of ` + "`status`" + `, which the operator alone writes.
 
 What admission leaves alone, also while no replica answers: statuses, claims that exist, the operator's own pools and ENIs when they are made and changed,
-removals of finalizers, and the deletion of namespaces and Nodes. Nothing that depends on another object is defaulted, so there is no mutating webhook.
+removals of finalizers, and the deletion of namespaces and Nodes. While no replica answers, or the one that answers cannot read what it takes (a warning
+says so), edits of ENIs and the deletion of ENIs and pools are accepted too: what is in use then waits in the finalizer. Nothing that depends on another
+object is defaulted, so there is no mutating webhook.
 `
 
 // TestDocument compares docs/validation.md with what the API server says.
