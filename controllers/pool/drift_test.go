@@ -13,6 +13,7 @@ import (
 	"gotest.tools/v3/assert"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -69,6 +70,33 @@ func TestVanishedAddresses(t *testing.T) {
 			}
 			assert.DeepEqual(t, d.reclaims, test.reclaims)
 			assert.DeepEqual(t, d.releases, test.releases)
+		})
+	}
+}
+
+// TestAPrefixThatVanished serves nobody by a copy of the ENI from before the pool asked for it
+// again. A later copy that shows it serves, and so does the latest one there is.
+func TestAPrefixThatVanished(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(f *fixture)
+		held   string
+	}{
+		{"an older copy", func(*fixture) {}, "a:10.0.1.1"},
+		{"a copy from after it was asked for", func(f *fixture) { f.enis[0].Generation = 2 }, "a:10.0.1.1 b:10.0.1.0"},
+		{"the latest copy, which was never asked", func(f *fixture) {
+			f.confirmed = map[string]types.UID{eniName(1): f.enis[0].UID}
+		}, "a:10.0.1.1 b:10.0.1.0"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := newFixture().bounds(0, 0, 64).prefixes().prefixENI(1, 1).holds(1, map[string]int{"a": 1})
+			before := *f.enis[0].DeepCopy()
+			f.enis[0].Status.Prefixes, f.enis[0].Status.Missing = nil, []v1alpha1.AddressOrPrefix{"10.0.1.0/28"}
+			f.pool.Status = plan(f.observation).status
+
+			f.enis[0] = before
+			f.claimsNamed("b").change(row.change)
+			assert.Equal(t, holding(plan(f.observation)), row.held)
 		})
 	}
 }

@@ -114,6 +114,7 @@ func (h *holders) update(o observation, entry *v1alpha1.PoolENI, eni *v1alpha1.E
 	h.resources[eni.Name] = eni
 	if o.confirmed[eni.Name] == eni.UID {
 		entry.UID = eni.UID
+		entry.Generation = min(entry.Generation, eni.Generation) // There is no later one.
 	}
 	_, h.refused[eni.Name] = o.refusal(eni)
 	entry.Ready = isTrue(eni.Status.Conditions, v1alpha1.ConditionReady) && !gone(eni)

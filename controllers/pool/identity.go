@@ -51,8 +51,8 @@ func (o *observation) confirm(name string, latest *v1alpha1.ElasticNetworkInterf
 
 // unconfirmedENIs are the names of ENIs about which Kubernetes itself is to be asked: those
 // that the record, or a bound claim, names and the cache does not show; those that the cache
-// shows as something else than the record knows; and those whose ENI is gone, since that
-// takes something from claims. Where the record is lost it is all of them.
+// shows as something else, or older, than the record knows; and those whose ENI is gone, since
+// that takes something from claims. Where the record is lost it is all of them.
 func unconfirmedENIs(pool *v1alpha1.ENIPool, o *observation) []string {
 	if pool.Status.PoolUID != pool.UID {
 		return namedENIs(o)
@@ -91,8 +91,8 @@ func namedENIs(o *observation) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// differsFromRecord reports whether the cache shows an ENI as something else than the
-// record knows.
+// differsFromRecord reports whether the cache shows an ENI as something else, or older, than
+// the record knows.
 func differsFromRecord(record *v1alpha1.ENIPoolStatus, eni *v1alpha1.ElasticNetworkInterface) bool {
 	entry := entryOf(record, eni.Name)
 	// Before an ENI has an id nobody gets anything of it, whichever of its name it is.
@@ -101,5 +101,6 @@ func differsFromRecord(record *v1alpha1.ENIPoolStatus, eni *v1alpha1.ElasticNetw
 	changed := entry.NetworkInterfaceID != "" && entry.NetworkInterfaceID != eni.Status.NetworkInterfaceID
 	// By a copy that shows a lost ENI as it was, its claims would look well.
 	lost := entry.State == v1alpha1.PoolENIReleasing && len(record.HoldersOf(eni.Name)) > 0
-	return other || changed || lost
+	older := eni.Generation < entry.Generation
+	return other || changed || lost || older
 }

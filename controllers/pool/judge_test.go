@@ -142,7 +142,8 @@ func (w *world) judgeRecord(before *v1alpha1.ENIPool, o observation) {
 		after[entry.Address] = entry
 		if entry.State == v1alpha1.HolderReleasing {
 			sim := w.enis[entry.ENIName]
-			w.leaving[entry.Address] = sim != nil && w.cloud[entry.Address] == sim.latest().Status.NetworkInterfaceID
+			owner := w.cloud[entry.Address]
+			w.leaving[entry.Address] = sim != nil && owner != "" && owner == sim.latest().Status.NetworkInterfaceID
 		}
 		if entry.State == v1alpha1.HolderAllocated {
 			if holding[entry.Claim.UID] {

@@ -364,6 +364,7 @@ func (h *holders) reclaimMissing(d *decision) {
 			switch {
 			case h.holds(name, vanished):
 				d.reclaims[name] = append(d.reclaims[name], vanished)
+				h.distrustBefore(eni, vanished)
 			case !slices.Contains(eni.Spec.Release, vanished) && !slices.Contains(d.releases[name], vanished):
 				d.releases[name] = append(d.releases[name], vanished)
 			}
@@ -372,6 +373,20 @@ func (h *holders) reclaimMissing(d *decision) {
 			d.reclaims[name] = append(d.reclaims[name], names...)
 		}
 	}
+}
+
+// distrustBefore has copies of an ENI count for nothing from before it was asked to have a
+// prefix again: they show the prefix, of which claims hold some addresses, as it was.
+func (h *holders) distrustBefore(eni *v1alpha1.ElasticNetworkInterface, vanished v1alpha1.AddressOrPrefix) {
+	if len(addressesOf(vanished)) == 1 {
+		return
+	}
+	asked := eni.Generation
+	if !slices.Contains(eni.Spec.Reclaim, vanished) {
+		asked++ // It is about to be asked.
+	}
+	record := h.enis[eni.Name]
+	record.Generation = max(record.Generation, asked)
 }
 
 // unnoted are the names under which claims hold addresses that an ENI neither shows nor

@@ -45,6 +45,9 @@ func TestConfirmENIs(t *testing.T) {
 	moved := version("7", "eni-1")
 	moved.Spec.NodeName = "another"
 	type enis = []v1alpha1.ElasticNetworkInterface
+	later := func(f *fixture) {
+		f.entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive, func(e *v1alpha1.PoolENI) { e.Generation = 2 })
+	}
 	recorded := func(f *fixture) {
 		f.entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive, func(e *v1alpha1.PoolENI) { e.NetworkInterfaceID = "eni-1" })
 	}
@@ -67,6 +70,8 @@ func TestConfirmENIs(t *testing.T) {
 		{"shown from before it had an id", recorded, enis{version("3", "")}, enis{version("7", "eni-1")}, true},
 		{"shown, but gone meanwhile", recorded, enis{version("3", "")}, nil, true},
 		{"another one by now, and Kubernetes agrees", recorded, enis{version("7", "eni-2")}, enis{version("7", "eni-2")}, false},
+		{"shown as older than recorded, and so it was", later, enis{version("3", "eni-1")}, enis{version("7", "eni-1")}, true},
+		{"shown as older than recorded, and there is no later one", later, enis{version("7", "eni-1")}, enis{version("7", "eni-1")}, false},
 		{"not recorded", func(*fixture) {}, nil, enis{version("7", "eni-1")}, false},
 		{"record lost, named by a bound claim, not shown, but there", lostRecord, nil, enis{version("7", "eni-1")}, true},
 		{"record lost, named by a bound claim, shown", lostRecord, enis{version("7", "eni-1")}, enis{version("7", "eni-1")}, false},
