@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package pool
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -70,6 +71,39 @@ func TestVanishedAddresses(t *testing.T) {
 			}
 			assert.DeepEqual(t, d.reclaims, test.reclaims)
 			assert.DeepEqual(t, d.releases, test.releases)
+		})
+	}
+}
+
+// TestAnAddressOfTwoENIs: what two ENIs show, or miss, is decided in the same way each time.
+func TestAnAddressOfTwoENIs(t *testing.T) {
+	two := func() *fixture { return newFixture().bounds(0, 0, 20).eni(1, 1, 1).eni(2, 1, 1).limit(4, 9) }
+	both := func(f *fixture, how func(eni *v1alpha1.ElasticNetworkInterface)) { how(&f.enis[0]); how(&f.enis[1]) }
+	for name, change := range map[string]func(f *fixture){
+		"it vanished from both": func(f *fixture) { both(f, missing("10.0.9.1")) },
+		"both have it beyond what was asked for": func(f *fixture) {
+			both(f, func(eni *v1alpha1.ElasticNetworkInterface) {
+				eni.Status.Addresses = append(eni.Status.Addresses, "10.0.9.1")
+			})
+		},
+		"the record is lost": func(f *fixture) {
+			both(f, func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status.Addresses = addresses(9, 1, 1) })
+			f.pool.Status = v1alpha1.ENIPoolStatus{}
+		},
+		"the record knows neither of them": func(f *fixture) {
+			both(f, func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status.Addresses = addresses(9, 1, 1) })
+			f.entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive, func(e *v1alpha1.PoolENI) { e.UID = "earlier" })
+			f.entry(2, v1alpha1.ModeShared, v1alpha1.PoolENIActive, func(e *v1alpha1.PoolENI) { e.UID = "earlier" })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := two().change(change)
+			for range 50 {
+				d := plan(f.observation)
+				at := slices.IndexFunc(d.status.Addresses, func(entry v1alpha1.PoolAddress) bool { return entry.Address == "10.0.9.1" })
+				assert.Assert(t, at >= 0)
+				assert.Equal(t, d.status.Addresses[at].ENIName, eniName(1))
+			}
 		})
 	}
 }

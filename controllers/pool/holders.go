@@ -163,6 +163,10 @@ func disowned(eni *v1alpha1.ElasticNetworkInterface) bool {
 	return eni.Status.NetworkInterfaceID != "" && created != nil && created.Status == metav1.ConditionFalse && !gone(eni)
 }
 
+// shown are the names of the ENIs that have a resource, in order: two of them may show the same
+// address, and a decision must not depend on which comes first.
+func (h *holders) shown() []string { return slices.Sorted(maps.Keys(h.resources)) }
+
 // alive reports whether an entry's resource is there, and its ENI not gone.
 func (h *holders) alive(name string) bool {
 	eni := h.resources[name]
@@ -212,8 +216,8 @@ func (h *holders) forgetLost(o observation) {
 			entry.State = v1alpha1.PoolENIReleasing
 		}
 	}
-	for name, eni := range h.strangers {
-		if h.enis[name] == nil {
+	for _, name := range slices.Sorted(maps.Keys(h.strangers)) {
+		if eni := h.strangers[name]; h.enis[name] == nil {
 			delete(h.strangers, name)
 			h.adopt(o, eni)
 		}
@@ -237,7 +241,7 @@ func (h *holders) forgetAddresses() {
 
 // carrier returns the ENI that shows an address, or nothing.
 func (h *holders) carrier(address v1alpha1.Address) string {
-	for _, name := range slices.Sorted(maps.Keys(h.resources)) {
+	for _, name := range h.shown() {
 		if h.alive(name) && h.enis[name].Mode == v1alpha1.ModeShared && slices.Contains(offered(h.resources[name]), address) {
 			return name
 		}

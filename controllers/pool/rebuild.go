@@ -32,7 +32,8 @@ func (h *holders) rebuild(o observation) {
 			h.put(address, entry.Name, v1alpha1.HolderAllocated, referenceTo(claim), o.now)
 		}
 	}
-	for name, eni := range h.resources {
+	for _, name := range h.shown() {
+		eni := h.resources[name]
 		h.enis[name].Generation = eni.Generation
 		h.distrust(o, name, eni)
 	}

@@ -7,7 +7,6 @@ SPDX-License-Identifier: Apache-2.0
 package pool
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -130,7 +129,8 @@ func (h *holders) settleReleases() {
 // quarantineSurprises sets aside what appeared beyond the count asked for
 // (protocol 6), and sends what is quarantined back to the subnet.
 func (h *holders) quarantineSurprises(o observation) {
-	for name, eni := range h.resources {
+	for _, name := range h.shown() {
+		eni := h.resources[name]
 		if h.enis[name].Mode != v1alpha1.ModeShared || gone(eni) {
 			continue
 		}
@@ -285,7 +285,7 @@ func (g giving) beyond(prefix bool) int32 {
 // handOver turns the record into what the ENIs' specs should say. It is acted upon only
 // once the record is stored.
 func (h *holders) handOver(o observation, d *decision) {
-	for _, name := range slices.Sorted(maps.Keys(h.resources)) {
+	for _, name := range h.shown() {
 		if h.removable(name) {
 			d.removals = append(d.removals, name)
 			continue
@@ -324,7 +324,8 @@ func (h *holders) removable(name string) bool {
 // giveUpMissing records that addresses which vanished in EC2, and which no claim holds,
 // are given up: an older copy of the ENI, which still shows them, must not serve them.
 func (h *holders) giveUpMissing(o observation) {
-	for name, eni := range h.resources {
+	for _, name := range h.shown() {
+		eni := h.resources[name]
 		if h.enis[name].Mode != v1alpha1.ModeShared || gone(eni) {
 			continue
 		}
