@@ -95,7 +95,7 @@ func (r *Referee) toGrow(node *corev1.Node) time.Duration {
 // blamesInstance reports whether a pool says that its instance has no room.
 func blamesInstance(pool *v1alpha1.ENIPool) bool {
 	return slices.ContainsFunc(pool.Status.Conditions, func(c metav1.Condition) bool {
-		return c.Status == metav1.ConditionFalse && slices.Contains([]string{"InstanceFull", "NoFreeDeviceIndex", "QuotaExceeded"}, c.Reason)
+		return c.Status == metav1.ConditionFalse && slices.Contains([]string{"InstanceFull", "InstanceTypeLimit", "NoFreeDeviceIndex", "QuotaExceeded"}, c.Reason)
 	})
 }
 
