@@ -30,7 +30,8 @@ func (w *world) observe(r reading) (observation, bool) {
 		return o, false
 	}
 	w.observeElsewhere(&o, r)
-	return o, w.confirmENIs(&o)
+	err := w.confirmENIs(&o)
+	return o, err
 }
 
 // observeEC2 reads what EC2 has, and what this process remembers of it.
