@@ -75,7 +75,7 @@ func TestForeignStatusesPass(t *testing.T) {
 	assert.Assert(t, !statuses.ByOthers().Create(event.CreateEvent{Object: theirs}))
 }
 
-// TestALostFinalizerPasses: whoever deletes the object later must not leave its ENI behind.
+// TestALostFinalizerPasses: a later deletion of the object must not leave its ENI behind.
 func TestALostFinalizerPasses(t *testing.T) {
 	statuses := &Written{}
 	before := &v1alpha1.ElasticNetworkInterface{}
