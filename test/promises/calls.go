@@ -79,11 +79,15 @@ func (r *Referee) Sending(c Call) {
 	}
 }
 
-// Ended is called when the replica has an answer, or none will come.
-func (r *Referee) Ended(c Call) {
+// Ended is called when the replica has EC2's answer, or none will come: succeeded says
+// that the answer arrived, and was a success.
+func (r *Referee) Ended(c Call, succeeded bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.returns(c)
+	if succeeded && c.Action() == "DeleteNetworkInterface" {
+		r.accepted[c.Client+" "+c.Params.Get("NetworkInterfaceId")] = true
+	}
 }
 
 // Arriving judges a call that EC2 is about to execute.
@@ -214,8 +218,6 @@ func (r *Referee) Done(c Call, failed string) {
 	switch c.Action() {
 	case "CreateNetworkInterface":
 		r.judgeCreated()
-	case "DeleteNetworkInterface":
-		r.accepted[c.Client+" "+c.Params.Get("NetworkInterfaceId")] = true
 	case "AssignPrivateIpAddresses":
 		for _, address := range r.addressesOf(c.Params.Get("NetworkInterfaceId")) {
 			if !slices.Contains(before, address) {

@@ -126,7 +126,7 @@ func (s *stage) call(action string, parameters ...string) {
 	s.Sending(c)
 	s.Arriving(c)
 	s.Done(c, "")
-	s.Ended(c)
+	s.Ended(c, true)
 }
 
 // serve has a policy with room for more, and a pool that lacks all of its minimum.
@@ -135,6 +135,19 @@ func (s *stage) serve() {
 	s.cloud.Subnets = []emulator.SubnetState{{ID: "subnet-1", Zone: "z", Choosable: 50, Tags: map[string]string{"role": "pods"}}}
 	s.write(people, "enipolicies", nil, thePolicy())
 	s.write(operator, "enipools", nil, thePool())
+}
+
+// blameInstance has the pool say for long that its instance has no room for its minimum,
+// for which two ENIs have room.
+func (s *stage) blameInstance() {
+	s.serve()
+	wider := thePolicy()
+	wider.Spec.Shared.MinimumIPs = 12
+	s.write(people, "enipolicies", thePolicy(), wider)
+	blaming := thePool()
+	blaming.Status.Conditions[0].Reason = v1alpha1.ReasonInstanceTypeLimit
+	s.write(operator, "enipools", thePool(), blaming)
+	s.minutes(31)
 }
 
 func thePolicy() *v1alpha1.ENIPolicy {
@@ -323,6 +336,12 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.write(operator, "enipools", thePool(), full)
 			s.minutes(31)
 		}},
+		{"a pool lacks what its instance has", ServedInTime, func(s *stage) { s.blameInstance() }},
+		{"a pool lacks the slot of a retained ENI", "", func(s *stage) {
+			retained := emulator.ENIState{ID: "eni-2", InstanceID: instance, DeviceIndex: 2, Tags: map[string]string{TagClusterUID: "us", TagDeletionPolicy: "Retain"}}
+			s.cloud.ENIs = append(s.cloud.ENIs, retained)
+			s.blameInstance()
+		}},
 		{"a pool goes with its Node's label", WarmKept, func(s *stage) { s.deletePool(5 * time.Minute) }},
 		{"a pool goes long after its Node's label", "", func(s *stage) { s.deletePool(11 * time.Minute) }},
 		{"a pool goes whose Node names no instance yet", WarmKept, func(s *stage) {
@@ -337,6 +356,14 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 		{"a deletion is asked for again", AskedOnce, func(s *stage) {
 			s.call("DeleteNetworkInterface", "NetworkInterfaceId", "eni-1")
 			s.call("DeleteNetworkInterface", "NetworkInterfaceId", "eni-1")
+		}},
+		{"a deletion whose answer was lost is asked for again", "", func(s *stage) {
+			c := Call{Client: operator, Params: url.Values{"Action": {"DeleteNetworkInterface"}, "NetworkInterfaceId": {"eni-2"}}}
+			for range 2 {
+				s.Sending(c)
+				s.Done(c, "")
+				s.Ended(c, false)
+			}
 		}},
 		{"a question is asked while it is on its way", AskedOnce, func(s *stage) {
 			c := Call{Client: operator, Params: url.Values{"Action": {"DescribeSubnets"}, "Filter.1.Name": {"vpc-id"}}}

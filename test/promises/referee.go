@@ -92,7 +92,7 @@ type Referee struct {
 	// ungoverned is since when no policy selects a Node, by its name.
 	ungoverned    map[string]time.Time
 	policyDeleted time.Time
-	// accepted are the ENIs whose deletion EC2 accepted, by process.
+	// accepted are the ENIs of whose accepted deletion a process knows, by process.
 	accepted map[string]bool
 	// gaveBack is when the operator gave an address of an ENI back to EC2.
 	gaveBack map[string]time.Time

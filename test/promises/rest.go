@@ -136,10 +136,7 @@ func (r *Referee) Unsettled() []string {
 // leaks are ENIs of ours that nothing stands for. Attached ones are not collected.
 func (r *Referee) leaks() []string {
 	var found []string
-	named := map[string]bool{}
-	for _, eni := range r.world.ENIs {
-		named[eni.Status.NetworkInterfaceID] = true
-	}
+	named := r.idsOfResources()
 	for i := range r.world.Cloud.ENIs {
 		eni := &r.world.Cloud.ENIs[i]
 		if eni.Tags[TagClusterUID] == r.settings.ClusterUID && !named[eni.ID] && eni.Tags[TagDeletionPolicy] != "Retain" && eni.InstanceID == "" {
@@ -147,6 +144,15 @@ func (r *Referee) leaks() []string {
 		}
 	}
 	return found
+}
+
+// idsOfResources are the ENIs for which a resource stands.
+func (r *Referee) idsOfResources() map[string]bool {
+	ids := map[string]bool{}
+	for _, eni := range r.world.ENIs {
+		ids[eni.Status.NetworkInterfaceID] = true
+	}
+	return ids
 }
 
 // unfinished are objects that are being deleted.

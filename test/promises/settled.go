@@ -162,12 +162,15 @@ func (r *Referee) fits(instance string, policy *v1alpha1.ENIPolicy) bool {
 	return slots*(found.AddressesPerENI-1) >= int(policy.Spec.Shared.MinimumIPs)
 }
 
-// foreignOn is how many ENIs others attached to an instance, its primary ENI not counted.
+// foreignOn is how many slots of an instance are taken by ENIs of others and by retained
+// ones, its primary ENI not counted.
 func (r *Referee) foreignOn(instance string) int {
+	named := r.idsOfResources()
 	count := 0
 	for i := range r.world.Cloud.ENIs {
 		eni := &r.world.Cloud.ENIs[i]
-		if eni.InstanceID == instance && eni.DeviceIndex != 0 && eni.Tags[TagClusterUID] != r.settings.ClusterUID {
+		retained := eni.Tags[TagDeletionPolicy] == "Retain" && !named[eni.ID]
+		if eni.InstanceID == instance && eni.DeviceIndex != 0 && (retained || eni.Tags[TagClusterUID] != r.settings.ClusterUID) {
 			count++
 		}
 	}

@@ -301,7 +301,14 @@ func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	p.replica.w.referee.Sending(call)
-	defer p.replica.w.referee.Ended(call)
+	answer, err := p.send(r, body, call)
+	arrived := err == nil && r.Context().Err() == nil
+	p.replica.w.referee.Ended(call, arrived && answer.StatusCode == http.StatusOK)
+	return answer, err
+}
+
+// send has the account that the process works with execute a call.
+func (p *process) send(r *http.Request, body []byte, call promises.Call) (*http.Response, error) {
 	if err := p.fly(r.Context()); err != nil {
 		return nil, err
 	}
@@ -311,7 +318,7 @@ func (p *process) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	arrived := r.Clone(r.Context())
 	arrived.Body = io.NopCloser(bytes.NewReader(body))
-	answer, err := p.exchange(cloud, arrived, form)
+	answer, err := p.exchange(cloud, arrived, call.Params)
 	if cloud == p.replica.w.cloud {
 		p.replica.w.referee.Done(call, failure(answer))
 	}
