@@ -85,30 +85,36 @@ func (g *growth) take(subnet string, addresses int32) {
 }
 
 // subnetWithRoom reports whether one of the policy's subnets may have room for an ENI
-// with its primary address and so many addresses or prefixes. None has while EC2 refuses
-// to make another ENI of the pool.
+// with its primary address and so many addresses or prefixes. While EC2 refuses to make
+// another ENI of the pool none has room for a shared one, and for one that asks for no
+// addresses only those that a read shows to have some.
 func (g *growth) subnetWithRoom(units int32) bool {
-	if g.h.creationRefused() {
+	refused := g.h.refusedCreation()
+	if refused != nil && (units > 0 || specSize(refused) == 0) {
 		return false
 	}
 	return slices.ContainsFunc(g.o.network.subnetIDs, func(id string) bool {
 		room := g.rooms[id]
 		if !room.known {
-			return true
+			return refused == nil
 		}
 		return room.addresses > 0 && (units == 0 || subnetRoom{addresses: room.addresses - 1, fragmented: room.fragmented}.units(g.o.unit()) >= units)
 	})
 }
 
-// creationRefused reports whether EC2 refuses to make one of the pool's ENIs for lack of
-// capacity: it was tried in all of the policy's subnets.
-func (h *holders) creationRefused() bool {
+// refusedCreation returns the ENI of the pool that EC2 refuses to make for lack of
+// capacity and that asks for least, or nil: it was tried in all of the policy's subnets.
+func (h *holders) refusedCreation() (least *v1alpha1.ElasticNetworkInterface) {
 	for _, eni := range h.resources {
-		if _, refused := standingRefusal(eni); refused && eni.Status.NetworkInterfaceID == "" && eni.DeletionTimestamp.IsZero() && !h.givesUp(eni.Name) {
-			return true
+		_, refused := standingRefusal(eni)
+		if !refused || eni.Status.NetworkInterfaceID != "" || !eni.DeletionTimestamp.IsZero() || h.givesUp(eni.Name) {
+			continue
+		}
+		if least == nil || specSize(eni) < specSize(least) {
+			least = eni
 		}
 	}
-	return false
+	return least
 }
 
 // scarcity returns what EC2 lacks the capacity for, or nil where it lacks nothing.

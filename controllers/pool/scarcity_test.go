@@ -74,6 +74,11 @@ func TestScarcity(t *testing.T) {
 			last(func(eni *v1alpha1.ElasticNetworkInterface) {
 				eni.Status = v1alpha1.ElasticNetworkInterfaceStatus{}
 			}).last(refusedGrowth(2, v1alpha1.ReasonSubnetExhausted)).exclusive(1, 0, 1), "-1=4", v1alpha1.ReasonSubnetExhausted, ""},
+		{"an ENI that cannot be made with prefixes, and one address for an exclusive one", newFixture().bounds(16, 0, 64).prefixes().prefixENI(1, 1).
+			last(func(eni *v1alpha1.ElasticNetworkInterface) {
+				eni.Status = v1alpha1.ElasticNetworkInterfaceStatus{}
+			}).last(refusedGrowth(1, v1alpha1.ReasonSubnetFragmented)).exclusive(1, 0, 1).change(room(subnetA, 3, true)),
+			"+-2 Exclusive 0", v1alpha1.ReasonSubnetFragmented, ""},
 		{"an ENI that cannot be made with prefixes, which the policy wants no more", newFixture().bounds(4, 0, 20).eni(1, 1, 0).
 			last(func(eni *v1alpha1.ElasticNetworkInterface) {
 				eni.Status, eni.Spec.AddressCount, eni.Spec.PrefixCount = v1alpha1.ElasticNetworkInterfaceStatus{}, 0, 1

@@ -342,6 +342,13 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.cloud.ENIs = append(s.cloud.ENIs, retained)
 			s.blameInstance()
 		}},
+		{"a pool lacks the slot of an ENI that a claim holds", "", func(s *stage) {
+			s.cloud.ENIs[0].PrimaryAddress = "10.0.0.1"
+			whole := bound("whole", "10.0.0.1")
+			whole.Spec.Mode = v1alpha1.ModeExclusive
+			s.write(operator, "eniclaims", nil, whole)
+			s.blameInstance()
+		}},
 		{"a pool goes with its Node's label", WarmKept, func(s *stage) { s.deletePool(5 * time.Minute) }},
 		{"a pool goes long after its Node's label", "", func(s *stage) { s.deletePool(11 * time.Minute) }},
 		{"a pool goes whose Node names no instance yet", WarmKept, func(s *stage) {

@@ -149,17 +149,30 @@ func (r *Referee) roomFor(id string, policy *v1alpha1.ENIPolicy, modes []v1alpha
 }
 
 // fits reports whether an instance can hold the minima of a policy, beside what others
-// attached to it.
+// attached to it and what claims hold as a whole.
 func (r *Referee) fits(instance string, policy *v1alpha1.ENIPolicy) bool {
 	found := r.world.Instance(instance)
 	if found == nil || policy.Spec.Shared == nil {
 		return false
 	}
-	slots := found.MostENIs - 1 - r.foreignOn(instance)
+	exclusive := r.heldWhole(instance)
 	if policy.Spec.Exclusive != nil {
-		slots -= int(policy.Spec.Exclusive.Minimum)
+		exclusive = max(exclusive, int(policy.Spec.Exclusive.Minimum))
 	}
+	slots := found.MostENIs - 1 - r.foreignOn(instance) - exclusive
 	return slots*(found.AddressesPerENI-1) >= int(policy.Spec.Shared.MinimumIPs)
+}
+
+// heldWhole is how many ENIs of an instance claims hold as a whole.
+func (r *Referee) heldWhole(instance string) int {
+	count := 0
+	for _, claim := range r.world.Claims {
+		eni := r.world.ENI(claim.Status.NetworkInterfaceID)
+		if claim.Spec.Mode == v1alpha1.ModeExclusive && claim.Status.Phase == v1alpha1.ClaimBound && eni != nil && eni.InstanceID == instance {
+			count++
+		}
+	}
+	return count
 }
 
 // foreignOn is how many slots of an instance are taken by ENIs of others and by retained
