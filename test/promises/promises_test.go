@@ -137,6 +137,12 @@ func (s *stage) serve() {
 	s.write(operator, "enipools", nil, thePool())
 }
 
+// giveBack has the operator give the ENI's first address back.
+func (s *stage) giveBack() {
+	s.cloud.ENIs[0].Addresses = []string{"10.0.0.2", "10.0.0.3"}
+	s.call("UnassignPrivateIpAddresses", "NetworkInterfaceId", "eni-1", "PrivateIpAddress.1", "10.0.0.1")
+}
+
 // blameInstance has the pool say for long that its instance has no room for its minimum,
 // for which two ENIs have room.
 func (s *stage) blameInstance() {
@@ -293,9 +299,15 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.moveENI(21 * time.Minute)
 			s.write(operator, "eniclaims", nil, a)
 		}},
-		{"bound to what was given back", RightPlace, func(s *stage) {
-			s.call("UnassignPrivateIpAddresses", "NetworkInterfaceId", "eni-1", "PrivateIpAddress.1", "10.0.0.1")
+		{"bound to what was given back, came again, and was taken by a person", "", func(s *stage) {
+			s.giveBack()
+			s.cloud.ENIs[0].Addresses = []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}
+			s.call("AssignPrivateIpAddresses", "NetworkInterfaceId", "eni-1", "SecondaryPrivateIpAddressCount", "1")
 			s.cloud.ENIs[0].Addresses = []string{"10.0.0.2", "10.0.0.3"}
+			s.write(operator, "eniclaims", nil, a)
+		}},
+		{"bound to what was given back", RightPlace, func(s *stage) {
+			s.giveBack()
 			s.write(operator, "eniclaims", nil, a)
 		}},
 		{"the taint goes before there is a pool", TaintKept, func(s *stage) {

@@ -9,6 +9,7 @@ package promises
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -94,7 +95,8 @@ type Referee struct {
 	policyDeleted time.Time
 	// accepted are the ENIs of whose accepted deletion a process knows, by process.
 	accepted map[string]bool
-	// gaveBack is when the operator gave an address of an ENI back to EC2.
+	// gaveBack is when the operator gave an address of an ENI back to EC2 that the ENI has
+	// not had since.
 	gaveBack map[string]time.Time
 	// underway is how many processes' reads of one question are on their way.
 	underway map[string]int
@@ -160,6 +162,10 @@ func (r *Referee) refresh() {
 		}
 	}
 	r.noteGivenAway()
+	maps.DeleteFunc(r.gaveBack, func(key string, _ time.Time) bool {
+		id, address, _ := strings.Cut(key, "|")
+		return Carries(r.world.ENI(id), address) // EC2 gave it to the ENI again.
+	})
 	for address, l := range r.lapsed {
 		if !Carries(r.world.ENI(l.eni), address) {
 			delete(r.lapsed, address) // It went back to the subnet.
