@@ -56,12 +56,14 @@ const (
 	NoHotLoop     = "no hot loop"
 	QuietAtRest   = "quiet at rest"
 	EverythingEnd = "everything settles"
-	RightPlace    = "bound in the right place" // To the machine that the Node stands for.
-	ServedInTime  = "served in time"           // Where there is room, while nothing disturbs the operator.
-	WarmKept      = "what is warm is kept"     // When a label is away for a moment.
-	AskedOnce     = "asked once"               // What is under way, or was accepted, is not asked again.
-	TaintKept     = "tainted until ready"      // By the startup taint.
-	WritesAccept  = "writes are accepted"      // What the operator writes fits the schemas.
+	RightPlace    = "bound in the right place"    // To the machine that the Node stands for.
+	ServedInTime  = "served in time"              // Where there is room, while nothing disturbs the operator.
+	WarmKept      = "what is warm is kept"        // When a label is away for a moment.
+	AskedOnce     = "asked once"                  // What is under way, or was accepted, is not asked again.
+	TaintKept     = "tainted until ready"         // By the startup taint.
+	WritesAccept  = "writes are accepted"         // What the operator writes fits the schemas.
+	LeavesNothing = "uninstalling leaves nothing" // No ENI but retained ones, no address, no finalizer.
+	AbandonedKept = "what is abandoned stays"     // As it was, also when its instance ends.
 )
 
 // World is what there is: both truths at one moment.

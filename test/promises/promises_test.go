@@ -398,6 +398,43 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.minutes(21)
 			s.call("CreateNetworkInterface", "TagSpecification.1.Tag.1.Key", TagUID, "TagSpecification.1.Tag.1.Value", "u-2")
 		}},
+		{"all is deleted, but for what is retained, others' and a primary ENI", "", func(s *stage) { s.deleteAll(nil) }},
+		{"an ENI is left after all was deleted", LeavesNothing, func(s *stage) {
+			s.deleteAll(func() {
+				s.cloud.ENIs = append(s.cloud.ENIs, emulator.ENIState{ID: "eni-9", Tags: map[string]string{TagClusterUID: "us"}})
+			})
+		}},
+		{"an address is left on a primary ENI", LeavesNothing, func(s *stage) {
+			s.deleteAll(func() { s.cloud.ENIs[0].Addresses = append(s.cloud.ENIs[0].Addresses, "10.0.0.8") })
+		}},
+		{"a pool hangs on its finalizer", LeavesNothing, func(s *stage) {
+			s.deleteAll(func() {
+				kept := thePool()
+				kept.Finalizers = []string{finalizer}
+				s.write(operator, "enipools", nil, kept)
+			})
+		}},
+		{"a claim is bound after all was deleted", LeavesNothing, func(s *stage) {
+			s.deleteAll(func() { s.write(operator, "eniclaims", nil, bound("b", "10.0.0.3")) })
+		}},
+		{"a retained ENI goes with the rest", AbandonedKept, func(s *stage) {
+			s.deleteAll(func() { s.cloud.ENIs = s.cloud.ENIs[:2] })
+		}},
+		{"all is abandoned", "", func(s *stage) { s.abandon(nil) }},
+		{"an abandoned ENI is detached", AbandonedKept, func(s *stage) {
+			s.abandon(func(eni *emulator.ENIState) { eni.InstanceID, eni.AttachmentID = "", "" })
+		}},
+		{"an abandoned ENI loses an address", AbandonedKept, func(s *stage) {
+			s.abandon(func(eni *emulator.ENIState) { eni.Addresses = eni.Addresses[1:] })
+		}},
+		{"an abandoned ENI is not marked", AbandonedKept, func(s *stage) {
+			s.abandon(func(eni *emulator.ENIState) { delete(eni.Tags, TagDeletionPolicy) })
+		}},
+		{"an abandoned ENI ends with its instance", AbandonedKept, func(s *stage) {
+			s.abandon(nil)
+			s.cloud.ENIs = nil
+			s.Outlived()
+		}},
 		{"something is written at rest", QuietAtRest, func(s *stage) {
 			s.Rest()
 			s.call("CreateTags", "ResourceId.1", "eni-1")

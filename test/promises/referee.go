@@ -103,6 +103,7 @@ type Referee struct {
 	// full is for how long an instance has had no slot free.
 	full map[string]time.Duration
 
+	uninstall  uninstall
 	rates      map[string]int
 	writes     []string
 	resting    bool
