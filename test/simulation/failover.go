@@ -130,7 +130,11 @@ func networks() []adversary {
 var watched = []string{"nodes", "enipools", "eniclaims", "elasticnetworkinterfaces", "enipolicies", "leases"}
 
 func lagWatches(w *world, rng *rand.Rand) string {
-	r, resource := w.replicas[rng.IntN(len(w.replicas))], watched[rng.IntN(len(watched))]
+	return w.lagWatchesOf(rng, w.replicas[rng.IntN(len(w.replicas))])
+}
+
+func (w *world) lagWatchesOf(rng *rand.Rand, r *replica) string {
+	resource := watched[rng.IntN(len(watched))]
 	lag, wait := time.Duration(rng.Int64N(int64(40*time.Second))), aWhile(rng)
 	w.disturbed(wait)
 	r.disturb(func(t *apiserver.Trouble) {
@@ -147,7 +151,11 @@ func lagWatches(w *world, rng *rand.Rand) string {
 }
 
 func breakWatches(w *world, rng *rand.Rand) string {
-	r, resource, expire := w.replicas[rng.IntN(len(w.replicas))], watched[rng.IntN(len(watched))], rng.IntN(2) == 0
+	return w.breakWatchesOf(rng, w.replicas[rng.IntN(len(w.replicas))])
+}
+
+func (*world) breakWatchesOf(rng *rand.Rand, r *replica) string {
+	resource, expire := watched[rng.IntN(len(watched))], rng.IntN(2) == 0
 	if p := r.current(); p != nil {
 		p.connection.BreakWatches(resource, expire)
 	}
@@ -155,7 +163,11 @@ func breakWatches(w *world, rng *rand.Rand) string {
 }
 
 func troubleRequests(w *world, rng *rand.Rand) string {
-	r, wait := w.replicas[rng.IntN(len(w.replicas))], aWhile(rng)
+	return w.troubleRequestsOf(rng, w.replicas[rng.IntN(len(w.replicas))])
+}
+
+func (w *world) troubleRequestsOf(rng *rand.Rand, r *replica) string {
+	wait := aWhile(rng)
 	w.disturbed(wait)
 	refused, lost, failed := rng.Float64()*0.2, rng.Float64()*0.2, rng.Float64()*0.2
 	r.disturb(func(t *apiserver.Trouble) {

@@ -251,18 +251,24 @@ func (r *replica) stop() {
 	<-r.done
 }
 
+// connect makes the client of EC2, and the fence that guards it.
+func (p *process) connect(ctx context.Context, o options.Options) (ec2.Client, *election.Fence, error) {
+	fence := election.NewFence(o.LeaderElectRenewDeadline, p.replica.clock, logr.Discard())
+	api, err := ec2.NewClient(ctx, ec2.DefaultLimits(), ec2.WithGate(fence.Check), ec2.WithConfig(
+		awsconfig.WithRegion(region), awsconfig.WithBaseEndpoint("http://ec2"),
+		awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(p.connection.Name, "secret", "")),
+		awsconfig.WithHTTPClient(&http.Client{Transport: p}),
+	))
+	return api, fence, err
+}
+
 // operate runs the operator as main does, until it ends or ctx does.
 func (p *process) operate(ctx context.Context) error {
 	r := p.replica
 	r.mu.Lock()
 	o := operatorOptions(r.snapshot, r.w.webhooks)
 	r.mu.Unlock()
-	fence := election.NewFence(o.LeaderElectRenewDeadline, r.clock, logr.Discard())
-	client, err := ec2.NewClient(ctx, ec2.DefaultLimits(), ec2.WithGate(fence.Check), ec2.WithConfig(
-		awsconfig.WithRegion(region), awsconfig.WithBaseEndpoint("http://ec2"),
-		awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(p.connection.Name, "secret", "")),
-		awsconfig.WithHTTPClient(&http.Client{Transport: p}),
-	))
+	client, fence, err := p.connect(ctx, o)
 	if err != nil {
 		return err
 	}

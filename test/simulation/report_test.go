@@ -84,6 +84,9 @@ func (all *tally) table() string {
 	for _, a := range adversaries() {
 		fmt.Fprintf(&out, "%-10s %-45s %6d\n", a.theme, a.name, all.counts[a.name])
 	}
+	for _, mode := range endings[1:] {
+		fmt.Fprintf(&out, "%-10s %-45s %6d\n", "ending", endingName(mode), all.counts[endingName(mode)])
+	}
 	return out.String()
 }
 

@@ -131,8 +131,8 @@ func (p *player) run(ctx context.Context) {
 		}
 		p.inTurn(func() { p.step(next) })
 	}
-	if p.sleepUntil(p.story.Length) {
-		p.settle()
+	if p.sleepUntil(p.story.Length) && p.settle() {
+		p.uninstall()
 	}
 }
 
@@ -195,8 +195,9 @@ const (
 	restTime   = 15 * time.Minute
 )
 
-// settle ends all adversaries, and waits until everything is as it should be.
-func (p *player) settle() {
+// settle ends all adversaries, waits until everything is as it should be, and reports
+// whether it is.
+func (p *player) settle() bool {
 	p.inTurn(p.repair)
 	p.tell("the adversaries end")
 	end := time.Now().Add(settleMost)
@@ -209,13 +210,15 @@ func (p *player) settle() {
 	}
 	p.foul(left)
 	if len(left) > 0 || p.broken() {
-		return
+		return false
 	}
 	time.Sleep(waitsMost)
 	p.referee.Rest()
 	time.Sleep(restTime)
 	p.referee.Rested()
-	p.foul(p.referee.Unsettled())
+	left = p.referee.Unsettled()
+	p.foul(left)
+	return len(left) == 0 && !p.broken()
 }
 
 // foul notes what has not settled, with what the pools say then.

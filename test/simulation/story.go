@@ -27,6 +27,8 @@ type story struct {
 	Steps []step
 	// Length is when the adversaries end.
 	Length time.Duration
+	// End is what comes after everything has settled.
+	End ending
 }
 
 // adversary is something that happens to a cluster. It returns what it did, for
@@ -64,6 +66,7 @@ func adversaryNamed(name string) adversary {
 // makeUp makes up the story of a seed: its plot, and what comes on top of it.
 func makeUp(seed uint64) story {
 	s := plot(seed)
+	s.End = endingOf(seed)
 	rng := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // repeatable, not secret
 	themes := map[string]bool{}
 	names := []string{"omissions", "backups", "backups", "machines", "moves", "reservations", "shortages", "shortages"}

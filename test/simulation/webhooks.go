@@ -91,7 +91,7 @@ func (w *world) installWebhooks(seed uint64) error {
 			switch {
 			case connection == people:
 				return "kubernetes-admin"
-			case strings.HasPrefix(connection, "replica-"):
+			case strings.HasPrefix(connection, "replica-"), strings.HasPrefix(connection, uninstaller):
 				return "system:serviceaccount:" + operatorSpace + ":eni-operator-controller-manager"
 			default:
 				return "system:" + connection
