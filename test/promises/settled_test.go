@@ -1,0 +1,70 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package promises
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/emulator"
+)
+
+func TestUnsettled(t *testing.T) {
+	s := newStage(t)
+	assert.Equal(t, len(s.Unsettled()), 0, "%v", s.Unsettled())
+	s.cloud.ENIs = append(s.cloud.ENIs, emulator.ENIState{ID: "eni-2", Tags: map[string]string{TagClusterUID: "us"}})
+	deleted := bound("a", "10.0.0.1")
+	deleted.DeletionTimestamp = &metav1.Time{Time: time.Now()}
+	s.write(people, "eniclaims", nil, deleted)
+	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p", UID: "u-p"}}
+	policy.Spec.Shared = &v1alpha1.SharedBounds{}
+	s.write(people, "enipolicies", nil, policy)
+	left := strings.Join(s.Unsettled(), "\n")
+	for _, wanted := range []string{"eni-2 carries our tags", "claim shop/a waits for its deletion", "node node has no pool"} {
+		assert.Assert(t, strings.Contains(left, wanted), left)
+	}
+}
+
+// TestFullInstance has an instance whose slots are taken, one of them by a shared ENI
+// with room: its pool may wait for an exclusive ENI, and not for addresses.
+func TestFullInstance(t *testing.T) {
+	tests := map[string]struct {
+		shared, exclusive int32
+		settled           bool
+	}{
+		"an exclusive ENI lacks": {shared: 3, exclusive: 0, settled: true},
+		"addresses lack":         {shared: 2, exclusive: 1, settled: false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.cloud.Instances[0].ENIs, s.cloud.Instances[0].Zone = s.cloud.Instances[0].MostENIs, "z"
+			s.cloud.ENIs[0].SubnetID = "subnet-1"
+			s.cloud.Subnets = []emulator.SubnetState{{ID: "subnet-1", Zone: "z", Choosable: 50, Tags: map[string]string{"role": "pods"}}}
+			shared := theENI()
+			shared.Spec.Mode = v1alpha1.ModeShared
+			s.write(operator, "elasticnetworkinterfaces", theENI(), shared)
+			policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p", UID: "u-p"}}
+			policy.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: 3}
+			policy.Spec.Exclusive = &v1alpha1.ExclusiveBounds{Minimum: 1}
+			s.write(people, "enipolicies", nil, policy)
+			pool := &v1alpha1.ENIPool{ObjectMeta: metav1.ObjectMeta{Name: "node", UID: "u-pool"}}
+			pool.Spec.InstanceID = instance
+			pool.Status.Shared = &v1alpha1.SharedStatus{Capacity: test.shared}
+			pool.Status.Exclusive = &v1alpha1.ExclusiveStatus{Capacity: test.exclusive}
+			pool.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: metav1.ConditionFalse, Reason: "InstanceFull"}}
+			s.write(operator, "enipools", nil, pool)
+			left := s.Unsettled()
+			assert.Equal(t, len(left) == 0, test.settled, "%v", left)
+		})
+	}
+}
