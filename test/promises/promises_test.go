@@ -137,6 +137,19 @@ func (s *stage) serve() {
 	s.write(operator, "enipools", nil, thePool())
 }
 
+// freeSlot has the pool lack its minimum for so many minutes after its instance was full.
+func (s *stage) freeSlot(minutes int) {
+	s.serve()
+	full := thePool()
+	full.Status.Conditions[0].Reason = "InstanceFull"
+	s.cloud.Instances[0].ENIs = s.cloud.Instances[0].MostENIs
+	s.write(operator, "enipools", thePool(), full)
+	s.minutes(2)
+	s.cloud.Instances[0].ENIs--
+	s.write(operator, "enipools", full, thePool())
+	s.minutes(minutes)
+}
+
 // giveBack has the operator give the ENI's first address back.
 func (s *stage) giveBack() {
 	s.cloud.ENIs[0].Addresses = []string{"10.0.0.2", "10.0.0.3"}
@@ -340,6 +353,8 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.serve()
 			s.minutes(11)
 		}},
+		{"a slot came free which an audit shows", "", func(s *stage) { s.freeSlot(19) }},
+		{"a slot came free which two audits showed", ServedInTime, func(s *stage) { s.freeSlot(27) }},
 		{"a pool lacks what no subnet has", "", func(s *stage) {
 			s.serve()
 			s.cloud.Subnets[0].Choosable = 1

@@ -102,6 +102,8 @@ type Referee struct {
 	underway map[string]int
 	// full is for how long an instance has had no slot free.
 	full map[string]time.Duration
+	// lastFull is when an instance was last seen without a free slot.
+	lastFull map[string]time.Time
 
 	uninstall  uninstall
 	rates      map[string]int
@@ -120,7 +122,7 @@ func NewReferee(settings Settings) *Referee {
 		nodeless: map[string]time.Time{}, changed: map[string]time.Time{}, ready: map[types.UID]bool{},
 		made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{}, givenAway: map[string]time.Time{},
 		stale: map[types.UID]time.Duration{}, waiting: map[types.UID]time.Duration{}, ungoverned: map[string]time.Time{},
-		accepted: map[string]bool{}, gaveBack: map[string]time.Time{}, underway: map[string]int{}, full: map[string]time.Duration{}, rates: map[string]int{}, seen: map[string]bool{},
+		accepted: map[string]bool{}, gaveBack: map[string]time.Time{}, underway: map[string]int{}, full: map[string]time.Duration{}, lastFull: map[string]time.Time{}, rates: map[string]int{}, seen: map[string]bool{},
 	}
 	r.moved = map[string]time.Time{}
 	r.world = World{

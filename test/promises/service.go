@@ -82,11 +82,13 @@ func (r *Referee) wants() map[types.UID]want {
 	return wants
 }
 
-// toGrow is how long the pool of a Node may take to grow: longer where it believes that
-// the instance has no slot.
+// toGrow is how long the pool of a Node may take to grow: longer where the instance has no
+// slot, or had none lately. An audit shows the slot that people freed, or a second one if
+// the first failed.
 func (r *Referee) toGrow(node *corev1.Node) time.Duration {
 	instance := r.world.Instance(InstanceOf(node))
-	if pool := r.poolOf(node.Name); pool == nil || instance.ENIs >= instance.MostENIs || blamesInstance(pool) {
+	fullLately := time.Since(r.lastFull[instance.ID]) < 2*r.settings.AuditInterval
+	if pool := r.poolOf(node.Name); pool == nil || fullLately || instance.ENIs >= instance.MostENIs || blamesInstance(pool) {
 		return toMakeRoom
 	}
 	return toGrow
@@ -189,6 +191,9 @@ func (r *Referee) returns(c Call) {
 func (r *Referee) noteFull(calm bool) {
 	for i := range r.world.Cloud.Instances {
 		instance := &r.world.Cloud.Instances[i]
+		if instance.ENIs >= instance.MostENIs {
+			r.lastFull[instance.ID] = time.Now()
+		}
 		if !calm || instance.State != "running" || instance.ENIs < instance.MostENIs {
 			delete(r.full, instance.ID)
 			continue

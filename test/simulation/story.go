@@ -63,20 +63,27 @@ func adversaryNamed(name string) adversary {
 	panic("no adversary " + name)
 }
 
-// makeUp makes up the story of a seed: its plot, and what comes on top of it.
+// makeUp makes up the story of a seed: its plot, and what comes on top of it, among which
+// are the adversaries that a plot seldom has.
 func makeUp(seed uint64) story {
 	s := plot(seed)
 	s.End = endingOf(seed)
 	rng := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // repeatable, not secret
 	themes := map[string]bool{}
-	names := []string{"omissions", "backups", "backups", "machines", "moves", "reservations", "shortages", "shortages"}
-	for range rng.IntN(5) {
+	names := []string{"omissions", "backups", "backups", "machines", "moves", "moves", "reservations", "shortages", "shortages", "rare", "rare"}
+	for range rng.IntN(6) {
 		themes[names[rng.IntN(len(names))]] = true
 	}
 	var cast []adversary
 	total := 0
 	for _, a := range further() {
 		if themes[a.theme] {
+			cast = append(cast, a)
+			total += a.weight
+		}
+	}
+	for _, a := range usual() {
+		if themes["rare"] && a.weight == 1 {
 			cast = append(cast, a)
 			total += a.weight
 		}
