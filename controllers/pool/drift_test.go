@@ -242,6 +242,16 @@ func TestAnENIOfAnotherClusterIsReplaced(t *testing.T) {
 	assert.Equal(t, actions(plan(f.observation)), "+-2 Shared 4")
 }
 
+// TestAnENIOfAnotherClusterTakesASlotWhileItIsAttached, and none when its owner took it away.
+func TestAnENIOfAnotherClusterTakesASlotWhileItIsAttached(t *testing.T) {
+	f := newFixture().bounds(4, 0, 20).limit(1, 9).eni(1, 1, 4).last(retagged)
+	f.emptyFor = map[string]time.Duration{f.enis[0].Name: time.Hour}
+	assert.Equal(t, actions(plan(f.observation)), "")
+
+	f.enis[0].Status.Attachment = nil
+	assert.Equal(t, actions(plan(f.observation)), "+-2 Shared 4")
+}
+
 // TestAnENIOfAnotherCluster: its tags were changed in EC2. Its claims keep what they hold
 // and are not ready until the tags are right again; new claims get nothing of it.
 func TestAnENIOfAnotherCluster(t *testing.T) {

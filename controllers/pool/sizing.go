@@ -168,11 +168,12 @@ func (s *sizing) grow(o observation, h *holders, d *decision) {
 }
 
 // slotsTaken is the number of slots that the pool's ENIs take: the primary ENI has
-// its own.
+// its own, and one whose tags name another owner takes a slot while it is attached.
 func (h *holders) slotsTaken() int32 {
 	taken := int32(len(h.strangers)) //nolint:gosec // bounded by EC2
 	for _, eni := range h.resources {
-		if !eni.Primary() && !gone(eni) {
+		elsewhere := disowned(eni) && eni.Status.Attachment == nil
+		if !eni.Primary() && !gone(eni) && !elsewhere {
 			taken++
 		}
 	}
