@@ -94,7 +94,8 @@ test-unit: ## Run the tests that need no control plane.
 .PHONY: test
 test: controlplane build $(KUSTOMIZE) test-unit test-bundle test-prometheus ## Run all tests.
 	@# Two packages at a time: each has a control plane of its own, and waits more than it works.
-	go test -race -timeout 20m -p 2 $(CLUSTER_TESTS)
+	@# The control planes and operators inherit GOGC: they collect garbage less often, and use more memory.
+	GOGC=400 go test -race -timeout 20m -p 2 $(CLUSTER_TESTS)
 	@# The stories that once broke a promise. New ones are played by make test-sim, since one may still break a promise.
 	go test -timeout 10m -count=1 -skip '^TestSimulation$$' ./test/promises/... ./test/simulation/...
 
