@@ -27,7 +27,8 @@ KUBECTL ?= kubectl
 CLUSTER_TESTS = $(shell go list ./test/... | grep -v -e /test/emulator -e /test/simulation -e /test/promises)
 UNIT_TESTS = $(shell go list ./... | grep -v /test/ ; go list ./test/emulator/...)
 # Long tables that one goroutine goes through, a call after the other. The race detector makes
-# them five times as slow, and sees the same code in TestTroubledLives and TestPrimary.
+# them five times as slow, and sees the same code, but for two returns of an error, in the
+# other tests of the package.
 TABLES = ^(TestCrashMatrix|TestPrimaryCrashMatrix)$$
 
 ##@ General
