@@ -138,7 +138,7 @@ func logTo(path string) error {
 func flags() []string {
 	return []string{
 		"--cluster-name=admission", "--enable-webhooks", "--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0",
-		"--log-format=console", "--visibility-window=300ms", "--retry-base-delay=200ms", "--retry-max-delay=2s", "--audit-interval=1s",
+		"--log-format=console", "--visibility-window=300ms", "--retry-base-delay=200ms", "--retry-max-delay=10s", "--audit-interval=1s",
 		"--gc-interval=1s", "--batch-window=5ms", "--network-ttl=200ms", "--cooldown=200ms",
 	}
 }
