@@ -65,25 +65,36 @@ func refusedFor(err error, reasons ...string) bool {
 // permit is the guard before each call that changes an ENI. Ownership is decided by
 // the tags in EC2, never by a status that names an id.
 func (i *Inventory) permit(ref Ref, change scope) error {
+	return i.permitUnless(ref.ID, func(known *record) string {
+		switch tag := i.foreignTag(known, ref.UID); {
+		case known.primary && change == addressesOnly:
+			return ""
+		case known.primary:
+			return "it is the primary ENI of an instance, which is changed in nothing but some addresses"
+		case tag != "":
+			return fmt.Sprintf("its tag %s is %q. Correct the tag if the ENI is this resource's, or else delete the resource",
+				tag, known.eni.Tags[tag])
+		default:
+			return ""
+		}
+	})
+}
+
+// permitUnless permits a change of an ENI, unless EC2 is not trusted, has not shown the
+// ENI, or what is known of it is a reason to refuse.
+func (i *Inventory) permitUnless(id string, refusal func(known *record) string) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 
 	if err := i.refuseDistrusted(); err != nil {
 		return err
 	}
-	known, ok := i.enis[ref.ID]
+	known, ok := i.enis[id]
 	if !ok {
-		return notOwned(ref.ID, "EC2 has not shown its tags yet")
+		return notOwned(id, "EC2 has not shown its tags yet")
 	}
-	if known.primary {
-		if change == addressesOnly {
-			return nil
-		}
-		return notOwned(ref.ID, "it is the primary ENI of an instance, which is changed in nothing but some addresses")
-	}
-	if tag := i.foreignTag(known, ref.UID); tag != "" {
-		return notOwned(ref.ID, fmt.Sprintf("its tag %s is %q. Correct the tag if the ENI is this resource's, or else delete the resource",
-			tag, known.eni.Tags[tag]))
+	if why := refusal(known); why != "" {
+		return notOwned(id, why)
 	}
 	return nil
 }

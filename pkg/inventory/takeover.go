@@ -73,32 +73,16 @@ func (i *Inventory) TakeOver(ctx context.Context, ref Ref, name string) error {
 	if _, _, err := i.eniReads.Get(ctx, ref.ID); err != nil {
 		return fmt.Errorf("reading whose ENI %s is before it is taken over: %w", ref.ID, err)
 	}
-	if err := i.permitSuccession(ref, name); err != nil {
+	err := i.permitUnless(ref.ID, func(known *record) string { return i.succeeds(known, name, ref.UID) })
+	if err != nil {
 		return err
 	}
 	owner := map[string]string{ec2.TagUID: ref.UID}
-	err := i.client.CreateTags(ctx, ref.ID, owner)
+	err = i.client.CreateTags(ctx, ref.ID, owner)
 	return i.wrote(ref.ID, err, (*record).doubtAttributes, func(known *record, now time.Time) {
 		i.disown(known)
 		known.setTags(owner)
 		known.attributesAt = now
 		i.own(known)
 	})
-}
-
-// permitSuccession is the guard before an ENI is taken over.
-func (i *Inventory) permitSuccession(ref Ref, name string) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if err := i.refuseDistrusted(); err != nil {
-		return err
-	}
-	known, ok := i.enis[ref.ID]
-	if !ok {
-		return notOwned(ref.ID, "EC2 has not shown its tags yet")
-	}
-	if why := i.succeeds(known, name, ref.UID); why != "" {
-		return notOwned(ref.ID, why)
-	}
-	return nil
 }
