@@ -161,7 +161,7 @@ func (i *Inventory) sweepInstances(ctx context.Context, expected []string) error
 		i.lastSwept = ids[len(ids)-1]
 		i.mu.Unlock()
 	}
-	i.dropNeedless()
+	i.dropNeedless(expected)
 	return nil
 }
 
@@ -180,8 +180,9 @@ func next(ids []string, after string, most int) []string {
 // longer than whoever needs it waits between two tries.
 const needlessAfter = 10 * time.Minute
 
-// dropNeedless forgets the instances that are gone and that nobody needs.
-func (i *Inventory) dropNeedless() {
+// dropNeedless forgets the instances that are gone and that nobody needs. Those that the
+// cluster has are needed: without them nothing would show that EC2 is not to be trusted.
+func (i *Inventory) dropNeedless(expected []string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	gone := map[string]bool{}
@@ -190,6 +191,9 @@ func (i *Inventory) dropNeedless() {
 	}
 	for id := range i.missingInstances {
 		gone[id] = true
+	}
+	for _, id := range expected {
+		gone[id] = false
 	}
 	now := i.clock.Now()
 	for id, isGone := range gone {

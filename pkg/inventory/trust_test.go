@@ -88,6 +88,20 @@ func TestANewLeaderDistrustsAnotherAccount(t *testing.T) {
 	assert.Assert(t, err == nil && presence == Unknown)
 }
 
+// TestAnEmptyAccountIsNotBelievedForLong either: instances that EC2 does not show, and that
+// nobody asks for, are still expected. Only the subnets are shown, which then prove nothing.
+func TestAnEmptyAccountIsNotBelievedForLong(t *testing.T) {
+	w, _, _ := populated(t, 2)
+	w.expected.ENIs = nil // They are being deleted.
+	w.expected.Subnets = []string{w.subnet}
+	w.api.noInstances, w.api.noENIs = true, true
+	for range 4 {
+		w.sweep()
+		assert.Equal(t, w.Trust().Reason, v1alpha1.ReasonNothingKnown)
+		w.clk.Step(needlessAfter)
+	}
+}
+
 // TestSubnetsAreWitnesses while no Node names an instance, so that nothing else is
 // expected of EC2.
 func TestSubnetsAreWitnesses(t *testing.T) {
