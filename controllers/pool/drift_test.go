@@ -246,9 +246,11 @@ func TestAnENIOfAnotherClusterIsReplaced(t *testing.T) {
 func TestAnENIOfAnotherClusterTakesASlotWhileItIsAttached(t *testing.T) {
 	f := newFixture().bounds(4, 0, 20).limit(1, 9).eni(1, 1, 4).last(retagged)
 	f.emptyFor = map[string]time.Duration{f.enis[0].Name: time.Hour}
+	f.interfaces = map[string]bool{f.enis[0].Status.NetworkInterfaceID: true}
+	f.enis[0].Status.Attachment = nil // The status may lag, or have been restored.
 	assert.Equal(t, actions(plan(f.observation)), "")
 
-	f.enis[0].Status.Attachment = nil
+	f.interfaces = map[string]bool{}
 	assert.Equal(t, actions(plan(f.observation)), "+-2 Shared 4")
 }
 

@@ -423,7 +423,7 @@ func (h *holders) keptFor(o observation, name string) time.Duration {
 
 // instanceFull reports whether the instance has no slot for another ENI.
 func (h *holders) instanceFull(o observation) bool {
-	return o.limits.known && h.slotsTaken() >= o.limits.slots-o.otherENIs
+	return o.limits.known && h.slotsTaken(o) >= o.limits.slots-o.otherENIs
 }
 
 // nextThaw is how long the first address still has to rest.

@@ -25,7 +25,9 @@ import (
 func (r *Reconciler) observeStanding(o *observation, instance ec2.Instance) (own map[string]bool) {
 	own = maps.Clone(o.resourceIDs)
 	o.standing = map[string]standing{}
+	o.interfaces = map[string]bool{}
 	for _, id := range slices.Sorted(maps.Keys(instance.Interfaces)) {
+		o.interfaces[id] = true
 		eni, known := r.inventory.ENI(id)
 		if !known {
 			continue

@@ -110,6 +110,8 @@ type observation struct {
 	stopped string
 	// orphans are ENIs of this cluster that no resource stands for, on the instance.
 	orphans []string
+	// interfaces are the ids of all ENIs that EC2 shows on the instance.
+	interfaces map[string]bool
 	// standing is what EC2 shows on the instance, by id, and returning are the resources
 	// that some of that lacks.
 	standing  map[string]standing

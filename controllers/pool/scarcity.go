@@ -198,7 +198,7 @@ func (h *holders) giveUpUnattached(o observation) {
 	if !o.limits.known {
 		return
 	}
-	excess := h.slotsTaken() - max(o.limits.slots-o.otherENIs, 0)
+	excess := h.slotsTaken(o) - max(o.limits.slots-o.otherENIs, 0)
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(h.resources))) {
 		if excess <= 0 {
 			return

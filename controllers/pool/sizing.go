@@ -169,10 +169,10 @@ func (s *sizing) grow(o observation, h *holders, d *decision) {
 
 // slotsTaken is the number of slots that the pool's ENIs take: the primary ENI has
 // its own, and one whose tags name another owner takes a slot while it is attached.
-func (h *holders) slotsTaken() int32 {
+func (h *holders) slotsTaken(o observation) int32 {
 	taken := int32(len(h.strangers)) //nolint:gosec // bounded by EC2
 	for _, eni := range h.resources {
-		elsewhere := disowned(eni) && eni.Status.Attachment == nil
+		elsewhere := disowned(eni) && !o.interfaces[eni.Status.NetworkInterfaceID]
 		if !eni.Primary() && !gone(eni) && !elsewhere {
 			taken++
 		}
@@ -209,7 +209,7 @@ type growth struct {
 func newGrowth(o observation, h *holders, s *sizing, d *decision) *growth {
 	return &growth{
 		o: o, h: h, d: d, s: s, sizes: map[string]int32{}, rooms: maps.Clone(o.network.rooms),
-		slots: o.limits.slots - o.otherENIs - h.slotsTaken() - h.lackingResource(o),
+		slots: o.limits.slots - o.otherENIs - h.slotsTaken(o) - h.lackingResource(o),
 	}
 }
 
