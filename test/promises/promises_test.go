@@ -414,6 +414,9 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.call("CreateNetworkInterface", "TagSpecification.1.Tag.1.Key", TagUID, "TagSpecification.1.Tag.1.Value", "u-2")
 		}},
 		{"all is deleted, but for what is retained, others' and a primary ENI", "", func(s *stage) { s.deleteAll(nil) }},
+		{"a slot comes free for a retained ENI while all is deleted", "", func(s *stage) {
+			s.deleteAll(func() { s.uninstall.enis[2].InstanceID = "" })
+		}},
 		{"an ENI is left after all was deleted", LeavesNothing, func(s *stage) {
 			s.deleteAll(func() {
 				s.cloud.ENIs = append(s.cloud.ENIs, emulator.ENIState{ID: "eni-9", Tags: map[string]string{TagClusterUID: "us"}})

@@ -71,10 +71,14 @@ func (r *Referee) Deleted() {
 	for i := range r.world.Cloud.ENIs {
 		r.judgeLeft(&r.world.Cloud.ENIs[i])
 	}
-	for i := range r.uninstall.enis {
-		if was := &r.uninstall.enis[i]; r.uninstall.retained[was.ID] {
-			r.judgeKept(was)
+	for _, was := range r.uninstall.enis {
+		if !r.uninstall.retained[was.ID] {
+			continue
 		}
+		if is := r.world.ENI(was.ID); is != nil && was.InstanceID == "" {
+			was.InstanceID, was.AttachmentID = is.InstanceID, is.AttachmentID // A slot came free for it.
+		}
+		r.judgeKept(&was)
 	}
 }
 
