@@ -44,7 +44,7 @@ func newStage(t *testing.T) *stage {
 	s.Referee = NewReferee(Settings{
 		ClusterUID: "us", Operator: func(name string) bool { return strings.HasPrefix(name, "replica-") },
 		Look: func() emulator.State { return s.cloud }, LeaderLease: "leader", NodeGoneGrace: 5 * time.Minute, AuditInterval: 10 * time.Minute,
-		IdleReleaseAfter: 10 * time.Minute, Hindered: func(*v1alpha1.ENIClaim) bool { return false },
+		IdleReleaseAfter: 10 * time.Minute, Cooldown: 30 * time.Second, Hindered: func(*v1alpha1.ENIClaim) bool { return false },
 	})
 	s.write(operator, "leases", nil, leaderLease("me"))
 	s.write(people, "nodes", nil, theNode())
@@ -147,6 +147,15 @@ func (s *stage) freeSlot(minutes int) {
 	s.minutes(2)
 	s.cloud.Instances[0].ENIs--
 	s.write(operator, "enipools", full, thePool())
+	s.minutes(minutes)
+}
+
+// cool has an address of a pool cool down for so many minutes.
+func (s *stage) cool(minutes int) {
+	cooling := thePool()
+	cooling.Status.Addresses = []v1alpha1.PoolAddress{{Address: "10.0.0.1", ENIName: "e", State: v1alpha1.HolderCooling}}
+	s.write(operator, "enipools", nil, cooling)
+	time.Sleep(time.Hour) // The Node is known for a while.
 	s.minutes(minutes)
 }
 
@@ -353,6 +362,8 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.serve()
 			s.minutes(11)
 		}},
+		{"an address cools down for long", ServedInTime, func(s *stage) { s.cool(8) }},
+		{"an address cools down", "", func(s *stage) { s.cool(4) }},
 		{"a slot came free which an audit shows", "", func(s *stage) { s.freeSlot(19) }},
 		{"a slot came free which two audits showed", ServedInTime, func(s *stage) { s.freeSlot(27) }},
 		{"a pool lacks what no subnet has", "", func(s *stage) {

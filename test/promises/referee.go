@@ -32,8 +32,8 @@ type Settings struct {
 	Look func() emulator.State
 	// LeaderLease is the name of the operator's own lease.
 	LeaderLease string
-	// NodeGoneGrace, AuditInterval and IdleReleaseAfter are the operator's flags.
-	NodeGoneGrace, AuditInterval, IdleReleaseAfter time.Duration
+	// NodeGoneGrace, AuditInterval, IdleReleaseAfter and Cooldown are the operator's flags.
+	NodeGoneGrace, AuditInterval, IdleReleaseAfter, Cooldown time.Duration
 	// Hindered reports whether others keep the operator from writing a claim.
 	Hindered func(claim *v1alpha1.ENIClaim) bool
 }
@@ -102,6 +102,8 @@ type Referee struct {
 	underway map[string]int
 	// full is for how long an instance has had no slot free.
 	full map[string]time.Duration
+	// cooling is for how long pools have said that something cools down.
+	cooling map[string]time.Duration
 	// lastFull is when an instance was last seen without a free slot.
 	lastFull map[string]time.Time
 

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/test/simulation/apiserver"
 )
 
 // backups are tools and people that take objects away and put them back, with no regard
@@ -148,7 +149,33 @@ func restoreNode(w *world, rng *rand.Rand) string {
 	for _, object := range of {
 		all = append(all, named(object))
 	}
-	return fmt.Sprintf("all objects of %s are torn away and restored %s later with %s: %s", name, wait.Round(time.Second), which, strings.Join(all, ", "))
+	text := fmt.Sprintf("all objects of %s are torn away and restored %s later with %s: %s", name, wait.Round(time.Second), which, strings.Join(all, ", "))
+	if rng.IntN(3) > 0 {
+		text += w.lagBehind(rng)
+	}
+	return text
+}
+
+// lagBehind has each replica see each kind late by a time of its own, as after many objects
+// changed at once.
+func (w *world) lagBehind(rng *rand.Rand) string {
+	text := "; kinds are seen late by"
+	for _, r := range w.replicas {
+		lags := map[string]time.Duration{}
+		for _, resource := range watched {
+			lags[resource] = time.Duration(rng.Int64N(int64(40 * time.Second)))
+		}
+		r.disturb(func(t *apiserver.Trouble) { t.Lag = lags })
+		text += " " + r.name
+	}
+	wait := time.Minute + aWhile(rng)
+	w.disturbed(wait)
+	w.later(wait, func() {
+		for _, r := range w.replicas {
+			r.disturb(func(t *apiserver.Trouble) { t.Lag = nil })
+		}
+	})
+	return fmt.Sprintf("%s for %s", text, wait.Round(time.Second))
 }
 
 func tearAway(w *world, rng *rand.Rand) string {

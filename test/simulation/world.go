@@ -133,7 +133,8 @@ func (w *world) populate(rng *rand.Rand) error {
 			w.referee = promises.NewReferee(promises.Settings{
 				ClusterUID: string(made.UID), Operator: func(name string) bool { return strings.HasPrefix(name, "replica-") },
 				Look: func() emulator.State { return w.cloud.Look(region) }, LeaderLease: leaderLease,
-				NodeGoneGrace: nodeGoneGrace, AuditInterval: auditInterval, IdleReleaseAfter: operatorOptions("", false).IdleReleaseAfter, Hindered: w.isHindered,
+				NodeGoneGrace: nodeGoneGrace, AuditInterval: auditInterval, Hindered: w.isHindered,
+				IdleReleaseAfter: operatorOptions("", false).IdleReleaseAfter, Cooldown: operatorOptions("", false).Cooldown,
 			})
 			w.api.Observe, w.api.Admit = w.observe, w.admit
 		}
