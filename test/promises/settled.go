@@ -192,7 +192,10 @@ func (r *Referee) foreignOn(instance string) int {
 
 // scarce reports whether a reason says that there is no room for more.
 func scarce(reason string) bool {
-	return slices.Contains([]string{"SubnetExhausted", "SubnetFragmented", "InstanceFull", "InvalidParameter", "WaitingForDrain", "QuotaExceeded", "NoFreeDeviceIndex", "NotOwned", "SubnetNotFound"}, reason)
+	return slices.Contains([]string{
+		"SubnetExhausted", "SubnetFragmented", "InstanceFull", "InvalidParameter", "WaitingForDrain", "QuotaExceeded", "NoFreeDeviceIndex", "NotOwned",
+		"SubnetNotFound", "OrphanedENIs",
+	}, reason)
 }
 
 // room reports whether an instance could have more: it takes another ENI, and a subnet

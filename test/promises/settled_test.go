@@ -39,10 +39,12 @@ func TestUnsettled(t *testing.T) {
 func TestFullInstance(t *testing.T) {
 	tests := map[string]struct {
 		shared, exclusive int32
+		reason            string
 		settled           bool
 	}{
-		"an exclusive ENI lacks": {shared: 3, exclusive: 0, settled: true},
-		"addresses lack":         {shared: 2, exclusive: 1, settled: false},
+		"an exclusive ENI lacks":                       {shared: 3, exclusive: 0, reason: v1alpha1.ReasonInstanceFull, settled: true},
+		"an exclusive ENI lacks the slot of an orphan": {shared: 3, exclusive: 0, reason: v1alpha1.ReasonOrphanedENIs, settled: true},
+		"addresses lack":                               {shared: 2, exclusive: 1, reason: v1alpha1.ReasonInstanceFull, settled: false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +63,7 @@ func TestFullInstance(t *testing.T) {
 			pool.Spec.InstanceID = instance
 			pool.Status.Shared = &v1alpha1.SharedStatus{Capacity: test.shared}
 			pool.Status.Exclusive = &v1alpha1.ExclusiveStatus{Capacity: test.exclusive}
-			pool.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: metav1.ConditionFalse, Reason: "InstanceFull"}}
+			pool.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: metav1.ConditionFalse, Reason: test.reason}}
 			s.write(operator, "enipools", nil, pool)
 			left := s.Unsettled()
 			assert.Equal(t, len(left) == 0, test.settled, "%v", left)
