@@ -254,6 +254,32 @@ func TestAnotherUID(t *testing.T) {
 	assert.Equal(t, v.reason, v1alpha1.ReasonAddressLost)
 }
 
+// TestANameThatIsLostServesNobody: claims lost what they had of an earlier ENI of a name.
+// A resource of the name would take a slot for as long as they exist.
+func TestANameThatIsLostServesNobody(t *testing.T) {
+	lost := func(e *v1alpha1.PoolENI) {
+		e.UID = "another"
+		e.NetworkInterfaceID = "eni-gone"
+	}
+	build := func() *fixture {
+		return newFixture().bounds(2, 0, 20).limit(1, 9).eni(1, 1, 2).entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive, lost).holds(1, map[string]int{"a": 3})
+	}
+	f := build()
+	assert.Equal(t, actions(plan(f.observation)), "x-1")
+
+	f.enis[0].Status = v1alpha1.ElasticNetworkInterfaceStatus{}
+	assert.Equal(t, actions(plan(f.observation)), "x-1", "it cannot be made while no slot is free")
+
+	named := build()
+	named.claim("b", time.Hour, boundTo(1, "10.0.1.1"))
+	named.claims[len(named.claims)-1].Status.NetworkInterfaceID = named.enis[0].Status.NetworkInterfaceID
+	assert.Equal(t, actions(plan(named.observation)), "", "a claim says to hold something of it")
+
+	there := build()
+	there.observation.standing = map[string]standing{"eni-gone": {}}
+	assert.Equal(t, actions(plan(there.observation)), "", "the earlier ENI is there")
+}
+
 // TestConfirmedUID: what a live read confirmed is written into the record, and serves.
 func TestConfirmedUID(t *testing.T) {
 	f := newFixture().bounds(0, 0, 20).eni(1, 1, 4).claimsNamed("a").

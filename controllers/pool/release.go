@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package pool
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -292,6 +293,22 @@ func (h *holders) handOver(o observation, d *decision) {
 		}
 		h.handOverPart(o, name, d)
 	}
+	for _, name := range slices.Sorted(maps.Keys(h.strangers)) {
+		if h.servesNobody(o, name) {
+			d.removals = append(d.removals, name)
+		}
+	}
+}
+
+// servesNobody reports whether a resource has the name of an ENI that is gone, of which
+// claims still say that they lost something: nothing is given out under that name before
+// they are deleted. The pool makes another ENI, of another name, in its slot.
+func (h *holders) servesNobody(o observation, name string) bool {
+	entry := h.enis[name]
+	id := h.strangers[name].Status.NetworkInterfaceID
+	named := func(claim v1alpha1.ENIClaim) bool { return id != "" && claim.Status.NetworkInterfaceID == id }
+	lost := entry.State == v1alpha1.PoolENIReleasing && h.resources[name] == nil
+	return lost && (id == "" || id != entry.NetworkInterfaceID) && !slices.ContainsFunc(o.claims, named)
 }
 
 // handOverPart says what an ENI that stays gives back, and how large it is to be.
