@@ -120,7 +120,7 @@ test-long: ## Play random histories of a pool against what must always hold, and
 test-sim: ## Play histories of a whole cluster on virtual time, on all cores (DURATION=40m, or SEEDS=1000; SURVEY=1 goes on after a failure).
 	@# Built, so that the test starts further processes of itself.
 	go test -c -o $(BUILD)/bin/simulation.test ./test/simulation
-	cd test/simulation && $(abspath $(BUILD))/bin/simulation.test -test.run '^TestSimulation$$' -test.v -test.timeout 0 -processes $$(nproc) \
+	cd test/simulation && GOGC=400 $(abspath $(BUILD))/bin/simulation.test -test.run '^TestSimulation$$' -test.v -test.timeout 0 -processes $$(nproc) \
 		$(if $(SEEDS),-seeds $(SEEDS),-duration $(or $(DURATION),40m)) $(if $(SURVEY),-survey)
 
 .PHONY: bench
