@@ -190,11 +190,13 @@ func subnets() []adversary {
 var podSubnets = []string{"pods-a", "pods-b", "more-a"}
 
 // fillSubnet leaves a few free addresses, or none.
-func fillSubnet(w *world, rng *rand.Rand) string { return w.fill(rng, 0) }
-
-// fill has others take most addresses of a subnet for some time; 0: for a while.
-func (w *world) fill(rng *rand.Rand, wait time.Duration) string {
+func fillSubnet(w *world, rng *rand.Rand) string {
 	name, leave := podSubnets[rng.IntN(len(podSubnets))], rng.IntN(4)
+	return w.fill(name, leave, aWhile(rng))
+}
+
+// fill has others take all but a few addresses of a subnet for some time.
+func (w *world) fill(name string, leave int, wait time.Duration) string {
 	var made []string
 	for range 8 {
 		free := w.freeIn(name) - leave
@@ -206,9 +208,6 @@ func (w *world) fill(rng *rand.Rand, wait time.Duration) string {
 			break
 		}
 		made = append(made, id)
-	}
-	if wait == 0 {
-		wait = aWhile(rng)
 	}
 	w.later(wait, func() { w.free(made) })
 	return fmt.Sprintf("for %s others take all but %d addresses of %s", wait.Round(time.Second), leave, name)
@@ -269,8 +268,21 @@ func scaleUp(w *world, rng *rand.Rand) string {
 	return fmt.Sprintf("a deployment scales up: %d claims on %s", count, node)
 }
 
+// fillForHours keeps the subnet full that our ENIs use most, while demand goes on.
 func fillForHours(w *world, rng *rand.Rand) string {
-	return w.fill(rng, time.Hour+time.Duration(rng.Int64N(int64(2*time.Hour))))
+	wait := time.Hour + time.Duration(rng.Int64N(int64(2*time.Hour)))
+	text := w.fill(w.busiestSubnet(), rng.IntN(4), wait)
+	w.later(time.Duration(rng.Int64N(int64(wait/2))), func() { w.tell("%s", scaleUp(w, rng)) })
+	return text
+}
+
+// busiestSubnet is the one for pods that most of our ENIs are in.
+func (w *world) busiestSubnet() string {
+	counts := map[string]int{}
+	for _, eni := range w.ours() {
+		counts[eni.SubnetID]++
+	}
+	return slices.MaxFunc(podSubnets, func(a, b string) int { return counts[w.cloud.subnets[a]] - counts[w.cloud.subnets[b]] })
 }
 
 // reservations keep parts of a subnet for other uses.
