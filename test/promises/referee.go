@@ -102,8 +102,8 @@ type Referee struct {
 	underway map[string]int
 	// full is for how long an instance has had no slot free.
 	full map[string]time.Duration
-	// cooling is for how long pools have said that something cools down.
-	cooling map[string]time.Duration
+	// keeping is for how long pools have kept something from use.
+	keeping map[string]time.Duration
 	// lastFull is when an instance was last seen without a free slot.
 	lastFull map[string]time.Time
 

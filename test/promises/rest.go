@@ -67,7 +67,7 @@ func (r *Referee) Minute(calm bool) {
 	r.judgeStaleness(calm)
 	r.judgeService(calm)
 	r.noteFull(calm)
-	r.judgeCooling(calm)
+	r.judgeKeeping(calm)
 }
 
 // judgeStaleness looks for claims whose status shows what EC2 does not have.

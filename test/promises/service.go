@@ -141,10 +141,7 @@ func (r *Referee) judgePoolDeletion(pool *v1alpha1.ENIPool) {
 }
 
 func (r *Referee) judgeIdleTime(pool *v1alpha1.ENIPool, ungoverned time.Time) {
-	grace := r.settings.IdleReleaseAfter
-	if shared := pool.Spec.Shared; shared != nil && shared.IdleReleaseAfter != nil {
-		grace = shared.IdleReleaseAfter.Duration
-	}
+	grace := r.idleTime(pool)
 	if away := time.Since(ungoverned); away < grace && r.policyDeleted.Before(ungoverned.Add(-time.Minute)) {
 		r.foul(WarmKept, string(pool.UID), "the pool of node %s is deleted %s after its label went, and the idle time is %s", pool.Name, away, grace)
 	}

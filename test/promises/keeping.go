@@ -1,0 +1,69 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package promises
+
+import (
+	"time"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// lookSlack is how much longer than it should a pool may keep something: it learns of what
+// it gave up, and looks again, a while later.
+const lookSlack = 5 * time.Minute
+
+// judgeKeeping looks for what pools keep from use for longer than they should, while nothing
+// disturbs the operator: stored times may lie ahead, after a clock was wrong.
+func (r *Referee) judgeKeeping(calm bool) {
+	keeping := map[string]time.Duration{}
+	for _, node := range r.world.Nodes {
+		pool := r.poolOf(node.Name)
+		if !calm || pool == nil || !r.steady(node) || pool.Spec.InstanceID != InstanceOf(node) || pool.Annotations[v1alpha1.PausedAnnotation] != "" {
+			continue
+		}
+		for what, most := range r.kept(pool) {
+			key := string(pool.UID) + " " + what
+			keeping[key] = r.keeping[key] + time.Minute
+			if keeping[key] > most+lookSlack {
+				r.foul(ServedInTime, key, "pool %s keeps %s for %s, while nothing happened", pool.Name, what, keeping[key])
+			}
+		}
+	}
+	r.keeping = keeping
+}
+
+// kept is what a pool says that it keeps from use, and for how long it may: what cools
+// down, and what it has beyond what it wants.
+func (r *Referee) kept(pool *v1alpha1.ENIPool) map[string]time.Duration {
+	kept := map[string]time.Duration{}
+	for i := range pool.Status.Addresses {
+		if entry := &pool.Status.Addresses[i]; entry.State == v1alpha1.HolderCooling {
+			kept[string(entry.Address)+" of "+entry.ENIName+" cool"] = r.settings.Cooldown
+		}
+	}
+	for i := range pool.Status.ENIs {
+		if entry := &pool.Status.ENIs[i]; entry.CoolingSince != nil {
+			kept[entry.Name+" cool"] = r.settings.Cooldown
+		}
+	}
+	inPrefixes := pool.Spec.Shared != nil && pool.Spec.Shared.AddressType == v1alpha1.AddressTypeIPv4Prefix // They go as a whole.
+	if counts := pool.Status.Shared; counts != nil && !inPrefixes && counts.Capacity > counts.Desired && counts.Free > 0 {
+		kept["addresses that it does not want"] = r.idleTime(pool)
+	}
+	if counts := pool.Status.Exclusive; counts != nil && counts.Capacity > counts.Desired && counts.Free > 0 {
+		kept["exclusive ENIs that it does not want"] = r.idleTime(pool)
+	}
+	return kept
+}
+
+// idleTime is how long a pool keeps what it does not want.
+func (r *Referee) idleTime(pool *v1alpha1.ENIPool) time.Duration {
+	if shared := pool.Spec.Shared; shared != nil && shared.IdleReleaseAfter != nil {
+		return shared.IdleReleaseAfter.Duration
+	}
+	return r.settings.IdleReleaseAfter
+}
