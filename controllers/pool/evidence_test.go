@@ -276,7 +276,7 @@ func TestANameThatIsLostServesNobody(t *testing.T) {
 	assert.Equal(t, actions(plan(named.observation)), "", "a claim says to hold something of it")
 
 	there := build()
-	there.observation.standing = map[string]standing{"eni-gone": {}}
+	there.standing = map[string]standing{"eni-gone": {}}
 	assert.Equal(t, actions(plan(there.observation)), "", "the earlier ENI is there")
 }
 
