@@ -258,6 +258,10 @@ func scaleUp(w *world, rng *rand.Rand) string {
 	if !ok {
 		return ""
 	}
+	return w.scaleUpOn(node, rng)
+}
+
+func (w *world) scaleUpOn(node string, rng *rand.Rand) string {
 	count := 4 + rng.IntN(7)
 	for range count {
 		w.ignore(w.Create(w.ctx, &v1alpha1.ENIClaim{
@@ -268,11 +272,16 @@ func scaleUp(w *world, rng *rand.Rand) string {
 	return fmt.Sprintf("a deployment scales up: %d claims on %s", count, node)
 }
 
-// fillForHours keeps the subnet full that our ENIs use most, while demand goes on.
+// fillForHours keeps the subnet full that our ENIs use most, while demand goes on: each
+// node gets more claims within half of the time.
 func fillForHours(w *world, rng *rand.Rand) string {
 	wait := time.Hour + time.Duration(rng.Int64N(int64(2*time.Hour)))
 	text := w.fill(w.busiestSubnet(), rng.IntN(4), wait)
-	w.later(time.Duration(rng.Int64N(int64(wait/2))), func() { w.tell("%s", scaleUp(w, rng)) })
+	for _, node := range w.nodeNames() {
+		when := time.Duration(rng.Int64N(int64(wait / 2)))
+		its := rand.New(rand.NewPCG(rng.Uint64(), 0)) //nolint:gosec // repeatable, not secret
+		w.later(when, func() { w.tell("%s", w.scaleUpOn(node, its)) })
+	}
 	return text
 }
 
