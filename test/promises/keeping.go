@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package promises
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -37,7 +38,7 @@ func (r *Referee) judgeKeeping(calm bool) {
 }
 
 // kept is what a pool says that it keeps from use, and for how long it may: what cools
-// down, and what it has beyond what it wants.
+// down, and what it has beyond what it wants while nothing of that changes.
 func (r *Referee) kept(pool *v1alpha1.ENIPool) map[string]time.Duration {
 	kept := map[string]time.Duration{}
 	for i := range pool.Status.Addresses {
@@ -52,10 +53,10 @@ func (r *Referee) kept(pool *v1alpha1.ENIPool) map[string]time.Duration {
 	}
 	inPrefixes := pool.Spec.Shared != nil && pool.Spec.Shared.AddressType == v1alpha1.AddressTypeIPv4Prefix // They go as a whole.
 	if counts := pool.Status.Shared; counts != nil && !inPrefixes && counts.Capacity > counts.Desired && counts.Free > 0 {
-		kept["addresses that it does not want"] = r.idleTime(pool)
+		kept[fmt.Sprintf("%d addresses, %d of them held, where it wants %d,", counts.Capacity, counts.Allocated, counts.Desired)] = r.idleTime(pool)
 	}
 	if counts := pool.Status.Exclusive; counts != nil && counts.Capacity > counts.Desired && counts.Free > 0 {
-		kept["exclusive ENIs that it does not want"] = r.idleTime(pool)
+		kept[fmt.Sprintf("%d exclusive ENIs, %d of them held, where it wants %d,", counts.Capacity, counts.Allocated, counts.Desired)] = r.idleTime(pool)
 	}
 	return kept
 }
