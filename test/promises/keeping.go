@@ -27,7 +27,7 @@ func (r *Referee) judgeKeeping(calm bool) {
 			continue
 		}
 		for what, most := range r.kept(pool) {
-			key := string(pool.UID) + " " + what
+			key := fmt.Sprintf("%s %d %s", pool.UID, pool.Generation, what) // Another spec may keep it for its own reasons.
 			keeping[key] = r.keeping[key] + time.Minute
 			if keeping[key] > most+lookSlack {
 				r.foul(ServedInTime, key, "pool %s keeps %s for %s, while nothing happened", pool.Name, what, keeping[key])
