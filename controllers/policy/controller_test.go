@@ -45,6 +45,36 @@ func TestTheGraceIsCountedByThisProcess(t *testing.T) {
 	assert.Assert(t, w.poolOn("node") == nil, "the grace is over")
 }
 
+// TestAPoolThatWasRemovedComesBackForItsENIs: somebody took its finalizer away. Its Node
+// stands for another instance by now, so the ENIs go as they would have gone before.
+func TestAPoolThatWasRemovedComesBackForItsENIs(t *testing.T) {
+	eni := eniOf(thisInstance)
+	eni.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain
+	w := newWorld(t, general(), nodeNamed("node", otherOnEC2, "web"), eni)
+
+	w.reconcile("node")
+	assert.Equal(t, w.poolOn("node").Spec.InstanceID, thisInstance)
+	assert.Equal(t, w.poolOn("node").Spec.DeletionPolicy, v1alpha1.DeletionPolicyRetain, "as the ENI has it")
+	w.pass(grace - time.Second)
+	w.reconcile("node")
+	assert.Equal(t, w.poolOn("node").Spec.InstanceID, thisInstance, "the grace counts as for any pool")
+
+	w.pass(grace)
+	w.reconcile("node")
+	assert.Assert(t, w.poolOn("node") == nil, "it is deleted")
+}
+
+// TestALateCacheBringsNoPoolBack: the cache still shows the last ENI of a pool that has gone.
+func TestALateCacheBringsNoPoolBack(t *testing.T) {
+	eni := eniOf(thisInstance)
+	w := newWorld(t, general(), nodeNamed("node", otherOnEC2, "web"), eni)
+	live := newWorld(t, general(), nodeNamed("node", otherOnEC2, "web"))
+	w.nodes.live = live.WithWatch
+
+	w.reconcile("node")
+	assert.Equal(t, w.poolOn("node").Spec.InstanceID, otherInstance)
+}
+
 // TestANodeThatIsBackEndsTheGrace: the next absence is a new one.
 func TestANodeThatIsBackEndsTheGrace(t *testing.T) {
 	w := newWorld(t, general(), heldPool("node"))

@@ -50,9 +50,38 @@ func (r *NodeReconciler) observe(ctx context.Context, name string) (observation,
 	if err := r.observeNamesakes(ctx, &o, node); err != nil {
 		return o, nil, err
 	}
+	if err := r.observeLeftover(ctx, &o); err != nil {
+		return o, nil, err
+	}
 	r.count(&o)
 	err = r.observeInstance(ctx, &o)
 	return o, node, err
+}
+
+// observeLeftover looks for ENIs whose pool is not there. Kubernetes itself is asked about
+// each, since a pool goes right after its last ENI. Those of the Node's own instance come
+// first: its pool takes them over.
+func (r *NodeReconciler) observeLeftover(ctx context.Context, o *observation) error {
+	if o.pool != nil {
+		return nil
+	}
+	enis := &v1alpha1.ElasticNetworkInterfaceList{}
+	err := r.client.List(ctx, enis, client.MatchingFields{index.PoolName: o.node.name}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return fmt.Errorf("listing the ENIs of pool %s: %w", o.node.name, err)
+	}
+	for i := range enis.Items {
+		eni := &v1alpha1.ElasticNetworkInterface{}
+		err := r.live.Get(ctx, client.ObjectKeyFromObject(&enis.Items[i]), eni)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("reading ENI %s, whose pool is not there: %w", enis.Items[i].Name, err)
+		}
+		ofPool := err == nil && eni.Spec.PoolName == o.node.name && eni.Spec.NodeName == o.node.name
+		if ofPool && (o.leftover == nil || eni.Spec.InstanceID == o.node.instanceID) {
+			o.leftover = eni
+		}
+	}
+	return nil
 }
 
 // readNode reads a Node; nil if there is none.

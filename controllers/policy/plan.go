@@ -65,6 +65,9 @@ type observation struct {
 	now    time.Time
 	// policyDeleted: the policy that governed the pool was deleted, which is no accident.
 	policyDeleted bool
+	// leftover is an ENI of this pool that is there although the pool is not: somebody
+	// removed it with its finalizer.
+	leftover *v1alpha1.ElasticNetworkInterface
 	// keeper is the other Node that keeps the instance which this Node names too.
 	keeper string
 	// elsewhere is another Node that names the pool's instance.
@@ -105,10 +108,14 @@ type decision struct {
 	wait   time.Duration
 }
 
-// plan decides about one node's pool.
+// plan decides about one node's pool. Where a pool was removed and its ENIs stayed, it is
+// made again for their instance: then it goes as any pool does whose Node, instance or
+// policy is gone, with what claims hold of it.
 func plan(o observation) decision {
 	governed := o.winner != nil && o.keeper == ""
 	switch {
+	case o.pool == nil && o.leftover != nil && (!governed || o.leftover.Spec.InstanceID != o.node.instanceID):
+		return decision{action: createPool, spec: specFrom(o.leftover)}
 	case o.pool == nil && (o.node.instanceID == "" || !governed):
 		return decision{action: keepPool}
 	case o.pool == nil:
@@ -202,6 +209,15 @@ func (o observation) emptyGrace() time.Duration {
 		return shared.IdleReleaseAfter.Duration
 	}
 	return o.idleAfter
+}
+
+// specFrom is the spec of a pool that lets go of its ENIs: their tags, and what becomes of
+// them in EC2, stay as they are.
+func specFrom(eni *v1alpha1.ElasticNetworkInterface) v1alpha1.ENIPoolSpec {
+	return v1alpha1.ENIPoolSpec{
+		NodeName: eni.Spec.NodeName, InstanceID: eni.Spec.InstanceID,
+		ENITemplate: v1alpha1.ENITemplate{Tags: eni.Spec.Tags, DeletionPolicy: eni.Spec.DeletionPolicy},
+	}
 }
 
 func specFor(o observation) v1alpha1.ENIPoolSpec {

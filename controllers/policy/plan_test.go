@@ -51,6 +51,15 @@ func poolOf(change ...func(*v1alpha1.ENIPool)) *v1alpha1.ENIPool {
 	return pool
 }
 
+// eniOf is an ENI of the pool "node" on an instance.
+func eniOf(instance string) *v1alpha1.ElasticNetworkInterface {
+	eni := &v1alpha1.ElasticNetworkInterface{ObjectMeta: metav1.ObjectMeta{Name: instance + "-1"}}
+	eni.Spec.NodeName = "node"
+	eni.Spec.PoolName = "node"
+	eni.Spec.InstanceID = instance
+	return eni
+}
+
 func goneFor(d time.Duration) func(*v1alpha1.ENIPool) {
 	return func(pool *v1alpha1.ENIPool) { pool.Spec.NodeGoneSince = ago(d) }
 }
@@ -76,6 +85,7 @@ func TestPlan(t *testing.T) {
 	notEC2 := nodeState{name: "node", exists: true, notEC2: true}
 	missing := nodeState{name: "node"}
 	general := policyNamed("general")
+	leftover := eniOf(thisInstance)
 	for _, row := range []struct {
 		name   string
 		o      observation
@@ -89,6 +99,10 @@ func TestPlan(t *testing.T) {
 		{"a node that no policy selects", observation{node: here}, keepPool, 0, "", 0},
 		{"a node that is no EC2 instance", observation{node: nameless, winner: general}, keepPool, 0, "", 0},
 		{"no node, no pool", observation{node: missing}, keepPool, 0, "", 0},
+		{"a pool was removed, and the node stands for its instance", observation{node: here, winner: general, leftover: leftover}, createPool, 0, "general", 0},
+		{"a pool was removed, and the node stands for another instance", observation{node: replaced, winner: general, leftover: leftover}, createPool, 0, "", 0},
+		{"a pool was removed, and the node is missing", observation{node: missing, leftover: leftover}, createPool, 0, "", 0},
+		{"a pool was removed, and no policy selects the node", observation{node: here, leftover: leftover}, createPool, 0, "", 0},
 		{"a node with its pool", observation{node: here, winner: general, pool: poolOf()}, updatePool, 0, "general", 0},
 		{"a node that moved to another policy", observation{node: here, winner: policyNamed("special"), pool: poolOf()}, updatePool, 0, "special", 0},
 		{"a pool that is being deleted is finished first", observation{node: here, winner: general, pool: poolOf(deleting)}, keepPool, 0, "", 0},
