@@ -226,14 +226,8 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 				s.Sending(c)
 			}
 		}},
-		{"an ENI for an instance without a free slot", NoHotLoop, func(s *stage) {
-			s.cloud.Instances[0].ENIs = s.cloud.Instances[0].MostENIs
-			wanted := theENI()
-			wanted.Name, wanted.UID, wanted.Spec.InstanceID, wanted.Status.NetworkInterfaceID = "wanted", "u-2", instance, ""
-			s.write(operator, "elasticnetworkinterfaces", nil, wanted)
-			s.minutes(21)
-			s.call("CreateNetworkInterface", "TagSpecification.1.Tag.1.Key", TagUID, "TagSpecification.1.Tag.1.Value", "u-2")
-		}},
+		{"an ENI for an instance without a free slot", NoHotLoop, func(s *stage) { s.createOnFull(operator) }},
+		{"an ENI whose status others wiped, for an instance without a free slot", "", func(s *stage) { s.createOnFull(people) }},
 		{"all is deleted, but for what is retained, others' and a primary ENI", "", func(s *stage) { s.deleteAll(nil) }},
 		{"a slot comes free for a retained ENI while all is deleted", "", func(s *stage) {
 			s.deleteAll(func() { s.uninstall.enis[2].InstanceID = "" })

@@ -199,13 +199,14 @@ func (r *Referee) noteFull(calm bool) {
 	}
 }
 
-// judgeCreation looks at an ENI that is made for an instance that has no slot for it.
+// judgeCreation looks at an ENI that is made for an instance that has no slot for it. A
+// resource whose status others wiped does not know what it had, nor does its pool at first.
 func (r *Referee) judgeCreation(c Call) {
 	for _, uid := range slices.Sorted(maps.Keys(r.world.ENIs)) {
 		eni := r.world.ENIs[uid]
 		instance := r.world.Instance(eni.Spec.InstanceID)
 		full := instance != nil && instance.ENIs >= instance.MostENIs && r.full[instance.ID] > 2*r.settings.AuditInterval
-		if string(uid) != c.tag(TagUID) || !full {
+		if string(uid) != c.tag(TagUID) || !full || r.forged[uid] {
 			continue
 		}
 		r.foul(NoHotLoop, "full "+eni.Spec.InstanceID, "an ENI is created for %s of instance %s, which has had no slot free for %s",

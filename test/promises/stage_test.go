@@ -166,6 +166,17 @@ func surplus(pool *v1alpha1.ENIPool) {
 	pool.Status.Shared = &v1alpha1.SharedStatus{Capacity: 5, Free: 3, Desired: 4}
 }
 
+// createOnFull has an ENI created, whose resource somebody wrote last, for an instance that
+// has been full for long.
+func (s *stage) createOnFull(client string) {
+	s.cloud.Instances[0].ENIs = s.cloud.Instances[0].MostENIs
+	wanted := theENI()
+	wanted.Name, wanted.UID, wanted.Spec.InstanceID, wanted.Status.NetworkInterfaceID = "wanted", "u-2", instance, ""
+	s.write(client, "elasticnetworkinterfaces", nil, wanted)
+	s.minutes(21)
+	s.call("CreateNetworkInterface", "TagSpecification.1.Tag.1.Key", TagUID, "TagSpecification.1.Tag.1.Value", "u-2")
+}
+
 // giveBack has the operator give the ENI's first address back.
 func (s *stage) giveBack() {
 	s.cloud.ENIs[0].Addresses = []string{"10.0.0.2", "10.0.0.3"}
