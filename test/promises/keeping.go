@@ -53,13 +53,17 @@ func (r *Referee) kept(pool *v1alpha1.ENIPool) map[string]time.Duration {
 	}
 	inPrefixes := pool.Spec.Shared != nil && pool.Spec.Shared.AddressType == v1alpha1.AddressTypeIPv4Prefix // They go as a whole.
 	if counts := pool.Status.Shared; counts != nil && !inPrefixes && counts.Capacity > counts.Desired && counts.Free > 0 {
-		kept[fmt.Sprintf("%d addresses, %d of them held, where it wants %d,", counts.Capacity, counts.Allocated, counts.Desired)] = r.idleTime(pool)
+		kept[fmt.Sprintf("%d addresses, %d of them held, where it wants %d,", counts.Capacity, counts.Allocated, counts.Desired)] = r.surplusTime(pool)
 	}
 	if counts := pool.Status.Exclusive; counts != nil && counts.Capacity > counts.Desired && counts.Free > 0 {
-		kept[fmt.Sprintf("%d exclusive ENIs, %d of them held, where it wants %d,", counts.Capacity, counts.Allocated, counts.Desired)] = r.idleTime(pool)
+		kept[fmt.Sprintf("%d exclusive ENIs, %d of them held, where it wants %d,", counts.Capacity, counts.Allocated, counts.Desired)] = r.surplusTime(pool)
 	}
 	return kept
 }
+
+// surplusTime is how long a pool may keep what it does not want: the idle time begins again
+// where the clock of its stored beginning was ahead and is put right.
+func (r *Referee) surplusTime(pool *v1alpha1.ENIPool) time.Duration { return 2 * r.idleTime(pool) }
 
 // idleTime is how long a pool keeps what it does not want.
 func (r *Referee) idleTime(pool *v1alpha1.ENIPool) time.Duration {

@@ -172,8 +172,8 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 		}},
 		{"an address cools down for long", ServedInTime, func(s *stage) { s.keep(8, cooling) }},
 		{"an address cools down", "", func(s *stage) { s.keep(4, cooling) }},
-		{"addresses that the pool does not want are kept", ServedInTime, func(s *stage) { s.keep(17, surplus) }},
-		{"addresses that the pool does not want", "", func(s *stage) { s.keep(11, surplus) }},
+		{"addresses that the pool does not want are kept", ServedInTime, func(s *stage) { s.keep(27, surplus) }},
+		{"addresses that the pool does not want", "", func(s *stage) { s.keep(21, surplus) }},
 		{"a slot came free which an audit shows", "", func(s *stage) { s.freeSlot(19) }},
 		{"a slot came free which two audits showed", ServedInTime, func(s *stage) { s.freeSlot(27) }},
 		{"a pool lacks what no subnet has", "", func(s *stage) {
