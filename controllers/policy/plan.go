@@ -108,18 +108,12 @@ type decision struct {
 	wait   time.Duration
 }
 
-// plan decides about one node's pool. Where a pool was removed and its ENIs stayed, it is
-// made again for their instance: then it goes as any pool does whose Node, instance or
-// policy is gone, with what claims hold of it.
+// plan decides about one node's pool.
 func plan(o observation) decision {
 	governed := o.winner != nil && o.keeper == ""
 	switch {
-	case o.pool == nil && o.leftover != nil && (!governed || o.leftover.Spec.InstanceID != o.node.instanceID):
-		return decision{action: createPool, spec: specFrom(o.leftover)}
-	case o.pool == nil && (o.node.instanceID == "" || !governed):
-		return decision{action: keepPool}
 	case o.pool == nil:
-		return decision{action: createPool, spec: specFor(o)}
+		return planCreation(o, governed)
 	case !o.pool.DeletionTimestamp.IsZero():
 		return decision{action: keepPool}
 	case o.sighting() != nodeHere:
@@ -128,6 +122,20 @@ func plan(o observation) decision {
 		return planUngoverned(o)
 	default:
 		return decision{action: updatePool, spec: specFor(o)}
+	}
+}
+
+// planCreation makes the pool of a Node that a policy governs. Where a pool was removed and
+// its ENIs stayed, it is made again for their instance: then it goes as any pool does whose
+// Node, instance or policy is gone, with what claims hold of it.
+func planCreation(o observation, governed bool) decision {
+	switch {
+	case o.leftover != nil && (!governed || o.leftover.Spec.InstanceID != o.node.instanceID):
+		return decision{action: createPool, spec: specFrom(o.leftover)}
+	case o.node.instanceID == "" || !governed:
+		return decision{action: keepPool}
+	default:
+		return decision{action: createPool, spec: specFor(o)}
 	}
 }
 
