@@ -219,8 +219,8 @@ func (o observation) emptyGrace() time.Duration {
 	return o.idleAfter
 }
 
-// specFrom is the spec of a pool that lets go of its ENIs: their tags, and what becomes of
-// them in EC2, stay as they are.
+// specFrom is the spec of a pool that releases its ENIs: their tags and their deletion
+// policy stay as they are.
 func specFrom(eni *v1alpha1.ElasticNetworkInterface) v1alpha1.ENIPoolSpec {
 	return v1alpha1.ENIPoolSpec{
 		NodeName: eni.Spec.NodeName, InstanceID: eni.Spec.InstanceID,

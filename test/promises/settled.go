@@ -175,8 +175,8 @@ func (r *Referee) heldWhole(instance string) int {
 	return count
 }
 
-// foreignOn is how many slots of an instance are taken by ENIs of others and by retained
-// ones, its primary ENI not counted.
+// foreignOn is how many slots of an instance are taken by ENIs that do not carry our tags
+// and by retained ones, its primary ENI not counted.
 func (r *Referee) foreignOn(instance string) int {
 	named := r.idsOfResources()
 	count := 0

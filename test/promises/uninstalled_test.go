@@ -15,7 +15,7 @@ import (
 )
 
 // deleteAll uninstalls the operator where there are a primary ENI with an address of the
-// operator's, an ENI of others and a retained one beside that of the stage. All that
+// operator's, an ENI of another cluster and a retained one beside that of the stage. All that
 // should go goes; then something may happen that should not.
 func (s *stage) deleteAll(then func()) {
 	first := emulator.ENIState{ID: "eni-0", InstanceID: instance, AttachmentID: "eni-attach-0", PrimaryAddress: "10.0.0.7"}
