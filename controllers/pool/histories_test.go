@@ -182,6 +182,22 @@ func TestKnownHistories(t *testing.T) {
 				assert.Equal(w, len(w.shownByClaims()), 0)
 			},
 		},
+		{
+			// Fifteen addresses were given up, and one still rested: nothing of the prefix was
+			// free, and nothing of it went.
+			"a prefix that vanished under a resting address, and that EC2 assigned again",
+			func() *fixture { return newFixture().bounds(16, 0, 32).prefixes().limit(1, 2) },
+			func(w *world) {
+				w.createClaim("first", v1alpha1.ModeShared, nil, false)
+				w.grown()
+				w.changePool(func(pool *v1alpha1.ENIPool) { pool.Spec.Shared.MinimumIPs = 32 })
+				w.reconcile(w.fresh()) // Another prefix is asked for.
+				delete(w.claims, w.claimUIDs()[0])
+				w.vanish(eniName(1), partsOf(w.enis[eniName(1)].latest())[0])
+				w.crashAfter(1)
+				w.stepAll() // The ENI is not told yet, and gets the same prefix again.
+			},
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {

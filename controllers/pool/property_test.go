@@ -157,10 +157,12 @@ func (w *world) oldENI(name string) *v1alpha1.ElasticNetworkInterface {
 	return versions[len(versions)-1-back].DeepCopy()
 }
 
-func (w *world) crash(*rapid.T) {
+func (w *world) crash(*rapid.T) { w.crashAfter(rapid.IntRange(1, 2).Draw(w.T, "steps")) }
+
+func (w *world) crashAfter(steps int) {
 	r := w.fresh()
 	w.refusals, w.empty = refusals{}, sightings{}
-	r.steps = rapid.IntRange(1, 2).Draw(w.T, "steps")
+	r.steps = steps
 	w.say("crashing after step %d", r.steps)
 	w.reconcile(r)
 }

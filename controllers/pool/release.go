@@ -139,7 +139,7 @@ func (h *holders) quarantineSurprises(o observation) {
 			h.setAside(o, name, prefix, h.giving(eni).beyond(prefix))
 		}
 		for _, p := range partsOf(eni) {
-			h.returnQuarantined(o, name, p)
+			h.returnAsWhole(o, name, p)
 		}
 		h.returnVanished(name, eni)
 	}
@@ -179,15 +179,18 @@ func (h *holders) setAside(o observation, name string, prefix bool, count int32)
 	}
 }
 
-// returnQuarantined sends a part with a quarantined address back to the subnet. A
-// prefix goes as a whole, once nothing of it is held or rests; until then nothing
-// more of it is handed out.
-func (h *holders) returnQuarantined(o observation, name string, p part) {
-	quarantined := func(entry *v1alpha1.PoolAddress) bool { return entry.State == v1alpha1.HolderQuarantined }
+// returnAsWhole sends a part of which an address is quarantined or on its way back to the
+// subnet. A prefix goes as a whole, once nothing of it is held or rests; until then nothing
+// more of it is handed out. EC2 may assign a prefix again of which some addresses were
+// given up when it vanished, and others still rested.
+func (h *holders) returnAsWhole(o observation, name string, p part) {
+	withdrawn := func(entry *v1alpha1.PoolAddress) bool {
+		return entry.State == v1alpha1.HolderQuarantined || entry.State == v1alpha1.HolderReleasing
+	}
 	taken := func(entry *v1alpha1.PoolAddress) bool {
 		return entry.State == v1alpha1.HolderAllocated || entry.State == v1alpha1.HolderCooling
 	}
-	if !h.has(p, quarantined) {
+	if !h.has(p, withdrawn) {
 		return
 	}
 	state := v1alpha1.HolderReleasing
