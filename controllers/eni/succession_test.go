@@ -88,6 +88,7 @@ func TestNoENIIsTakenOver(t *testing.T) {
 		{"of another cluster", ec2.TagClusterUID, "another-cluster"},
 		{"of another name", ec2.TagName, "node-b-eth1"},
 		{"retained", ec2.TagDeletionPolicy, string(v1alpha1.DeletionPolicyRetain)},
+		{"retained, in a person's words", ec2.TagDeletionPolicy, "retain"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w, before := torn(t)

@@ -8,7 +8,6 @@ package garbagecollection
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -62,8 +61,7 @@ func candidatesOf(enis []ec2.NetworkInterface) []candidate {
 			owner:     identity{cluster: eni.Tags[ec2.TagCluster], clusterUID: eni.Tags[ec2.TagClusterUID]},
 			uid:       types.UID(eni.Tags[ec2.TagUID]),
 			createdAt: createdAt(eni.Tags[ec2.TagCreatedAt]),
-			// A person who writes "retain" means it.
-			retained: strings.EqualFold(eni.Tags[ec2.TagDeletionPolicy], string(v1alpha1.DeletionPolicyRetain)),
+			retained: ec2.Retained(eni.Tags),
 			attached: eni.Attachment != nil,
 		})
 	}

@@ -8,6 +8,7 @@ package ec2
 
 import (
 	"maps"
+	"strings"
 	"time"
 )
 
@@ -28,7 +29,7 @@ const (
 	TagNode = tagPrefix + "node"
 	// TagCreatedAt is when the creation began, in RFC 3339.
 	TagCreatedAt = tagPrefix + "created-at"
-	// TagDeletionPolicy says what becomes of the ENI with its resource.
+	// TagDeletionPolicy is whether the ENI is deleted with its resource: Delete or Retain.
 	TagDeletionPolicy = tagPrefix + "deletion-policy"
 	// TagNoManage keeps the VPC CNI's hands off the ENI.
 	// https://github.com/aws/amazon-vpc-cni-k8s#eni-tags-related-to-allocation
@@ -68,6 +69,12 @@ func (o Ownership) Tags(extra map[string]string) map[string]string {
 		tags[TagNoManage] = "true"
 	}
 	return tags
+}
+
+// Retained reports whether tags keep an ENI in EC2 without its resource. People write
+// that tag as well, and in their own spelling.
+func Retained(tags map[string]string) bool {
+	return strings.EqualFold(tags[TagDeletionPolicy], "Retain")
 }
 
 // OwnedFilter selects the ENIs of the cluster with this UID.

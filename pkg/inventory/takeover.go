@@ -27,7 +27,7 @@ func (i *Inventory) Predecessor(instanceID, name, uid string) string {
 	for _, id := range sortedKeys(i.enis) {
 		known := i.enis[id]
 		at := known.eni.Attachment
-		if known.unclear || at == nil || at.InstanceID != instanceID || known.eni.Tags[ec2.TagDeletionPolicy] == retained {
+		if known.unclear || at == nil || at.InstanceID != instanceID || ec2.Retained(known.eni.Tags) {
 			continue
 		}
 		if i.succeeds(known, name, uid) == "" {
@@ -43,11 +43,9 @@ func (i *Inventory) Orphaned(eni ec2.NetworkInterface, name string) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	known, ok := i.enis[eni.ID]
-	return ok && eni.Tags[ec2.TagDeletionPolicy] != retained && i.succeeds(known, name, "") == ""
+	return ok && !ec2.Retained(eni.Tags) && i.succeeds(known, name, "") == ""
 }
 
-// retained is the deletion policy of ENIs that outlive their resource.
-const retained = "Retain"
 
 // succeeds returns why a resource may not take an ENI over from an earlier resource of its
 // name, or "" if it may; i.mu is held.
