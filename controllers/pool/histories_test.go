@@ -8,6 +8,7 @@ package pool
 
 import (
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 	"pgregory.net/rapid"
@@ -196,6 +197,22 @@ func TestKnownHistories(t *testing.T) {
 				w.vanish(eniName(1), partsOf(w.enis[eniName(1)].latest())[0])
 				w.crashAfter(1)
 				w.stepAll() // The ENI is not told yet, and gets the same prefix again.
+			},
+		},
+		{
+			"an address that vanished at rest, and a copy of its ENI from before once it has rested",
+			func() *fixture { return newFixture().bounds(1, 0, 4) },
+			func(w *world) {
+				w.createClaim("first", v1alpha1.ModeShared, nil, false)
+				w.grown()
+				before := w.copyOf(1)
+				delete(w.claims, w.claimUIDs()[0])
+				w.vanish(eniName(1), partsOf(w.enis[eniName(1)].latest())[0])
+				w.crashAfter(1)
+				w.now = w.now.Add(time.Hour)
+				w.createClaim("late", v1alpha1.ModeShared, nil, false)
+				w.reconcileWith(before)
+				assert.Equal(w, len(w.shownByClaims()), 0)
 			},
 		},
 	} {

@@ -385,9 +385,14 @@ func (h *holders) reclaimMissing(d *decision) {
 			switch {
 			case h.holds(name, vanished):
 				d.reclaims[name] = append(d.reclaims[name], vanished)
-				h.distrustBefore(eni, vanished)
-			case !slices.Contains(eni.Spec.Release, vanished) && !slices.Contains(d.releases[name], vanished):
+				if len(addressesOf(vanished)) > 1 { // Claims hold some of it, and copies from before show all.
+					h.distrustBefore(eni, slices.Contains(eni.Spec.Reclaim, vanished))
+				}
+			case slices.Contains(eni.Spec.Release, vanished):
+				h.distrustBefore(eni, true)
+			case !slices.Contains(d.releases[name], vanished):
 				d.releases[name] = append(d.releases[name], vanished)
+				h.distrustBefore(eni, false)
 			}
 		}
 		if names := h.unnoted(eni); len(names) > 0 {
@@ -396,18 +401,16 @@ func (h *holders) reclaimMissing(d *decision) {
 	}
 }
 
-// distrustBefore has copies of an ENI count for nothing from before it was asked to have a
-// prefix again: they show the prefix, of which claims hold some addresses, as it was.
-func (h *holders) distrustBefore(eni *v1alpha1.ElasticNetworkInterface, vanished v1alpha1.AddressOrPrefix) {
-	if len(addressesOf(vanished)) == 1 {
-		return
-	}
-	asked := eni.Generation
-	if !slices.Contains(eni.Spec.Reclaim, vanished) {
-		asked++ // It is about to be asked.
+// distrustBefore has copies of an ENI count for nothing from before its spec named what
+// vanished: they still show it. Where the spec does not name it yet, it will in the
+// generation that this round writes.
+func (h *holders) distrustBefore(eni *v1alpha1.ElasticNetworkInterface, named bool) {
+	generation := eni.Generation
+	if !named {
+		generation++
 	}
 	record := h.enis[eni.Name]
-	record.Generation = max(record.Generation, asked)
+	record.Generation = max(record.Generation, generation)
 }
 
 // unnoted are the names under which claims hold addresses that an ENI neither shows nor
