@@ -8,7 +8,6 @@ package eni
 
 import (
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
-	"github.com/eni-operator/eni-operator/pkg/ec2"
 )
 
 // planDeletion detaches nothing that somebody holds, and lets go only of what EC2
@@ -106,7 +105,7 @@ func planRetain(o observation, letGo decision) decision {
 	if at != nil && at.deleteOnTermination && !o.carrierGone() {
 		return decision{action: actSetTermination, reason: v1alpha1.ReasonDeleting, message: "Keeping the ENI from ending with its instance"}
 	}
-	if ec2.Retained(o.actual.tags) {
+	if o.actual.tags[deletionPolicyKey] == string(v1alpha1.DeletionPolicyRetain) {
 		letGo.message = "The ENI is retained in EC2"
 		return letGo
 	}

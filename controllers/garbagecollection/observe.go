@@ -61,8 +61,8 @@ func candidatesOf(enis []ec2.NetworkInterface) []candidate {
 			owner:     identity{cluster: eni.Tags[ec2.TagCluster], clusterUID: eni.Tags[ec2.TagClusterUID]},
 			uid:       types.UID(eni.Tags[ec2.TagUID]),
 			createdAt: createdAt(eni.Tags[ec2.TagCreatedAt]),
-			retained: ec2.Retained(eni.Tags),
-			attached: eni.Attachment != nil,
+			retained:  ec2.Retained(eni.Tags),
+			attached:  eni.Attachment != nil,
 		})
 	}
 	return out

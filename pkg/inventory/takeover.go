@@ -46,7 +46,6 @@ func (i *Inventory) Orphaned(eni ec2.NetworkInterface, name string) bool {
 	return ok && !ec2.Retained(eni.Tags) && i.succeeds(known, name, "") == ""
 }
 
-
 // succeeds returns why a resource may not take an ENI over from an earlier resource of its
 // name, or "" if it may; i.mu is held.
 func (i *Inventory) succeeds(known *record, name, uid string) string {
