@@ -151,7 +151,7 @@ test-fuzz: controlplane $(KUSTOMIZE) ## Fuzz the webhooks' validators and select
 	@for target in FuzzPolicy FuzzPool FuzzENI FuzzClaim FuzzSelectors; do \
 		go test ./webhooks -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; \
 	done
-	go test -v -count=1 ./test/admission -run '^TestHostileObjects$$' -args -seed=0
+	go test -v -count=1 ./test/admission -run '^TestHostileObjects$$' -args -seed=0 -objects=1000
 
 .PHONY: test-crash
 test-crash: controlplane ## Kill the operator at every call that it makes, and look what heals (about 15 minutes on two cores).

@@ -29,7 +29,7 @@ import (
 
 var (
 	seed = flag.Uint64("seed", 1, "Seed of the hostile objects; 0: another one each time.")
-	mass = flag.Int("objects", 1000, "How many hostile objects are applied.")
+	mass = flag.Int("objects", 300, "How many hostile objects are applied; make test-fuzz applies 1,000.")
 )
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

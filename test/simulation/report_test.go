@@ -40,6 +40,9 @@ func (all *tally) add(one record) {
 	for _, name := range one.Played {
 		all.counts[name]++
 	}
+	if all.played%historiesPerProcess == 0 {
+		fmt.Fprintf(os.Stderr, "%d histories, %s of cluster life so far\n", all.played, all.virtual.Round(time.Minute))
+	}
 	if len(one.Broken) == 0 {
 		return
 	}
