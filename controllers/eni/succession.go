@@ -37,9 +37,9 @@ func (r *Reconciler) observePredecessor(ctx context.Context, o *observation) err
 	if o.eni.Primary() || r.inventory.OwnedBy(string(o.eni.UID)) != "" {
 		return nil
 	}
-	found := r.predecessorOf(o)
-	if found == "" {
-		return nil
+	found, err := r.predecessorOf(ctx, o)
+	if err != nil || found == "" {
+		return err
 	}
 	latest := &v1alpha1.ElasticNetworkInterface{}
 	if err := r.live.Get(ctx, client.ObjectKeyFromObject(o.eni), latest); err != nil {
@@ -51,21 +51,37 @@ func (r *Reconciler) observePredecessor(ctx context.Context, o *observation) err
 	return nil
 }
 
-func (r *Reconciler) predecessorOf(o *observation) string {
-	uid := string(o.eni.UID)
+func (r *Reconciler) predecessorOf(ctx context.Context, o *observation) (string, error) {
 	id := o.eni.Status.NetworkInterfaceID
 	switch {
 	case id == "" && o.eni.DeletionTimestamp.IsZero():
-		return r.inventory.Predecessor(o.instanceID, o.eni.Name, uid)
+		return r.predecessorThere(ctx, o)
 	case o.presence != present || o.ownership != foreign:
-		return ""
+		return "", nil
 	}
 	tags := o.actual.tags
 	sameName := tags[ec2.TagName] == o.eni.Name && tags[clusterUIDKey] == r.options.Identity.ClusterUID
 	if !sameName || tags[uidKey] == "" {
-		return ""
+		return "", nil
 	}
-	return id
+	return id, nil
+}
+
+// predecessorThere finds one on the instance. EC2 is asked about one in doubt, such as after
+// an attempt to take it over that failed: no other ENI may be created beside it.
+func (r *Reconciler) predecessorThere(ctx context.Context, o *observation) (string, error) {
+	uid := string(o.eni.UID)
+	found := r.inventory.Predecessor(o.instanceID, o.eni.Name, uid)
+	if _, known := r.inventory.ENI(found); found == "" || known {
+		return found, nil
+	}
+	if _, _, err := r.inventory.Look(ctx, found); err != nil {
+		return "", fmt.Errorf("reading ENI %s, which was made for an earlier %s: %w", found, o.eni.Name, err)
+	}
+	if r.inventory.OwnedBy(uid) == found {
+		return found, nil // An attempt succeeded, and its answer was lost.
+	}
+	return r.inventory.Predecessor(o.instanceID, o.eni.Name, uid), nil
 }
 
 // takeOver makes the ENI of the earlier resource this one's.

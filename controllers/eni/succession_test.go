@@ -8,6 +8,7 @@ package eni
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -77,6 +78,30 @@ func TestAResourceThatIsRestored(t *testing.T) {
 			w.mustSettle()
 			assert.Assert(t, !w.exists())
 			assert.Equal(t, len(w.owned()), 0)
+		})
+	}
+}
+
+// TestATakeoverIsTriedAgain after a call of which the outcome is unclear: no other ENI is
+// created meanwhile.
+func TestATakeoverIsTriedAgain(t *testing.T) {
+	for name, fault := range map[string]emulator.Fault{
+		"the answer is lost": {LoseAnswer: true},
+		"the call is lost":   {Discard: true},
+		"EC2 fails":          {Code: "InternalError", Status: 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, before := torn(t)
+			w.clock.Step(10 * time.Minute)
+			w.tearAndRestore(v1alpha1.ElasticNetworkInterfaceStatus{})
+			fault.Action, fault.Count = "CreateTags", 1
+			w.server.AddFault(fault)
+			_, err := w.once()
+			assert.Assert(t, err != nil)
+			w.server.ResetCalls()
+			w.mustSettle()
+			assert.Equal(t, w.eni().Status.NetworkInterfaceID, before.NetworkInterfaceID)
+			assert.Assert(t, !slices.Contains(w.story(), "CreateNetworkInterface"), "%v", w.story())
 		})
 	}
 }

@@ -248,9 +248,17 @@ func (i *Inventory) merge(read ec2.NetworkInterface, asked time.Time) (before ec
 	defer i.flush()
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	known, ok := i.enis[read.ID]
+	unclear := ok && known.unclear
 	before, differs = i.mergeLocked(read, asked)
-	if known, ok := i.enis[read.ID]; ok && differs {
+	if known, ok = i.enis[read.ID]; !ok {
+		return before, differs
+	}
+	if differs {
 		i.noteMove(before.Attachment, known.eni.Attachment)
+	}
+	if unclear && !known.unclear {
+		i.noteInstance(instanceOf(known.eni.Attachment)) // What it carries counted for nothing until now.
 	}
 	return before, differs
 }
@@ -263,10 +271,14 @@ func (i *Inventory) noteMove(before, after *ec2.Attachment) {
 	if left == came {
 		return
 	}
-	for _, id := range []string{left, came} {
-		if _, known := i.instances[id]; known {
-			i.pending = append(i.pending, Change{InstanceID: id})
-		}
+	i.noteInstance(left)
+	i.noteInstance(came)
+}
+
+// noteInstance has the subscribers notified of an instance, if it is known; i.mu is held.
+func (i *Inventory) noteInstance(id string) {
+	if _, known := i.instances[id]; known {
+		i.pending = append(i.pending, Change{InstanceID: id})
 	}
 }
 

@@ -279,6 +279,23 @@ func TestUnclearIsNotTrustedBeforeALook(t *testing.T) {
 	assert.Equal(t, len(w.known(eni.ID).Addresses), 2)
 }
 
+// TestWhatBecomesClearIsAnnounced: a pool counted the ENI for nothing, and does not look again
+// by itself.
+func TestWhatBecomesClearIsAnnounced(t *testing.T) {
+	w := newWorld(t, emulator.Options{})
+	instance := w.run("m5.large")
+	eni := w.attached("a", instance, 1)
+	_, _, err := w.Instance(w.ctx, instance)
+	assert.NilError(t, err)
+	w.clk.Step(window)
+	w.sweep()
+	w.server.AddFault(emulator.Fault{Action: "CreateTags", Code: "InternalError", Status: 500, Count: 1})
+	assert.Assert(t, w.SetTags(w.ctx, w.ref(eni.ID), map[string]string{"a": "b"}, nil) != nil)
+	w.clk.Step(window)
+	assert.DeepEqual(t, w.sweep(), []Change{{InstanceID: instance}})
+	assert.Equal(t, len(w.sweep()), 0)
+}
+
 // TestDoubt: until a read shows the outcome of calls that nobody here knows, the
 // addresses may not be all.
 func TestDoubt(t *testing.T) {

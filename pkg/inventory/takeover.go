@@ -19,7 +19,8 @@ import (
 // made for is gone: it was deleted without its finalizer, as restores from a backup do.
 
 // Predecessor returns the id of the ENI on an instance that was made for an earlier
-// resource of a name, or "". An ENI that is retained is nobody's.
+// resource of a name, or "". An ENI that is retained is nobody's. It may be one
+// that ENI does not return, since its state is unclear: then Look.
 func (i *Inventory) Predecessor(instanceID, name, uid string) string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -27,7 +28,7 @@ func (i *Inventory) Predecessor(instanceID, name, uid string) string {
 	for _, id := range sortedKeys(i.enis) {
 		known := i.enis[id]
 		at := known.eni.Attachment
-		if known.unclear || at == nil || at.InstanceID != instanceID || ec2.Retained(known.eni.Tags) {
+		if at == nil || at.InstanceID != instanceID || ec2.Retained(known.eni.Tags) {
 			continue
 		}
 		if i.succeeds(known, name, uid) == "" {
@@ -69,6 +70,9 @@ func (i *Inventory) succeeds(known *record, name, uid string) string {
 func (i *Inventory) TakeOver(ctx context.Context, ref Ref, name string) error {
 	if _, _, err := i.eniReads.Get(ctx, ref.ID); err != nil {
 		return fmt.Errorf("reading whose ENI %s is before it is taken over: %w", ref.ID, err)
+	}
+	if i.OwnedBy(ref.UID) == ref.ID {
+		return nil // An earlier attempt succeeded, and its answer was lost.
 	}
 	err := i.permitUnless(ref.ID, func(known *record) string { return i.succeeds(known, name, ref.UID) })
 	if err != nil {

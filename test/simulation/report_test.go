@@ -25,6 +25,8 @@ type tally struct {
 	mu      sync.Mutex
 	played  int
 	virtual time.Duration
+	// shortest is how long the shortest history lasted.
+	shortest time.Duration
 	counts  map[string]int // by adversary
 	broken  []record
 	// failures are stories that could not be played to their end.
@@ -37,6 +39,9 @@ func (all *tally) add(one record) {
 	defer all.mu.Unlock()
 	all.played++
 	all.virtual += one.Virtual
+	if all.shortest == 0 || one.Virtual < all.shortest {
+		all.shortest = one.Virtual
+	}
 	for _, name := range one.Played {
 		all.counts[name]++
 	}
@@ -69,7 +74,8 @@ func (all *tally) enough() bool {
 // print tells how it went.
 func (all *tally) print(t *testing.T) {
 	t.Helper()
-	t.Logf("%d histories, %s of cluster life in %s\n%s", all.played, all.virtual.Round(time.Minute), time.Since(all.began).Round(time.Second), all.table())
+	t.Logf("%d histories, %s of cluster life, %s at least each, in %s\n%s", all.played, all.virtual.Round(time.Minute),
+		all.shortest.Round(time.Minute), time.Since(all.began).Round(time.Second), all.table())
 	for _, failure := range all.failures {
 		t.Error(failure)
 	}

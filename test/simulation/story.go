@@ -69,6 +69,7 @@ func makeUp(seed uint64) story {
 	s := plot(seed)
 	s.End = endingOf(seed)
 	rng := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // repeatable, not secret
+	s.stretch(5*time.Hour + time.Duration(rng.Int64N(int64(2*time.Hour))))
 	themes := map[string]bool{}
 	names := []string{"omissions", "backups", "backups", "machines", "moves", "moves", "reservations", "shortages", "shortages", "rare", "rare"}
 	for range rng.IntN(6) {
@@ -111,6 +112,23 @@ func drawn(cast []adversary, place int) adversary {
 		}
 	}
 	panic("no adversary at this place")
+}
+
+// stretch has a story last longer: pauses get longer, and what comes close together stays so.
+func (s *story) stretch(length time.Duration) {
+	const together = 2 * time.Minute
+	factor := float64(length) / float64(s.Length)
+	var before, at time.Duration
+	for i := range s.Steps {
+		pause := s.Steps[i].At - before
+		before = s.Steps[i].At
+		if pause > together {
+			pause = time.Duration(float64(pause) * factor)
+		}
+		at += pause
+		s.Steps[i].At = at
+	}
+	s.Length = length
 }
 
 func (s *story) sort() {
