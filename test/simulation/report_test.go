@@ -27,8 +27,8 @@ type tally struct {
 	virtual time.Duration
 	// shortest is how long the shortest history lasted.
 	shortest time.Duration
-	counts  map[string]int // by adversary
-	broken  []record
+	counts   map[string]int // by adversary
+	broken   []record
 	// failures are stories that could not be played to their end.
 	failures []string
 }
