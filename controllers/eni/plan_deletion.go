@@ -81,21 +81,28 @@ func planServing(o observation) decision {
 }
 
 // planUpkeep attaches an ENI that claims hold, and assigns again what vanished from
-// under them. It never moves one: that would take it from its claims.
+// under them. It moves one only back to the instance that it was made for, where the claims
+// are: to move it along with its Node would take it from them.
 func planUpkeep(o observation) decision {
 	at := o.actual.attachment
 	switch {
-	case at != nil && at.instanceID != o.instanceID:
+	case at != nil && at.instanceID == o.instanceID && !at.changing:
+		return planKept(o)
+	case at != nil && at.instanceID != o.instanceID && o.eni.Spec.InstanceID != o.instanceID:
 		return decision{action: actNothing}
-	case at != nil && !at.changing && o.eni.Primary():
-		return planPrimaryAddresses(o)
-	case at != nil && !at.changing:
-		return waitToReclaim(o, planAddresses(o))
 	case o.instance == instanceLive && o.actual.zone == o.zone:
 		return planAttachment(o)
 	default:
 		return decision{action: actNothing}
 	}
+}
+
+// planKept assigns again what vanished from under claims.
+func planKept(o observation) decision {
+	if o.eni.Primary() {
+		return planPrimaryAddresses(o)
+	}
+	return waitToReclaim(o, planAddresses(o))
 }
 
 // planRetain leaves the ENI where it is, marked, so that no collector takes it,

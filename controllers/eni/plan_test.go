@@ -279,6 +279,16 @@ func TestPlan(t *testing.T) {
 			both(looked, func(o *observation) { o.instance, o.actual.attachment.instanceID = instanceGone, instanceB }), "Detach", v1alpha1.ReasonDeleting,
 		},
 		{
+			"in use, and moved away from the instance that it was made for", dying, func(o *observation) {
+				o.drained, o.eni.Spec.InstanceID, o.actual.attachment.instanceID = false, instanceA, instanceB
+			}, "Detach", v1alpha1.ReasonWaitingForDrain,
+		},
+		{
+			"in use where its Node's instance was", dying, func(o *observation) {
+				o.drained, o.actual.attachment.instanceID = false, instanceB
+			}, "Wait 1m0s", v1alpha1.ReasonWaitingForDrain,
+		},
+		{
 			"in use elsewhere than on the instance that is gone", dying, func(o *observation) {
 				o.drained, o.instance, o.actual.attachment.instanceID = false, instanceGone, instanceB
 			}, "Wait 1m0s", v1alpha1.ReasonWaitingForDrain,

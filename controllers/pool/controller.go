@@ -98,7 +98,7 @@ func (r *Reconciler) reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	r.nodeless.Forget(request.Name)
 	if r.inventory.Trust().Broken {
-		return ctrl.Result{}, nil // All pools are looked at again when EC2 is believed.
+		return ctrl.Result{}, nil // All nodes are looked at again when EC2 is believed.
 	}
 	return ctrl.Result{}, r.withoutPool(ctx, request.Name)
 }

@@ -13,6 +13,7 @@ import (
 	"gotest.tools/v3/assert"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -135,4 +136,17 @@ func TestVanishedIsRecorded(t *testing.T) {
 	f.enis = []v1alpha1.ElasticNetworkInterface{old}
 	f.claimsNamed("a")
 	assert.Equal(t, holding(plan(f.observation)), "")
+}
+
+// TestClaimsOutliveTheirPool: a node without a pool is looked at again as well once EC2 is
+// believed, so that its deleted claims can go.
+func TestClaimsOutliveTheirPool(t *testing.T) {
+	claim := &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "late"}, Spec: v1alpha1.ENIClaimSpec{NodeName: "gone"}}
+	pool := storedPool(newFixture())
+	c := cluster(t, interceptor.Funcs{}, pool, claim)
+	var names []string
+	for _, request := range reconcilerOn(t, &cloud{}, c, c).everyNode(t.Context()) {
+		names = append(names, request.Name)
+	}
+	assert.DeepEqual(t, names, []string{pool.Name, "gone"})
 }

@@ -8,6 +8,8 @@ package pool
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -143,7 +145,7 @@ func (r *Reconciler) nodesOfNamespace(ctx context.Context, namespace client.Obje
 }
 
 // instanceChanges enqueues the pools of instances that a read found different, and all
-// pools when EC2 becomes trusted or distrusted. The queue itself removes duplicates, so
+// pools and nodes with claims when EC2 becomes trusted or distrusted. The queue itself removes duplicates, so
 // that nothing is dropped however many there are.
 func (r *Reconciler) instanceChanges() source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
@@ -160,9 +162,28 @@ func (r *Reconciler) instanceChanges() source.Source {
 				add(r.listed(ctx, client.MatchingFields{index.InstanceID: change.InstanceID}))
 			}
 		})
-		r.inventory.SubscribeTrust(func(inventory.Trust) { add(r.listed(ctx)) })
+		r.inventory.SubscribeTrust(func(inventory.Trust) { add(r.everyNode(ctx)) })
 		return nil
 	})
+}
+
+// everyNode returns the requests for all nodes that have a pool, or that claims name: a claim
+// may outlive its pool.
+func (r *Reconciler) everyNode(ctx context.Context) []reconcile.Request {
+	requests := r.listed(ctx)
+	claims := &v1alpha1.ENIClaimList{}
+	if err := r.client.List(ctx, claims, client.UnsafeDisableDeepCopy); err != nil {
+		log.FromContext(ctx).Error(err, "Failed to list claims")
+		return requests
+	}
+	nodes := map[string]bool{}
+	for i := range claims.Items {
+		nodes[claims.Items[i].Spec.NodeName] = true
+	}
+	for _, node := range slices.Sorted(maps.Keys(nodes)) {
+		requests = append(requests, named(node)...)
+	}
+	return requests
 }
 
 // listed returns the requests for the pools that the options select.

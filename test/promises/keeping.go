@@ -8,6 +8,7 @@ package promises
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -51,7 +52,9 @@ func (r *Referee) kept(pool *v1alpha1.ENIPool) map[string]time.Duration {
 			kept[entry.Name+" cool"] = r.settings.Cooldown
 		}
 	}
-	inPrefixes := pool.Spec.Shared != nil && pool.Spec.Shared.AddressType == v1alpha1.AddressTypeIPv4Prefix // They go as a whole.
+	// Prefixes go as a whole. ENIs may have some from an earlier policy.
+	inPrefixes := pool.Spec.Shared != nil && pool.Spec.Shared.AddressType == v1alpha1.AddressTypeIPv4Prefix ||
+		slices.ContainsFunc(pool.Status.ENIs, func(entry v1alpha1.PoolENI) bool { return len(entry.Prefixes) > 0 })
 	if counts := pool.Status.Shared; counts != nil && !inPrefixes && counts.Capacity > counts.Desired && counts.Free > 0 {
 		kept[fmt.Sprintf("%d addresses, %d of them held, where it wants %d,", counts.Capacity, counts.Allocated, counts.Desired)] = r.surplusTime(pool)
 	}

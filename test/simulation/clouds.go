@@ -280,7 +280,11 @@ func fillForHours(w *world, rng *rand.Rand) string {
 	for _, node := range w.nodeNames() {
 		when := time.Duration(rng.Int64N(int64(wait / 2)))
 		its := rand.New(rand.NewPCG(rng.Uint64(), 0)) //nolint:gosec // repeatable, not secret
-		w.later(when, func() { w.tell("%s", w.scaleUpOn(node, its)) })
+		w.later(when, func() {
+			if !w.calming.Load() {
+				w.tell("%s", w.scaleUpOn(node, its))
+			}
+		})
 	}
 	return text
 }

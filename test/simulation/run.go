@@ -24,6 +24,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/test/emulator"
 	"github.com/eni-operator/eni-operator/test/promises"
 	"github.com/eni-operator/eni-operator/test/simulation/apiserver"
@@ -240,6 +241,7 @@ func (p *player) foul(unsettled []string) {
 // repair undoes what the adversaries left behind, as the cluster's owners would.
 func (p *player) repair() {
 	p.repairing.Store(true)
+	p.calming.Store(true)
 	defer p.repairing.Store(false)
 	p.cloud.ClearFaults()
 	for _, r := range p.replicas {
@@ -294,8 +296,10 @@ func (p *player) repairCloud() {
 		_, _ = p.cloud.call("DeleteSubnetCidrReservation", "SubnetCidrReservationId", id) // It may be gone.
 	}
 	stands := map[string]bool{}
-	for _, resource := range p.enis() {
-		stands[resource.Status.NetworkInterfaceID] = true
+	resources := p.enis()
+	for i := range resources {
+		stands[resources[i].Status.NetworkInterfaceID] = true
+		p.correctTags(&resources[i])
 	}
 	for _, eni := range p.cloud.Look(region).ENIs {
 		ours := eni.Tags[promises.TagClusterUID] == p.referee.ClusterUID()
@@ -310,6 +314,16 @@ func (p *player) repairCloud() {
 		p.cloud.SetSick(region, p.nodes[name].instance, false)
 	}
 	p.referee.Look()
+}
+
+// correctTags gives an ENI its owner's tag again, if a person has taken it away.
+func (p *player) correctTags(resource *v1alpha1.ElasticNetworkInterface) {
+	for _, eni := range p.cloud.Look(region).ENIs {
+		ours := eni.Tags[promises.TagClusterUID] == p.referee.ClusterUID()
+		if ours && eni.ID == resource.Status.NetworkInterfaceID && eni.Tags[promises.TagUID] == "" {
+			p.cloud.must("CreateTags", "ResourceId.1", eni.ID, "Tag.1.Key", promises.TagUID, "Tag.1.Value", string(resource.UID))
+		}
+	}
 }
 
 // takeAway deletes an ENI.

@@ -52,8 +52,9 @@ type world struct {
 	turn chan struct{}
 	// webhooks is set where they are installed.
 	webhooks bool
-	// repairing is set while the owners repair what is theirs.
-	repairing atomic.Bool
+	// repairing is set while the owners repair what is theirs, and calming once the
+	// adversaries have ended.
+	repairing, calming atomic.Bool
 
 	mu sync.Mutex
 	// lines are the story as it happened.
