@@ -183,11 +183,17 @@ func (r *Referee) foreignOn(instance string) int {
 	for i := range r.world.Cloud.ENIs {
 		eni := &r.world.Cloud.ENIs[i]
 		retained := eni.Tags[TagDeletionPolicy] == "Retain" && !named[eni.ID]
-		if eni.InstanceID == instance && eni.DeviceIndex != 0 && (retained || eni.Tags[TagClusterUID] != r.settings.ClusterUID) {
+		if eni.InstanceID == instance && eni.DeviceIndex != 0 && (retained || r.disowned(eni)) {
 			count++
 		}
 	}
 	return count
+}
+
+// disowned reports whether the tags of an ENI do not say that it is a resource's of this
+// cluster: the operator leaves it alone unless it has seen them.
+func (r *Referee) disowned(eni *emulator.ENIState) bool {
+	return eni.Tags[TagClusterUID] != r.settings.ClusterUID || eni.Tags[TagUID] == ""
 }
 
 // scarce reports whether a reason says that there is no room for more.
@@ -232,7 +238,7 @@ func worthwhile(subnet emulator.SubnetState, blocks bool) bool {
 
 // sharedENI reports whether an ENI is one of ours that a pool may fill.
 func (r *Referee) sharedENI(eni emulator.ENIState) bool {
-	if eni.Tags[TagClusterUID] != r.settings.ClusterUID {
+	if r.disowned(&eni) {
 		return false
 	}
 	for _, resource := range r.world.ENIs {
@@ -293,7 +299,7 @@ func (r *Referee) free(claim *v1alpha1.ENIClaim) bool {
 func (r *Referee) badlyServed(claim *v1alpha1.ENIClaim) string {
 	eni := r.world.ENI(claim.Status.NetworkInterfaceID)
 	there := claim.Status.Address != "" && Carries(eni, claim.Status.Address) && eni.InstanceID != ""
-	if there && !isReady(claim) && eni.Tags[TagClusterUID] != r.settings.ClusterUID {
+	if there && !isReady(claim) && r.disowned(eni) {
 		return "" // Its tags name another owner, and the claim says so.
 	}
 	switch {
