@@ -6,7 +6,10 @@ SPDX-License-Identifier: Apache-2.0
 
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
 
 // ElasticNetworkInterfaceSpec is what one ENI should be.
 //
@@ -248,6 +251,12 @@ type ElasticNetworkInterfaceStatus struct {
 	// ObservedGeneration is the generation of the spec that this status is of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// ResourceUID is the UID of the resource whose status this is. Another means that the
+	// status was restored from an earlier resource of the name: nobody is served by it.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	ResourceUID types.UID `json:"resourceUID,omitempty"`
 	// State is where the ENI is on its way.
 	// +optional
 	State ENIState `json:"state,omitempty"`
@@ -314,8 +323,9 @@ type ElasticNetworkInterfaceStatus struct {
 	// +listType=atomic
 	// +optional
 	Lost []AddressOrPrefix `json:"lost,omitempty"`
-	// Doubtful are addresses and prefixes that EC2 showed on another ENI too. They are
-	// not handed out until EC2 shows them on this one alone.
+	// Doubtful are addresses and prefixes that EC2 showed on another ENI too, or has not
+	// shown on this one since another process was in charge. They are not handed out until
+	// EC2 shows them on this one alone.
 	// +kubebuilder:validation:MaxItems=1024
 	// +listType=atomic
 	// +optional

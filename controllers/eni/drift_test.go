@@ -71,6 +71,18 @@ func TestWhatVanishesIsReported(t *testing.T) {
 	assert.Equal(t, len(w.eni().Status.Addresses), 3, "the other one is replaced")
 }
 
+// TestWhatEC2DoesNotShowIsDoubtful: a status from before another process was in charge may be
+// better than what EC2 shows, or an older one that was restored.
+func TestWhatEC2DoesNotShowIsDoubtful(t *testing.T) {
+	status := &v1alpha1.ElasticNetworkInterfaceStatus{
+		Addresses: []v1alpha1.Address{"10.0.0.5", "10.0.0.6", "10.0.0.7"}, Prefixes: []v1alpha1.Prefix{"10.0.1.0/28", "10.0.1.16/28"},
+	}
+	known := ec2.NetworkInterface{Addresses: []string{"10.0.0.5", "10.0.0.7"}, Prefixes: []string{"10.0.1.16/28"}}
+	assert.DeepEqual(t, doubtful(status, known, []v1alpha1.AddressOrPrefix{"10.0.0.7"}), []v1alpha1.AddressOrPrefix{"10.0.0.6", "10.0.0.7", "10.0.1.0/28"})
+	known.Addresses, known.Prefixes = []string{"10.0.0.5", "10.0.0.6", "10.0.0.7"}, []string{"10.0.1.0/28", "10.0.1.16/28"}
+	assert.Equal(t, len(doubtful(status, known, nil)), 0)
+}
+
 // TestWhatIsOnTwoENIsIsDoubtful until EC2 shows it on one alone.
 func TestWhatIsOnTwoENIsIsDoubtful(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{})

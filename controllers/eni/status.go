@@ -40,6 +40,7 @@ func (r *Reconciler) report(
 	setState(eni, o, d)
 	setRefusal(eni, o, d)
 	eni.Status.ObservedGeneration = eni.Generation
+	eni.Status.ResourceUID = eni.UID
 
 	wrote, err := r.written.UpdateStatus(logging.WithCause(ctx, acted), r.client, r.events, done.stored, eni)
 	r.told.stored(eni, err)
@@ -140,7 +141,7 @@ func (r *Reconciler) describe(ctx context.Context, eni *v1alpha1.ElasticNetworkI
 	status.PrimaryAddress = known.PrimaryAddress
 	status.SecurityGroupIDs = typed[v1alpha1.SecurityGroupID](known.SecurityGroups)
 	describeAddresses(eni, known, r.doubtAbout(known.ID))
-	status.Doubtful = common(namesOf(status.Addresses, status.Prefixes), typed[v1alpha1.AddressOrPrefix](r.inventory.Contested(known.ID)))
+	status.Doubtful = doubtful(status, known, typed[v1alpha1.AddressOrPrefix](r.inventory.Contested(known.ID)))
 	status.AddressCount = addressCount(status)
 	status.Attachment = nil
 	if at := known.Attachment; at != nil && at.Status == ec2.AttachmentAttached {
@@ -161,6 +162,20 @@ func (r *Reconciler) describe(ctx context.Context, eni *v1alpha1.ElasticNetworkI
 	}
 	status.SubnetCIDR = subnet.CIDR.String()
 	return nil
+}
+
+// doubtful are the names that a status shows and that EC2 shows on another ENI too, or does
+// not show on this one: what the operator before this one stored may be the better, but the
+// status may be an older one that somebody restored.
+func doubtful(status *v1alpha1.ElasticNetworkInterfaceStatus, known ec2.NetworkInterface, contested []v1alpha1.AddressOrPrefix) []v1alpha1.AddressOrPrefix {
+	carried := typed[v1alpha1.AddressOrPrefix](slices.Concat(known.Addresses, known.Prefixes))
+	var found []v1alpha1.AddressOrPrefix
+	for _, name := range namesOf(status.Addresses, status.Prefixes) {
+		if slices.Contains(contested, name) || !slices.Contains(carried, name) {
+			found = append(found, name)
+		}
+	}
+	return found
 }
 
 // describeAddresses lists what the ENI carries or, of a primary ENI, what of it the

@@ -117,7 +117,8 @@ func TestAPrefixThatVanished(t *testing.T) {
 		held   string
 	}{
 		{"an older copy", func(*fixture) {}, "a:10.0.1.1"},
-		{"a copy from after it was asked for", func(f *fixture) { f.enis[0].Generation = 2 }, "a:10.0.1.1 b:10.0.1.0"},
+		{"a copy from after it was asked for", func(f *fixture) { f.enis[0].Generation, f.enis[0].Status.ObservedGeneration = 2, 2 }, "a:10.0.1.1 b:10.0.1.0"},
+		{"an older status that was restored to it", func(f *fixture) { f.enis[0].Generation = 2 }, "a:10.0.1.1"},
 		{"the latest copy, which was never asked", func(f *fixture) {
 			f.confirmed = map[string]types.UID{eniName(1): f.enis[0].UID}
 		}, "a:10.0.1.1 b:10.0.1.0"},

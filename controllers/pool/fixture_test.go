@@ -118,6 +118,7 @@ func readyENI(slot int, mode v1alpha1.Mode) v1alpha1.ElasticNetworkInterface {
 		ObjectMeta: metav1.ObjectMeta{Name: eniName(slot), UID: types.UID(eniName(slot)), Generation: 1, Finalizers: []string{v1alpha1.Finalizer}},
 		Spec:       v1alpha1.ElasticNetworkInterfaceSpec{NodeName: nodeName, InstanceID: instanceID, PoolName: nodeName, Mode: mode},
 		Status: v1alpha1.ElasticNetworkInterfaceStatus{
+			ObservedGeneration: 1,
 			NetworkInterfaceID: fmt.Sprintf("eni-%d", slot), MACAddress: fmt.Sprintf("02:00:00:00:00:%02d", slot),
 			PrimaryAddress: fmt.Sprintf("10.0.%d.250", slot), SubnetID: subnetA, SubnetCIDR: "10.0.0.0/16",
 			Attachment: &v1alpha1.Attachment{InstanceID: instanceID, DeviceIndex: int32(slot)},

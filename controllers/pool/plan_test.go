@@ -186,6 +186,11 @@ func TestAllocation(t *testing.T) {
 		{"not an address that the ENI is told to release", newFixture().eni(1, 1, 2).last(released(1)).claimsNamed("a"), "a:10.0.1.2"},
 		{"not by a copy of the ENI from before the last release", newFixture().eni(1, 1, 2).
 			entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive, func(e *v1alpha1.PoolENI) { e.Generation = 2 }).claimsNamed("a"), ""},
+		{"not by an older status that was restored", newFixture().eni(1, 1, 2).last(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Generation = 2 }).
+			entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive, func(e *v1alpha1.PoolENI) { e.Generation = 2 }).claimsNamed("a"), ""},
+		{"not by the status of an earlier resource of the name", newFixture().eni(1, 1, 2).
+			last(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status.ResourceUID = "earlier" }).
+			entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive, func(e *v1alpha1.PoolENI) { e.Generation = 1 }).claimsNamed("a"), ""},
 		{"by the copy of the last release", newFixture().eni(1, 1, 2).
 			entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive, func(e *v1alpha1.PoolENI) { e.Generation = 1 }).claimsNamed("a"), "a:10.0.1.1"},
 		{"not of an ENI that is not attached", newFixture().eni(1, 1, 2).last(unready("Attaching", false)).claimsNamed("a"), ""},

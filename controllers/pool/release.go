@@ -79,11 +79,21 @@ func carries(eni *v1alpha1.ElasticNetworkInterface, name v1alpha1.AddressOrPrefi
 	return slices.Contains(eni.Status.Addresses, v1alpha1.Address(name)) || slices.Contains(eni.Status.Prefixes, v1alpha1.Prefix(name))
 }
 
+// shownGeneration is the generation of the spec that what an ENI shows is of. The status of
+// a resource may be older than its spec: it lags, or a backup of it was restored, perhaps of
+// an earlier resource of the name, which is older than any.
+func shownGeneration(eni *v1alpha1.ElasticNetworkInterface) int64 {
+	if uid := eni.Status.ResourceUID; uid != "" && uid != eni.UID {
+		return 0
+	}
+	return min(eni.Generation, eni.Status.ObservedGeneration)
+}
+
 // ownParts are the parts of a shared ENI that it is not told to release. An older
-// copy of the ENI shows nothing to rely on.
+// copy of the ENI, or an older status, shows nothing to rely on.
 func (h *holders) ownParts(name string) []part {
 	eni, entry := h.resources[name], h.enis[name]
-	if eni == nil || gone(eni) || entry.Mode != v1alpha1.ModeShared || eni.Generation < entry.Generation {
+	if eni == nil || gone(eni) || entry.Mode != v1alpha1.ModeShared || shownGeneration(eni) < entry.Generation {
 		return nil
 	}
 	return slices.DeleteFunc(partsOf(eni), func(p part) bool { return slices.Contains(eni.Spec.Release, p.name) })
@@ -149,7 +159,7 @@ func (h *holders) quarantineSurprises(o observation) {
 // the ENI that shows all that was asked for.
 func (h *holders) returnVanished(name string, eni *v1alpha1.ElasticNetworkInterface) {
 	g := h.giving(eni)
-	if eni.Generation < h.enis[name].Generation || g.addressSurplus < 0 || g.prefixSurplus < 0 {
+	if shownGeneration(eni) < h.enis[name].Generation || g.addressSurplus < 0 || g.prefixSurplus < 0 {
 		return
 	}
 	carried := offered(eni)
@@ -417,7 +427,7 @@ func (h *holders) distrustBefore(eni *v1alpha1.ElasticNetworkInterface, named bo
 // notes as missing: they vanished while the resource was another, or its status wiped.
 func (h *holders) unnoted(eni *v1alpha1.ElasticNetworkInterface) []v1alpha1.AddressOrPrefix {
 	read := eni.Status.NetworkInterfaceID != "" && isTrue(eni.Status.Conditions, v1alpha1.ConditionAttached)
-	if !read || eni.Primary() || eni.Spec.Mode != v1alpha1.ModeShared || eni.Generation < h.enis[eni.Name].Generation {
+	if !read || eni.Primary() || eni.Spec.Mode != v1alpha1.ModeShared || shownGeneration(eni) < h.enis[eni.Name].Generation {
 		return nil
 	}
 	noted := slices.Concat(eni.Status.Missing, eni.Spec.Release)

@@ -64,6 +64,7 @@ func (w *world) stepENI(name string, twice bool) bool {
 }
 
 func (w *world) report(sim *simulatedENI, eni *v1alpha1.ElasticNetworkInterface) bool {
+	eni.Status.ObservedGeneration = eni.Generation
 	slices.Sort(eni.Status.Addresses)
 	slices.Sort(eni.Status.Prefixes)
 	eni.Status.Missing = slices.DeleteFunc(eni.Status.Missing, func(name v1alpha1.AddressOrPrefix) bool {

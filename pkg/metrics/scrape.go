@@ -32,7 +32,7 @@ var (
 		"Age in seconds of the oldest ENI that was never attached, and of the longest deletion: how long the one that waits longest has waited. phase: creating or deleting; 0 if none is.",
 		"phase")
 	eniDoubtful = scrapedGauge("eni_doubtful_addresses",
-		"Addresses and prefixes that EC2 showed on two ENIs; they are not handed out until that is settled.")
+		"Addresses and prefixes that EC2 showed on two ENIs, or not yet on theirs since another process was in charge; they are not handed out until that is settled.")
 	eniRefused = scrapedGauge("eni_growth_refused",
 		"ENIs that EC2 has not the capacity for to carry what their spec asks for, by reason: SubnetExhausted, SubnetFragmented or QuotaExceeded.", "reason")
 	poolCount = scrapedGauge("ip_pools", "Pools, by policy, zone and whether they hold their minimum.", "policy", "zone", "ready")
