@@ -33,7 +33,7 @@ func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 	switch d.action {
 	case actRecord, actRestamp:
 		eni.Status.Creation = &d.record
-		done.freshRecord = d.action == actRecord
+		done.freshRecord = d.action == actRecord && !mayHaveLostStatus(o)
 		return nil
 	case actRecordAssignment:
 		eni.Status.Assignment = &d.assignment
@@ -238,6 +238,13 @@ func (r *Reconciler) create(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 		err = ofSubnet(err, string(record.SubnetID), lack)
 	}
 	return err
+}
+
+// mayHaveLostStatus reports whether a resource that is not new has no status: it may have
+// been wiped, with the records of calls, to which EC2 answers with what they made.
+func mayHaveLostStatus(o observation) bool {
+	created := o.eni.CreationTimestamp
+	return len(o.eni.Status.Conditions) == 0 && !created.IsZero() && o.now.Sub(created.Time) > o.visibility
 }
 
 // ofSubnet names the subnet in a refusal that is the subnet's.

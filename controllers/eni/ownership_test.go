@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -215,4 +216,34 @@ func TestAStatusKeepsTheENIThatItNames(t *testing.T) {
 		assert.NilError(t, w.reconciler.observeENI(t.Context(), &o, &progress{}))
 		assert.Equal(t, o.eni.Status.NetworkInterfaceID, named)
 	}
+}
+
+// TestAWipedStatusDoesNotBringBackWhatWasGivenAway: EC2 answers the same call again with the
+// ENI that it made, and with the tags of the call, whatever the ENI's are by now.
+func TestAWipedStatusDoesNotBringBackWhatWasGivenAway(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 2, PoolName: poolName, InstanceID: w.instance})
+	eni := w.eni()
+	eni.CreationTimestamp = metav1.NewTime(w.clock.Now())
+	assert.NilError(t, w.kube.Update(t.Context(), eni))
+	w.mustSettle()
+	given := w.eni().Status.NetworkInterfaceID
+	w.ec2("CreateTags", "ResourceId.1", given, "Tag.1.Key", ec2.TagClusterUID, "Tag.1.Value", "another-cluster", "Tag.2.Key", ec2.TagUID, "Tag.2.Value", "theirs")
+	w.clock.Step(10 * time.Minute)
+	for range 3 { // Nobody needs it, so that it is forgotten.
+		assert.NilError(t, w.reconciler.inventory.Sweep(t.Context()))
+		w.clock.Step(10 * time.Minute)
+	}
+	eni = w.eni()
+	eni.Status = v1alpha1.ElasticNetworkInterfaceStatus{}
+	assert.NilError(t, w.kube.Status().Update(t.Context(), eni))
+	w.server.ResetCalls()
+	for _, count := range []int32{2, 4} {
+		w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.AddressCount = count })
+		for range 5 {
+			_, _ = w.once() // Refused or not: EC2's calls count.
+			w.clock.Step(time.Second)
+		}
+	}
+	assert.DeepEqual(t, w.story(), []string{"CreateNetworkInterface"})
 }
