@@ -32,8 +32,7 @@ func (r *Reconciler) act(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 	done.freshAssignment = done.freshAssignment && d.action == actLook // No call was made in between.
 	switch d.action {
 	case actRecord, actRestamp:
-		eni.Status.Creation = &d.record
-		done.freshRecord = d.action == actRecord && !mayHaveLostStatus(o)
+		done.keepRecord(eni, o, d)
 		return nil
 	case actRecordAssignment:
 		eni.Status.Assignment = &d.assignment
@@ -238,6 +237,12 @@ func (r *Reconciler) create(ctx context.Context, eni *v1alpha1.ElasticNetworkInt
 		err = ofSubnet(err, string(record.SubnetID), lack)
 	}
 	return err
+}
+
+// keepRecord enters the record of a creation.
+func (p *progress) keepRecord(eni *v1alpha1.ElasticNetworkInterface, o observation, d decision) {
+	p.freshRecord = d.action == actRecord && !mayHaveLostStatus(o)
+	eni.Status.Creation = &d.record
 }
 
 // mayHaveLostStatus reports whether a resource that is not new has no status: it may have

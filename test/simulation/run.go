@@ -176,7 +176,8 @@ func (p *player) tick(ctx context.Context) {
 		heartbeat.Add(1)
 		p.referee.Minute(p.calm())
 		for _, refused := range p.api.Refusals() {
-			if strings.Contains(refused, "replica-") || strings.HasPrefix(refused, "webhook ") {
+			ours := strings.Contains(refused, "replica-") || strings.HasPrefix(refused, "webhook ")
+			if ours && !p.nodeCameBack(refused) {
 				p.referee.Foul(promises.WritesAccept, refused)
 			}
 		}
@@ -184,6 +185,19 @@ func (p *player) tick(ctx context.Context) {
 			p.renew()
 		}
 	}
+}
+
+// nodeCameBack reports whether a write was refused since a Node is there that came back a
+// moment ago, when the operator had waited for it as long as it should.
+func (p *player) nodeCameBack(refused string) bool {
+	if !strings.Contains(refused, "and its Node is there") {
+		return false
+	}
+	return slices.ContainsFunc(p.nodeNames(), func(name string) bool {
+		found := node(name)
+		err := p.Get(p.ctx, client.ObjectKeyFromObject(found), found)
+		return strings.HasPrefix(refused, "enipools of "+name+" ") && err == nil && time.Since(found.CreationTimestamp.Time) < 2*time.Minute
+	})
 }
 
 // How long everything may take to settle, how long what the operator waits for by itself
