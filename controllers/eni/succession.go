@@ -75,13 +75,16 @@ func (r *Reconciler) predecessorThere(ctx context.Context, o *observation) (stri
 	if _, known := r.inventory.ENI(found); found == "" || known {
 		return found, nil
 	}
-	if _, _, err := r.inventory.Look(ctx, found); err != nil {
+	switch _, there, err := r.inventory.Look(ctx, found); {
+	case err != nil:
 		return "", fmt.Errorf("reading ENI %s, which was made for an earlier %s: %w", found, o.eni.Name, err)
-	}
-	if r.inventory.OwnedBy(uid) == found {
+	case there == inventory.Unknown:
+		return "", fmt.Errorf("EC2 does not show ENI %s, which was made for an earlier %s, and does not say that it is gone", found, o.eni.Name)
+	case r.inventory.OwnedBy(uid) == found:
 		return found, nil // An attempt succeeded, and its answer was lost.
+	default:
+		return r.inventory.Predecessor(o.instanceID, o.eni.Name, uid), nil
 	}
-	return r.inventory.Predecessor(o.instanceID, o.eni.Name, uid), nil
 }
 
 // takeOver makes the ENI of the earlier resource this one's.

@@ -106,6 +106,41 @@ func TestATakeoverIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestAnENIThatEC2DoesNotShowIsNotTakenOver, and none is created in its place.
+func TestAnENIThatEC2DoesNotShowIsNotTakenOver(t *testing.T) {
+	w, before := torn(t)
+	hiding := &hidingENIs{Client: w.api}
+	w.api = hiding
+	w.restart()
+	w.clock.Step(10 * time.Minute)
+	w.tearAndRestore(v1alpha1.ElasticNetworkInterfaceStatus{})
+	w.server.AddFault(emulator.Fault{Action: "CreateTags", Code: "InternalError", Status: 500, Count: 1})
+	_, err := w.once()
+	assert.Assert(t, err != nil)
+	hiding.on = true
+	w.server.ResetCalls()
+	_, err = w.once()
+	assert.ErrorContains(t, err, "does not say that it is gone")
+	assert.Equal(t, len(w.story()), 0)
+
+	hiding.on = false
+	w.mustSettle()
+	assert.Equal(t, w.eni().Status.NetworkInterfaceID, before.NetworkInterfaceID)
+}
+
+// hidingENIs is an EC2 that shows no ENI while it is on.
+type hidingENIs struct {
+	ec2.Client
+	on bool
+}
+
+func (h *hidingENIs) DescribeNetworkInterfaces(ctx context.Context, filters ...ec2.Filter) ([]ec2.NetworkInterface, error) {
+	if h.on {
+		return nil, nil
+	}
+	return h.Client.DescribeNetworkInterfaces(ctx, filters...)
+}
+
 // TestNoENIIsTakenOver that was not made for a resource of this name in this cluster, or
 // that is to stay when its resource goes.
 func TestNoENIIsTakenOver(t *testing.T) {
