@@ -8,13 +8,13 @@ package webhooks
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -102,7 +102,11 @@ func (c *claimValidator) view(ctx context.Context, reader client.Reader, claim *
 // judgeClaim judges a new claim.
 func judgeClaim(view claimView, claim *v1alpha1.ENIClaim) verdict {
 	var v verdict
+	v.judgeSize(claim)
 	v.judgeNode(view.node, claim.Spec.NodeName)
+	if view.node == nil {
+		v.judgeAnyPolicy(view, claim)
+	}
 	if view.node == nil || len(v.refusals) > 0 {
 		return v
 	}
@@ -114,9 +118,53 @@ func judgeClaim(view claimView, claim *v1alpha1.ENIClaim) verdict {
 	}
 	v.judgeTerms(policy, view.namespace, claim)
 	if claim.Spec.Address != nil {
-		v.judgeAddress(view, *claim.Spec.Address)
+		v.judgeAddress(view, claim.Namespace, *claim.Spec.Address)
 	}
 	return v
+}
+
+// Bounds of what a claim's metadata may hold. The API server bounds it by what etcd takes,
+// 1.5 MiB, which leaves no room for the operator's own finalizer and status, and the cache of
+// each replica keeps it.
+const (
+	mostBytes  = 16 << 10 // A claim needs less than one KiB.
+	mostMarks  = 8        // Finalizers, and owner references, each.
+	metadata   = "metadata"
+	finalizers = "finalizers"
+	owners     = "ownerReferences"
+)
+
+// judgeSize refuses claims that are larger than any use of them needs.
+func (v *verdict) judgeSize(claim *v1alpha1.ENIClaim) {
+	path := field.NewPath(metadata)
+	if count := len(claim.Finalizers); count > mostMarks {
+		v.refuse(field.TooMany(path.Child(finalizers), count, mostMarks))
+	}
+	if count := len(claim.OwnerReferences); count > mostMarks {
+		v.refuse(field.TooMany(path.Child(owners), count, mostMarks))
+	}
+	raw, err := json.Marshal(claim)
+	if err == nil && len(raw) > mostBytes {
+		v.refuse(field.Forbidden(path, fmt.Sprintf("the claim has more than %d bytes as JSON: keep its labels and annotations short", mostBytes)))
+	}
+}
+
+// judgeAnyPolicy refuses a claim for a Node that is not there yet if no policy, whichever
+// will govern the Node, can serve the claim.
+func (v *verdict) judgeAnyPolicy(view claimView, claim *v1alpha1.ENIClaim) {
+	var labels map[string]string
+	if view.namespace != nil {
+		labels = view.namespace.Labels
+	}
+	serves := func(policy v1alpha1.ENIPolicy) bool {
+		return policy.Spec.Offers(claim.Spec.Mode) && policy.Spec.Admits(labels)
+	}
+	if len(view.policies) == 0 || slices.ContainsFunc(view.policies, serves) {
+		return
+	}
+	v.refuse(field.Invalid(field.NewPath(metadata, "namespace"), claim.Namespace, fmt.Sprintf(
+		"there is no Node %s, and no policy serves %s claims of this namespace on any: have a policy admit the namespace",
+		claim.Spec.NodeName, claim.Spec.Mode)))
 }
 
 // judgeTerms refuses what a policy does not offer on its Nodes.
@@ -132,13 +180,13 @@ func (v *verdict) judgeTerms(policy *v1alpha1.ENIPolicy, namespace *corev1.Names
 	}
 	if !policy.Spec.Admits(labels) {
 		v.refuse(field.Invalid(field.NewPath("metadata", "namespace"), claim.Namespace, fmt.Sprintf(
-			"policy %s, which governs Node %s, serves namespaces with the labels %s: claim from one of those, name another Node, or label this namespace",
-			policy.Name, claim.Spec.NodeName, metav1.FormatLabelSelector(policy.Spec.ClaimNamespaceSelector))))
+			"policy %s, which governs Node %s, does not serve this namespace: name another Node, or have the policy's owner admit the namespace",
+			policy.Name, claim.Spec.NodeName)))
 	}
 }
 
 // judgeAddress refuses an address that the claim cannot get.
-func (v *verdict) judgeAddress(view claimView, address v1alpha1.Address) {
+func (v *verdict) judgeAddress(view claimView, namespace string, address v1alpha1.Address) {
 	path := specPath.Child("address")
 	if subnets := subnetsOf(view.enis); len(subnets) > 0 && !within(subnets, string(address)) {
 		v.refuse(field.Invalid(path, address, fmt.Sprintf("lies in none of the subnets of the Node's ENIs (%s): "+
@@ -151,18 +199,33 @@ func (v *verdict) judgeAddress(view claimView, address v1alpha1.Address) {
 				"choose one of its secondary addresses, or leave address unset", view.enis[i].Name)))
 		}
 	}
-	if view.pool == nil {
-		return
+	if view.pool != nil {
+		v.judgeHolder(view, namespace, address)
 	}
+}
+
+// judgeHolder refuses an address that another claim holds.
+func (v *verdict) judgeHolder(view claimView, namespace string, address v1alpha1.Address) {
+	path := specPath.Child("address")
 	holder := view.pool.Status.HolderOf(address)
 	switch {
 	case holder == nil:
 	case view.holder == nil || view.holder.UID != holder.UID || !view.holder.DeletionTimestamp.IsZero():
-		v.warn(path, "%s is held by claim %s/%s, which is going: this claim waits until the address has rested", address, holder.Namespace, holder.Name)
+		v.warn(path, "%s is held by %s, which is going: this claim waits until the address has rested", address, holderFor(namespace, holder))
+	case holder.Namespace != namespace:
+		v.refuse(field.Invalid(path, address, fmt.Sprintf("is held by %s: choose another, or leave address unset", holderFor(namespace, holder))))
 	default:
-		v.refuse(field.Invalid(path, address, fmt.Sprintf("is held by claim %s/%s: choose another, delete that claim, or leave address unset",
-			holder.Namespace, holder.Name)))
+		v.refuse(field.Invalid(path, address, fmt.Sprintf("is held by %s: choose another, delete that claim, or leave address unset", holderFor(namespace, holder))))
 	}
+}
+
+// holderFor names a holder to somebody who makes claims in a namespace: those of other
+// namespaces are none of theirs to know.
+func holderFor(namespace string, holder *v1alpha1.ClaimReference) string {
+	if holder.Namespace != namespace {
+		return "a claim of another namespace"
+	}
+	return "claim " + holder.Name
 }
 
 // subnetsOf are the CIDRs of ENIs' subnets, as far as they are known.

@@ -134,7 +134,7 @@ func TestTheEarlierInstancesPoolJudgesNoClaim(t *testing.T) {
 			_, err := (&claimValidator{w}).ValidateCreate(t.Context(), claim)
 			assert.Equal(t, err != nil, row.refused, "%v", err)
 			if row.refused {
-				assert.ErrorContains(t, err, "is held by claim shop/web")
+				assert.ErrorContains(t, err, "is held by claim web")
 			}
 		})
 	}
@@ -175,6 +175,51 @@ func TestReplicaThatCannotReadRefusesOnlyWhatFailsClosed(t *testing.T) {
 	} {
 		_, err := validate()
 		assert.ErrorContains(t, err, "etcdserver: request timed out", what)
+	}
+}
+
+// TestARefusalThatCannotBeConfirmedStands, and names its own reason: what the operator's
+// account lacks to read says nothing to whoever made the claim.
+func TestARefusalThatCannotBeConfirmedStands(t *testing.T) {
+	w := heldWorld(t, nil, nil, false, nodeOn("aws:///us-east-1a/fargate-ip-10-0-1-2"))
+	w.live = interceptor.NewClient(w.live.(client.WithWatch), interceptor.Funcs{
+		Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+			return apierrors.NewForbidden(corev1.Resource("nodes"), "node", errors.New("the operator's account cannot get nodes"))
+		},
+	})
+	claim := &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: v1alpha1.ENIClaimSpec{NodeName: "node"}}
+	_, err := (&claimValidator{w}).ValidateCreate(t.Context(), claim)
+	assert.ErrorContains(t, err, "this Node is no EC2 instance")
+}
+
+// TestClaimsAreBounded: nothing of a claim needs more, and each replica keeps all of it.
+func TestClaimsAreBounded(t *testing.T) {
+	for name, row := range map[string]struct {
+		change func(claim *v1alpha1.ENIClaim)
+		said   string
+	}{
+		"as people make them": {func(claim *v1alpha1.ENIClaim) {
+			claim.Annotations = map[string]string{"note": strings.Repeat("x", 8<<10)}
+		}, ""},
+		"a long annotation": {
+			func(claim *v1alpha1.ENIClaim) {
+				claim.Annotations = map[string]string{"note": strings.Repeat("x", 16<<10)}
+			}, "metadata: Forbidden",
+		},
+		"many finalizers": {func(claim *v1alpha1.ENIClaim) { claim.Finalizers = make([]string, 9) }, "metadata.finalizers: Too many"},
+		"many owners":     {func(claim *v1alpha1.ENIClaim) { claim.OwnerReferences = make([]metav1.OwnerReference, 9) }, "metadata.ownerReferences: Too many"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := heldWorld(t, nil, nil, false, nil)
+			claim := &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: v1alpha1.ENIClaimSpec{NodeName: "later"}}
+			row.change(claim)
+			_, err := (&claimValidator{w}).ValidateCreate(t.Context(), claim)
+			if row.said == "" {
+				assert.NilError(t, err)
+				return
+			}
+			assert.ErrorContains(t, err, row.said)
+		})
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/index"
@@ -29,13 +30,19 @@ type world struct {
 
 // confirmed judges by the cache, and once more by a live read if the verdict is a
 // refusal: what a person applied a moment ago, such as the policy that allows what is
-// asked for now, may not be in the cache yet.
+// asked for now, may not be in the cache yet. Where that read fails, the cache's verdict is
+// the answer: what the operator lacks to read is no business of whoever asks.
 func confirmed(ctx context.Context, w *world, judge func(context.Context, client.Reader) (verdict, error)) (verdict, error) {
 	found, err := judge(ctx, w.cached)
 	if err != nil || len(found.refusals) == 0 {
 		return found, err
 	}
-	return judge(ctx, w.live)
+	again, err := judge(ctx, w.live)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Failed to confirm a refusal by a live read: it stands")
+		return found, nil
+	}
+	return again, nil
 }
 
 // policies are all policies that are not being deleted, ranked.

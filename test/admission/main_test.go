@@ -66,6 +66,7 @@ func (w *world) furnish() error {
 	ctx := context.Background()
 	for _, namespace := range []*corev1.Namespace{
 		{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"networking": "allowed"}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "market", Labels: map[string]string{"networking": "allowed"}}},
 		{ObjectMeta: metav1.ObjectMeta{Name: "elsewhere"}},
 	} {
 		if err := client.IgnoreAlreadyExists(w.Create(ctx, namespace)); err != nil {

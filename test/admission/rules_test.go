@@ -277,7 +277,7 @@ var hookRules = []hookRule{
 		fine:  create("ENIClaim", "new", `{metadata: {namespace: elsewhere}, spec: {nodeName: beta}}`),
 		wrong: create("ENIClaim", "new", `{metadata: {namespace: elsewhere}, spec: {nodeName: alpha}}`),
 		message: `ENIClaim.networking.eni-operator.dev "new" is invalid: metadata.namespace: Invalid value: "elsewhere": policy general, which governs Node alpha, ` +
-			`serves namespaces with the labels networking=allowed: claim from one of those, name another Node, or label this namespace`,
+			`does not serve this namespace: name another Node, or have the policy's owner admit the namespace`,
 	}, {
 		rule: "An address lies in the Node's subnets", field: "spec.address", kind: "ENIClaim",
 		fine:  create("ENIClaim", "new", `{spec: {nodeName: alpha, address: 10.0.9.9}}`),
@@ -288,8 +288,30 @@ var hookRules = []hookRule{
 		rule: "An address is held by no other claim", field: "spec.address", kind: "ENIClaim",
 		fine:  create("ENIClaim", "new", `{spec: {nodeName: alpha, address: FREE}}`),
 		wrong: create("ENIClaim", "new", `{spec: {nodeName: alpha, address: HELD}}`),
-		message: `ENIClaim.networking.eni-operator.dev "new" is invalid: spec.address: Invalid value: "HELD": is held by claim shop/web: ` +
+		message: `ENIClaim.networking.eni-operator.dev "new" is invalid: spec.address: Invalid value: "HELD": is held by claim web: ` +
 			`choose another, delete that claim, or leave address unset`,
+	}, {
+		rule: "An address is held by no claim of another namespace", field: "spec.address", kind: "ENIClaim",
+		fine:  create("ENIClaim", "new", `{metadata: {namespace: market}, spec: {nodeName: alpha, address: FREE}}`),
+		wrong: create("ENIClaim", "new", `{metadata: {namespace: market}, spec: {nodeName: alpha, address: HELD}}`),
+		message: `ENIClaim.networking.eni-operator.dev "new" is invalid: spec.address: Invalid value: "HELD": is held by a claim of another namespace: ` +
+			`choose another, or leave address unset`,
+	}, {
+		rule: "Some policy serves the namespace of a claim whose Node is not there", field: "metadata.namespace", kind: "ENIClaim",
+		fine:  create("ENIClaim", "new", `{metadata: {namespace: elsewhere}, spec: {nodeName: beta}}`),
+		wrong: create("ENIClaim", "new", `{metadata: {namespace: elsewhere}, spec: {nodeName: alfa, mode: Exclusive}}`),
+		message: `ENIClaim.networking.eni-operator.dev "new" is invalid: metadata.namespace: Invalid value: "elsewhere": there is no Node alfa, ` +
+			`and no policy serves Exclusive claims of this namespace on any: have a policy admit the namespace`,
+	}, {
+		rule: "A claim is no larger than 16 KiB", field: "metadata", kind: "ENIClaim",
+		fine:    create("ENIClaim", "new", `{metadata: {annotations: {note: LONG}}, spec: {nodeName: alpha}}`),
+		wrong:   create("ENIClaim", "new", `{metadata: {annotations: {note: LONGLONG}}, spec: {nodeName: alpha}}`),
+		message: `ENIClaim.networking.eni-operator.dev "new" is invalid: metadata: Forbidden: the claim has more than 16384 bytes as JSON: keep its labels and annotations short`,
+	}, {
+		rule: "A claim has eight finalizers at most", field: "metadata.finalizers", kind: "ENIClaim",
+		fine:    create("ENIClaim", "new", `{metadata: {finalizers: [a.b/1, a.b/2, a.b/3, a.b/4, a.b/5, a.b/6, a.b/7, a.b/8]}, spec: {nodeName: alpha}}`),
+		wrong:   create("ENIClaim", "new", `{metadata: {finalizers: [a.b/1, a.b/2, a.b/3, a.b/4, a.b/5, a.b/6, a.b/7, a.b/8, a.b/9]}, spec: {nodeName: alpha}}`),
+		message: `ENIClaim.networking.eni-operator.dev "new" is invalid: metadata.finalizers: Too many: 9: must have at most 8 items`,
 	}, {
 		rule: "An address is no ENI's own", field: "spec.address", kind: "ENIClaim",
 		fine:  create("ENIClaim", "new", `{spec: {nodeName: alpha, address: FREE}}`),
@@ -352,7 +374,8 @@ func (w *world) filler(t *testing.T) *strings.Replacer {
 			free = string(address)
 		}
 	}
-	return strings.NewReplacer("HELD", web.Status.Address, "OWN", carrier.Status.PrimaryAddress, "CARRIER", carrier.Name, "FREE", free, "SECOND", second)
+	return strings.NewReplacer("HELD", web.Status.Address, "OWN", carrier.Status.PrimaryAddress, "CARRIER", carrier.Name, "FREE", free, "SECOND", second,
+		"LONG", strings.Repeat("x", 9_000))
 }
 
 func (a attempt) filled(with *strings.Replacer) attempt {

@@ -38,6 +38,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/setup"
 	"github.com/eni-operator/eni-operator/test/controlplane"
 	"github.com/eni-operator/eni-operator/test/emulator"
+	"github.com/eni-operator/eni-operator/test/shipped"
 )
 
 const (
@@ -94,6 +95,9 @@ func startWorld(folder string) (*world, error) {
 	if w.Client, err = client.New(quiet(w.plane.Config), client.Options{Scheme: scheme}); err != nil {
 		return w, err
 	}
+	if err := shipped.Grant(context.Background(), w, "config/self-managed"); err != nil {
+		return w, err
+	}
 	if err := logTo(w.logFile); err != nil {
 		return w, err
 	}
@@ -143,7 +147,8 @@ func flags() []string {
 	}
 }
 
-// startOperator starts a replica that serves the webhooks, and returns when it does.
+// startOperator starts a replica that serves the webhooks, and returns when it does. It has
+// the rights that users grant it.
 func (w *world) startOperator() error {
 	o, err := options.Parse(append(flags(), "--webhook-host="+w.hooks.LocalServingHost,
 		"--webhook-port="+strconv.Itoa(w.hooks.LocalServingPort), "--webhook-cert-path="+w.hooks.LocalServingCertDir), nil)
@@ -156,7 +161,7 @@ func (w *world) startOperator() error {
 		cancel()
 		return err
 	}
-	mgr, err := setup.New(ctx, w.plane.Config, api, nil, o)
+	mgr, err := setup.New(ctx, shipped.AsOperator(w.plane.Config), api, nil, o)
 	if err != nil {
 		cancel()
 		return err

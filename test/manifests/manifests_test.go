@@ -9,10 +9,7 @@ package manifests
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -24,11 +21,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/test/controlplane"
+	"github.com/eni-operator/eni-operator/test/shipped"
 )
 
 // ofOthers are kinds of others' CRDs, which this API server does not have.
@@ -38,30 +35,12 @@ var ofOthers = []string{"Certificate", "Issuer", "ServiceMonitor", "PrometheusRu
 // by its whole path.
 func kustomize(t *testing.T, folder string) []*unstructured.Unstructured {
 	t.Helper()
-	root, err := controlplane.RepositoryRoot()
-	assert.NilError(t, err)
-	program := filepath.Join(root, "build", "tools", "kustomize")
-	if _, err := os.Stat(program); err != nil {
-		t.Fatal("kustomize is missing: run `make tools`")
-	}
 	if !filepath.IsAbs(folder) {
-		folder = filepath.Join(root, "config", folder)
+		folder = filepath.Join("config", folder)
 	}
-	command := exec.Command(program, "build", folder)
-	command.Stderr = os.Stderr
-	output, err := command.Output()
+	all, err := shipped.Manifests(folder)
 	assert.NilError(t, err)
-	var all []*unstructured.Unstructured
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(output), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(&object.Object)
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		assert.NilError(t, err)
-		all = append(all, object)
-	}
+	return all
 }
 
 func TestAPIServerTakesEveryManifest(t *testing.T) {

@@ -30,11 +30,12 @@ import (
 
 	"github.com/eni-operator/eni-operator/test/controlplane"
 	"github.com/eni-operator/eni-operator/test/flow"
+	"github.com/eni-operator/eni-operator/test/shipped"
 )
 
 const (
-	namespace = "eni-operator-system"
-	account   = "eni-operator-controller-manager"
+	namespace = shipped.Namespace
+	account   = shipped.Account
 )
 
 // grant is a verb on a resource, perhaps of one name.
@@ -128,12 +129,9 @@ func grantRoles(t *testing.T, w *flow.World, folder string) map[grant]bool {
 	t.Helper()
 	granted := map[grant]bool{}
 	bound := map[string]bool{}
+	assert.NilError(t, shipped.Grant(t.Context(), w, folder))
 	all := manifests(t, folder)
 	for _, object := range all {
-		switch object.GetKind() {
-		case "Namespace", "ServiceAccount", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding":
-			assert.NilError(t, w.Create(t.Context(), object.DeepCopy()))
-		}
 		if strings.HasSuffix(object.GetKind(), "RoleBinding") {
 			name, _, err := unstructured.NestedString(object.Object, "roleRef", "name")
 			assert.NilError(t, err)
@@ -152,6 +150,14 @@ func grantRoles(t *testing.T, w *flow.World, folder string) map[grant]bool {
 	}
 	assert.Assert(t, len(granted) > 10)
 	return granted
+}
+
+// manifests are what kustomize makes of a folder.
+func manifests(t *testing.T, folder string) []*unstructured.Unstructured {
+	t.Helper()
+	all, err := shipped.Manifests(folder)
+	assert.NilError(t, err)
+	return all
 }
 
 // spell adds each verb that a rule grants.
@@ -190,7 +196,7 @@ func uses(t *testing.T, path string) (used map[grant]bool, refused []string) {
 			Annotations    map[string]string
 		}
 		assert.NilError(t, json.Unmarshal(lines.Bytes(), &event))
-		if event.User.Username != "system:serviceaccount:"+namespace+":"+account {
+		if event.User.Username != shipped.User {
 			continue
 		}
 		// A webhook's refusal has the code of RBAC's, but not its decision.
