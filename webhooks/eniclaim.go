@@ -127,25 +127,24 @@ func judgeClaim(view claimView, claim *v1alpha1.ENIClaim) verdict {
 // 1.5 MiB, which leaves no room for the operator's own finalizer and status, and the cache of
 // each replica keeps it.
 const (
-	mostBytes  = 16 << 10 // A claim needs less than one KiB.
-	mostMarks  = 8        // Finalizers, and owner references, each.
-	metadata   = "metadata"
-	finalizers = "finalizers"
-	owners     = "ownerReferences"
+	maxClaimBytes      = 16 << 10 // As JSON. A claim needs less than one KiB.
+	maxFinalizers      = 8
+	maxOwnerReferences = 8
 )
+
+var metadataPath = field.NewPath("metadata")
 
 // judgeSize refuses claims that are larger than any use of them needs.
 func (v *verdict) judgeSize(claim *v1alpha1.ENIClaim) {
-	path := field.NewPath(metadata)
-	if count := len(claim.Finalizers); count > mostMarks {
-		v.refuse(field.TooMany(path.Child(finalizers), count, mostMarks))
+	if count := len(claim.Finalizers); count > maxFinalizers {
+		v.refuse(field.TooMany(metadataPath.Child("finalizers"), count, maxFinalizers))
 	}
-	if count := len(claim.OwnerReferences); count > mostMarks {
-		v.refuse(field.TooMany(path.Child(owners), count, mostMarks))
+	if count := len(claim.OwnerReferences); count > maxOwnerReferences {
+		v.refuse(field.TooMany(metadataPath.Child("ownerReferences"), count, maxOwnerReferences))
 	}
 	raw, err := json.Marshal(claim)
-	if err == nil && len(raw) > mostBytes {
-		v.refuse(field.Forbidden(path, fmt.Sprintf("the claim has more than %d bytes as JSON: keep its labels and annotations short", mostBytes)))
+	if err == nil && len(raw) > maxClaimBytes {
+		v.refuse(field.Forbidden(metadataPath, fmt.Sprintf("the claim has more than %d bytes as JSON: keep its labels and annotations short", maxClaimBytes)))
 	}
 }
 
@@ -162,7 +161,7 @@ func (v *verdict) judgeAnyPolicy(view claimView, claim *v1alpha1.ENIClaim) {
 	if len(view.policies) == 0 || slices.ContainsFunc(view.policies, serves) {
 		return
 	}
-	v.refuse(field.Invalid(field.NewPath(metadata, "namespace"), claim.Namespace, fmt.Sprintf(
+	v.refuse(field.Invalid(metadataPath.Child("namespace"), claim.Namespace, fmt.Sprintf(
 		"there is no Node %s, and no policy serves %s claims of this namespace on any: have a policy admit the namespace",
 		claim.Spec.NodeName, claim.Spec.Mode)))
 }
@@ -179,7 +178,7 @@ func (v *verdict) judgeTerms(policy *v1alpha1.ENIPolicy, namespace *corev1.Names
 		labels = namespace.Labels
 	}
 	if !policy.Spec.Admits(labels) {
-		v.refuse(field.Invalid(field.NewPath("metadata", "namespace"), claim.Namespace, fmt.Sprintf(
+		v.refuse(field.Invalid(metadataPath.Child("namespace"), claim.Namespace, fmt.Sprintf(
 			"policy %s, which governs Node %s, does not serve this namespace: name another Node, or have the policy's owner admit the namespace",
 			policy.Name, claim.Spec.NodeName)))
 	}
