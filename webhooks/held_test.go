@@ -178,8 +178,8 @@ func TestReplicaThatCannotReadRefusesOnlyWhatFailsClosed(t *testing.T) {
 	}
 }
 
-// TestARefusalThatCannotBeConfirmedStands, and names its own reason: what the operator's
-// account lacks to read says nothing to whoever made the claim.
+// TestARefusalThatCannotBeConfirmedStands, and names its own reason: an error about the
+// operator's own account does not help the person who made the claim.
 func TestARefusalThatCannotBeConfirmedStands(t *testing.T) {
 	w := heldWorld(t, nil, nil, false, nodeOn("aws:///us-east-1a/fargate-ip-10-0-1-2"))
 	w.live = interceptor.NewClient(w.live.(client.WithWatch), interceptor.Funcs{

@@ -31,7 +31,7 @@ type world struct {
 // confirmed judges by the cache, and once more by a live read if the verdict is a
 // refusal: what a person applied a moment ago, such as the policy that allows what is
 // asked for now, may not be in the cache yet. Where that read fails, the cache's verdict is
-// the answer: what the operator lacks to read is no business of whoever asks.
+// the answer: an error about the operator's own account does not help the person who asks.
 func confirmed(ctx context.Context, w *world, judge func(context.Context, client.Reader) (verdict, error)) (verdict, error) {
 	found, err := judge(ctx, w.cached)
 	if err != nil || len(found.refusals) == 0 {
