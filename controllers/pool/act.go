@@ -94,10 +94,11 @@ func (r *Reconciler) tellClaims(ctx context.Context, o observation) (failed, sta
 			continue
 		}
 		v := verdictOn(o, &o.pool.Status, claim)
-		if v.phase == v1alpha1.ClaimLost && claim.Status.Phase == v1alpha1.ClaimBound && !o.keeps(claim, v) {
+		if o.needsLatestRecord(claim, v) {
 			if err := r.confirmRecord(ctx, o.pool); err != nil {
 				return firstOf(errs), err
 			}
+			o.latestRecord = true
 		}
 		if err := r.tellClaim(ctx, o, claim, v); client.IgnoreNotFound(err) != nil {
 			errs = append(errs, fmt.Errorf("updating claim %s/%s: %w", claim.Namespace, claim.Name, err))
@@ -117,6 +118,18 @@ func (o observation) keeps(claim *v1alpha1.ENIClaim, v verdict) bool {
 		return o.recordLost()
 	}
 	return v.phase != v1alpha1.ClaimPending
+}
+
+// needsLatestRecord reports whether a claim is to be told that it holds something, or lost
+// it, by a record that may be an older copy. Nobody notices that where nothing is written: a
+// process that wrote the record, but did not tell the claim any more, may have been followed by
+// one that gave back what the record named.
+func (o observation) needsLatestRecord(claim *v1alpha1.ENIClaim, v verdict) bool {
+	if o.latestRecord || o.keeps(claim, v) || !claim.DeletionTimestamp.IsZero() {
+		return false
+	}
+	bound := claim.Status.Phase == v1alpha1.ClaimBound
+	return !bound && v.phase == v1alpha1.ClaimBound || bound && v.phase == v1alpha1.ClaimLost
 }
 
 func (r *Reconciler) tellClaim(ctx context.Context, o observation, claim *v1alpha1.ENIClaim, v verdict) error {
@@ -142,7 +155,7 @@ func (r *Reconciler) tellClaim(ctx context.Context, o observation, claim *v1alph
 func (r *Reconciler) confirmRecord(ctx context.Context, pool *v1alpha1.ENIPool) error {
 	latest := &v1alpha1.ENIPool{}
 	if err := r.live.Get(ctx, client.ObjectKeyFromObject(pool), latest); err != nil {
-		return fmt.Errorf("reading pool %s before a claim is called lost: %w", pool.Name, err)
+		return fmt.Errorf("reading pool %s before claims are told what they hold: %w", pool.Name, err)
 	}
 	if latest.ResourceVersion != pool.ResourceVersion {
 		return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("enipools").GroupResource(), pool.Name, errStaleRecord)

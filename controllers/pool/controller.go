@@ -130,9 +130,11 @@ func (r *Reconciler) withPool(ctx context.Context, pool *v1alpha1.ENIPool) (ctrl
 	}
 	prepareErr := r.prepareClaims(ctx, &o)
 	decided := r.decide(o)
-	if err := r.storeDecision(logging.WithCause(ctx, observeErr), pool, decided); err != nil {
+	stored, err := r.storeDecision(logging.WithCause(ctx, observeErr), pool, decided)
+	if err != nil {
 		return ctrl.Result{}, err
 	}
+	o.latestRecord = stored
 	noteRound(ctx, o)
 	tellErr, stale := r.tellClaims(ctx, o)
 	if stale != nil {
@@ -170,14 +172,15 @@ func (r *Reconciler) decide(o observation) decision {
 }
 
 // storeDecision is the compare-and-swap: it fails if anybody wrote the pool since
-// it was read.
-func (r *Reconciler) storeDecision(ctx context.Context, pool *v1alpha1.ENIPool, d decision) error {
+// it was read. It returns whether there was anything to write.
+func (r *Reconciler) storeDecision(ctx context.Context, pool *v1alpha1.ENIPool, d decision) (stored bool, err error) {
 	before := pool.DeepCopy()
 	pool.Status = d.status
-	if _, err := store.UpdateStatus(ctx, r.client, r.events, before, pool); err != nil {
-		return fmt.Errorf("storing the decision in the status of pool %s: %w", pool.Name, err)
+	stored, err = store.UpdateStatus(ctx, r.client, r.events, before, pool)
+	if err != nil {
+		return false, fmt.Errorf("storing the decision in the status of pool %s: %w", pool.Name, err)
 	}
-	return nil
+	return stored, nil
 }
 
 // finished says that a deleted pool has nothing left.

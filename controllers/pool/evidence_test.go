@@ -240,6 +240,7 @@ func TestEarlierENIOfTheName(t *testing.T) {
 func TestAnotherUID(t *testing.T) {
 	f := newFixture().bounds(0, 0, 20).eni(1, 1, 4).claimsNamed("a").
 		entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive, func(e *v1alpha1.PoolENI) { e.UID = "another" })
+	f.confirmed = map[string]types.UID{eniName(1): f.enis[0].UID}
 	d := plan(f.observation)
 	assert.Equal(t, holding(d), "")
 	assert.Equal(t, string(d.status.ENIs[0].UID), eniName(1), "nobody held anything of the other one")

@@ -215,6 +215,62 @@ func TestKnownHistories(t *testing.T) {
 				assert.Equal(w, len(w.shownByClaims()), 0)
 			},
 		},
+		{
+			// The rebuilt record knew nothing of an ENI without a resource.
+			"an address that its claim lost with the ENI, once the record is lost and EC2 assigned it again",
+			func() *fixture { return newFixture().bounds(1, 0, 1) },
+			func(w *world) {
+				w.createClaim("first", v1alpha1.ModeShared, nil, false)
+				w.grown()
+				w.lose(eniName(1))
+				w.reconcile(w.fresh()) // The claim says AddressLost, and another ENI is made.
+				w.stepENI(eniName(1), false)
+				assert.Assert(w, w.enis[eniName(1)] == nil)
+				w.loseRecordFor(v1alpha1.ENIPoolStatus{})
+				w.createClaim("late", v1alpha1.ModeShared, nil, false)
+				w.crashAfter(1)
+				w.stepAll() // EC2 assigns the same address.
+				w.crashAfter(1)
+				assert.Equal(w, w.shownByClaims()["first"].Address, "10.0.9.1")
+			},
+		},
+		{
+			// Nothing had to be written, so that nobody noticed how old the record was.
+			"a record that named a claim which was never told, read again after the ENI is gone",
+			func() *fixture { return newFixture().bounds(0, 0, 1).exclusive(1, 0, 1) },
+			func(w *world) {
+				w.grown()
+				w.createClaim("first", v1alpha1.ModeExclusive, nil, false)
+				w.crashAfter(1)
+				before := w.fresh()
+				w.loseRecordFor(v1alpha1.ENIPoolStatus{})
+				w.reconcile(w.fresh()) // Nobody says to hold the ENI: it is given back.
+				w.stepAll()
+				w.reconcile(before)
+				assert.Equal(w, len(w.shownByClaims()), 0)
+			},
+		},
+		{
+			// The first copy was taken for the resource of that name, so that the second one needed
+			// no live read.
+			"an exclusive ENI that is gone, and two copies of it, from before EC2 had it and from after",
+			func() *fixture { return newFixture().bounds(0, 0, 1).exclusive(1, 0, 1) },
+			func(w *world) {
+				w.reconcile(w.fresh())
+				first := w.copyOf(1)
+				w.stepAll()
+				second := w.copyOf(1)
+				w.lose(eniName(1))
+				w.reconcile(w.fresh())
+				w.stepENI(eniName(1), false)
+				w.reconcile(w.fresh())
+				assert.Assert(w, w.enis[eniName(1)] == nil)
+				w.createClaim("late", v1alpha1.ModeExclusive, nil, false)
+				w.reconcileWith(first, w.copyOf(2))
+				w.reconcileWith(second, w.copyOf(2))
+				assert.Equal(w, len(w.shownByClaims()), 0)
+			},
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {

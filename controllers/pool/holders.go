@@ -102,9 +102,10 @@ func standsFor(entry *v1alpha1.PoolENI, eni *v1alpha1.ElasticNetworkInterface) b
 
 // adopt makes an entry for a resource that the record does not know. What such a
 // resource carries already was not asked for by this record, so nobody can say who uses
-// it: it is set aside once it is known what claims hold.
+// it: it is set aside once it is known what claims hold. The entry gets the resource's UID
+// only by a live read: the cache may still show one that was removed long ago.
 func (h *holders) adopt(o observation, eni *v1alpha1.ElasticNetworkInterface) {
-	entry := &v1alpha1.PoolENI{Name: eni.Name, UID: eni.UID, Mode: eni.Spec.Mode, State: v1alpha1.PoolENIActive, Generation: eni.Generation}
+	entry := &v1alpha1.PoolENI{Name: eni.Name, Mode: eni.Spec.Mode, State: v1alpha1.PoolENIActive, Generation: eni.Generation}
 	h.enis[eni.Name] = entry
 	h.update(o, entry, eni)
 	h.adopted = append(h.adopted, eni.Name)

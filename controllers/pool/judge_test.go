@@ -27,7 +27,7 @@ func (w *world) judgeReady(claim *v1alpha1.ENIClaim) {
 		has = status.NetworkInterfaceID != "" && !w.vanished[v1alpha1.Address(status.Address)][status.NetworkInterfaceID]
 	}
 	if ready := isTrue(status.Conditions, v1alpha1.ConditionReady); ready != has {
-		w.Fatalf("claim %s says ready %v of %s on %s, and EC2 has it: %v", claim.UID, ready, status.Address, status.NetworkInterfaceID, has)
+		w.Fatalf("claim %s says ready %v of %s on %s, and EC2 has it: %v\n%+v", claim.UID, ready, status.Address, status.NetworkInterfaceID, has, status.Conditions)
 	}
 }
 

@@ -69,7 +69,10 @@ type network struct {
 // observation is all that a decision depends on.
 type observation struct {
 	pool *v1alpha1.ENIPool
-	now  time.Time
+	// latestRecord: the pool's record was written in this round, or read live, so that it is
+	// known to be the latest.
+	latestRecord bool
+	now          time.Time
 	// enis of the pool by name, how many other ENI resources sit on the instance,
 	// and the names of others on the Node.
 	enis       []v1alpha1.ElasticNetworkInterface

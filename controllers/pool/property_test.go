@@ -236,13 +236,18 @@ func (w *world) loseRecord(*rapid.T) {
 	if rapid.IntRange(0, 3).Draw(w.T, "really") > 0 {
 		return
 	}
-	w.say("the record is lost")
 	lost := v1alpha1.ENIPoolStatus{}
 	if rapid.Bool().Draw(w.T, "restored") {
 		lost = *w.pools[rapid.IntRange(0, len(w.pools)-1).Draw(w.T, "backup")].Status.DeepCopy()
 		lost.PoolUID = "before"
 	}
-	w.changePool(func(pool *v1alpha1.ENIPool) { pool.Status = lost })
+	w.loseRecordFor(lost)
+}
+
+// loseRecordFor puts a status in place of the record.
+func (w *world) loseRecordFor(status v1alpha1.ENIPoolStatus) {
+	w.say("the record is lost")
+	w.changePool(func(pool *v1alpha1.ENIPool) { pool.Status = status })
 	// Of what no ENI shows, nothing tells that it was to rest: EC2 may assign it anew.
 	maps.DeleteFunc(w.freed, func(a v1alpha1.Address, _ time.Time) bool { return w.cloud[a] == "" })
 	maps.DeleteFunc(w.leaving, func(a v1alpha1.Address, _ bool) bool { // Only what an ENI was told is still on its way.

@@ -22,7 +22,7 @@ import (
 // can name.
 func (h *holders) rebuild(o observation) {
 	for _, claim := range boundFirst(o.claims) {
-		h.enterStanding(o, claim)
+		h.enterUnshown(o, claim)
 		entry, address := h.enis[claim.Status.ENIName], v1alpha1.Address(claim.Status.Address)
 		switch {
 		case claim.Status.Phase != v1alpha1.ClaimBound || entry == nil || !h.isOf(o, claim):

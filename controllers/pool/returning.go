@@ -8,6 +8,7 @@ package pool
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -74,14 +75,26 @@ func (o observation) returns(name string) bool {
 	return slices.ContainsFunc(o.returning, func(n newENI) bool { return n.name == name })
 }
 
-// enterStanding makes an entry for an ENI that a claim holds something of, and that has no
-// resource at the moment, if EC2 does not say that it is gone.
-func (h *holders) enterStanding(o observation, claim *v1alpha1.ENIClaim) {
-	name := claim.Status.ENIName
-	if name == "" || h.enis[name] != nil || !o.stands(claim) {
+// enterUnshown makes an entry for an ENI that a claim holds something of, and that has no
+// resource at the moment. If EC2 says that the ENI is gone, the entry keeps what the claim was
+// told from others until the claim is deleted, as it does where the record was not lost.
+func (h *holders) enterUnshown(o observation, claim *v1alpha1.ENIClaim) {
+	name, state := claim.Status.ENIName, v1alpha1.PoolENIActive
+	if claim.Status.Phase != v1alpha1.ClaimBound || name == "" || h.enis[name] != nil {
 		return
 	}
-	h.enis[name] = &v1alpha1.PoolENI{
-		Name: name, Mode: claim.Spec.Mode, State: v1alpha1.PoolENIActive, NetworkInterfaceID: claim.Status.NetworkInterfaceID,
+	if !o.stands(claim) {
+		if !o.ofInstance(name) {
+			return // Of an earlier instance of the Node.
+		}
+		state = v1alpha1.PoolENIReleasing
 	}
+	h.enis[name] = &v1alpha1.PoolENI{
+		Name: name, Mode: claim.Spec.Mode, State: state, NetworkInterfaceID: claim.Status.NetworkInterfaceID,
+	}
+}
+
+// ofInstance reports whether a name is one that the pool gives to its ENIs.
+func (o observation) ofInstance(name string) bool {
+	return strings.HasPrefix(name, o.pool.Spec.InstanceID+"-")
 }

@@ -241,6 +241,7 @@ func (w *world) reconcile(r reading) bool {
 		}
 		w.judgeRecord(before, o)
 		o.pool = w.pool()
+		o.latestRecord = true
 		changed = true
 	}
 	if r.steps > 1 {
@@ -294,7 +295,7 @@ func (w *world) tell(o observation) (changed, stale bool) {
 			}
 			continue
 		}
-		if v.phase == v1alpha1.ClaimLost && claim.Status.Phase == v1alpha1.ClaimBound && o.pool.ResourceVersion != w.pool().ResourceVersion {
+		if o.needsLatestRecord(claim, v) && o.pool.ResourceVersion != w.pool().ResourceVersion {
 			return changed, true
 		}
 		before := claim.DeepCopy()
