@@ -24,7 +24,7 @@ type Term struct {
 	Tags map[string]string
 }
 
-// networkAnswer is what selector terms found, until a time.
+// networkAnswer is what a selector term found, until a time.
 type networkAnswer struct {
 	subnets []ec2.Subnet
 	groups  []string
@@ -35,7 +35,10 @@ type networkAnswer struct {
 	audits int
 }
 
-// networkQuestion is what selector terms are to find in a VPC.
+// found reports whether the term found anything.
+func (a networkAnswer) found() bool { return len(a.subnets)+len(a.groups) > 0 }
+
+// networkQuestion is what a selector term is to find in a VPC.
 type networkQuestion struct {
 	vpcID string
 	ask   func(context.Context, *networkAnswer) error
@@ -124,40 +127,63 @@ func (i *Inventory) SecurityGroups(ctx context.Context, vpcID string, terms []Te
 	return slices.Compact(groups), nil
 }
 
-// network answers from memory while the answer is fresh; else EC2 is asked once, however
-// many callers wait for the same. What was not found is asked for again, so that it
-// heals as soon as it is there.
+// network returns what any of the terms finds: from memory while the answers are fresh; else
+// EC2 is asked once for each term, however many callers wait for it and whichever other terms
+// they select by. While no term finds anything all are asked for again, so that the network is
+// found as soon as it is there.
 func (i *Inventory) network(
 	ctx context.Context, kind, vpcID string, terms []Term, ask func(context.Context, *networkAnswer, Term) error,
 ) (networkAnswer, error) {
-	key := fmt.Sprintf("%s %s %q", kind, vpcID, terms)
-	question := networkQuestion{vpcID: vpcID, ask: func(ctx context.Context, answer *networkAnswer) error {
-		for _, term := range terms {
-			if err := ask(ctx, answer, term); err != nil {
-				return err
-			}
+	questions := map[string]networkQuestion{}
+	for _, term := range terms {
+		questions[fmt.Sprintf("%s %s %q", kind, vpcID, term)] = networkQuestion{vpcID: vpcID, ask: func(ctx context.Context, answer *networkAnswer) error {
+			return ask(ctx, answer, term)
+		}}
+	}
+	answers, underway := i.recall(questions) //nolint:contextcheck // the answers are for all who wait, so they outlive this caller
+	for _, flight := range underway {
+		select {
+		case <-ctx.Done():
+			return networkAnswer{}, ctx.Err()
+		case <-flight.landed:
 		}
-		return nil
-	}}
-	i.mu.Lock()
-	known, ok := i.networks[key]
-	if ok {
-		known.audits = 0
-		i.networks[key] = known
+		if flight.err != nil {
+			return networkAnswer{}, flight.err
+		}
+		answers = append(answers, flight.answer)
 	}
-	if ok && i.clock.Now().Before(known.until) {
-		i.mu.Unlock()
-		return known, nil
-	}
-	flight := i.fly(key, question) //nolint:contextcheck // the answer is for all who wait, so it outlives this caller
-	i.mu.Unlock()
 
-	select {
-	case <-ctx.Done():
-		return networkAnswer{}, ctx.Err()
-	case <-flight.landed:
-		return flight.answer, flight.err
+	var all networkAnswer
+	for _, answer := range answers {
+		all.subnets = append(all.subnets, answer.subnets...)
+		all.groups = append(all.groups, answer.groups...)
 	}
+	return all, nil
+}
+
+// recall returns the answers in memory that are fresh, and has EC2 asked the other questions.
+// That a term found nothing counts only beside one that found something.
+func (i *Inventory) recall(questions map[string]networkQuestion) (answers []networkAnswer, underway []*networkFlight) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	fresh := func(key string) bool { return i.clock.Now().Before(i.networks[key].until) }
+	found := false
+	for key := range questions {
+		found = found || fresh(key) && i.networks[key].found()
+	}
+	for _, key := range sortedKeys(questions) {
+		known, ok := i.networks[key]
+		if ok {
+			known.audits = 0
+			i.networks[key] = known
+		}
+		if found && fresh(key) {
+			answers = append(answers, known)
+			continue
+		}
+		underway = append(underway, i.fly(key, questions[key]))
+	}
+	return answers, underway
 }
 
 // networkFlight is a question that EC2 is being asked, and then its answer.
@@ -191,7 +217,7 @@ func (i *Inventory) fly(key string, question networkQuestion) *networkFlight {
 }
 
 // land remembers what a question found, and announces it if it is other than before.
-// What found nothing is not remembered, and what failed keeps its old answer.
+// What failed keeps its old answer.
 func (i *Inventory) land(key string, flight *networkFlight) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -206,10 +232,6 @@ func (i *Inventory) keepNetwork(key string, answer networkAnswer) {
 	before, known := i.networks[key]
 	if known && !sameNetwork(before, answer) {
 		i.pending = append(i.pending, Change{Network: true, VPCID: answer.question.vpcID})
-	}
-	if len(answer.subnets)+len(answer.groups) == 0 {
-		delete(i.networks, key)
-		return
 	}
 	answer.audits = before.audits
 	i.networks[key] = answer

@@ -208,6 +208,31 @@ func TestManyAskForTheSameNetworkOnce(t *testing.T) {
 	assert.Equal(t, api.asked.Load(), int32(1))
 }
 
+// TestPoliciesThatShareATerm: it is asked for once, whatever else they select by. A term that
+// finds nothing is asked for again only while no other one finds anything.
+func TestPoliciesThatShareATerm(t *testing.T) {
+	w, small, _ := network(t)
+	pods, byID, nothing := Term{Tags: map[string]string{"role": "pods"}}, Term{ID: small}, Term{Tags: map[string]string{"role": "none"}}
+	for _, row := range []struct {
+		terms        []Term
+		found, asked int
+	}{
+		{[]Term{pods, byID}, 2, 2},
+		{[]Term{pods}, 2, 0},
+		{[]Term{byID, nothing}, 1, 1},
+		{[]Term{nothing, pods}, 2, 0},
+		{[]Term{nothing}, 0, 1},
+		{[]Term{nothing}, 0, 1},
+		{[]Term{pods, byID, nothing}, 2, 0},
+	} {
+		w.server.ResetCalls()
+		subnets, err := w.Subnets(w.ctx, w.vpc, region+"a", row.terms)
+		assert.NilError(t, err)
+		assert.Equal(t, len(subnets), row.found)
+		assert.Equal(t, w.calls("DescribeSubnets"), row.asked, "%v", row.terms)
+	}
+}
+
 // TestAnAuditAsksAgainWhatTermsFind, and forgets what nobody asks for any more.
 func TestAnAuditAsksAgainWhatTermsFind(t *testing.T) {
 	w, small, _ := network(t)
