@@ -97,8 +97,9 @@ test: controlplane build $(KUSTOMIZE) test-unit test-bundle test-prometheus ## R
 	@# Two packages at a time: each has a control plane of its own, and waits more than it works.
 	@# The control planes and operators inherit GOGC: they collect garbage less often, and use more memory.
 	GOGC=400 go test -race -timeout 20m -p 2 $(CLUSTER_TESTS)
-	@# The stories that once broke a promise. New ones are played by make test-sim, since one may still break a promise.
+	@# The stories that once broke a promise, and a sample of new ones: make test-sim plays more.
 	go test -timeout 10m -count=1 -skip '^TestSimulation$$' ./test/promises/... ./test/simulation/...
+	go test -timeout 15m -count=1 -v -run '^TestSimulation$$' ./test/simulation -args -processes 2 -duration 40s
 
 .PHONY: test-prometheus
 test-prometheus: ## Hold alerts and dashboard to what Prometheus and the operator know (a minute of two cores the first time).
