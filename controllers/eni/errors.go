@@ -38,8 +38,15 @@ func (e *subnetFullError) Error() string {
 	if action := ec2.Action(e.cause); action != "" {
 		said = action + ": " + said
 	}
-	return fmt.Sprintf("subnet %s has %s: %s. The next candidate subnet is tried; "+
-		"add one to subnetSelectorTerms, or free addresses.", e.subnetID, lack, said)
+	return fmt.Sprintf("subnet %s has %s: %s. The next candidate subnet is tried. %s", e.subnetID, lack, said, roomRemedy(e.reason()))
+}
+
+// roomRemedy is what a person can do about a subnet without room, for each reason of it.
+func roomRemedy(reason string) string {
+	if reason == v1alpha1.ReasonSubnetFragmented {
+		return "Add a subnet to subnetSelectorTerms, or reserve a block for prefixes in it."
+	}
+	return "Add a subnet to subnetSelectorTerms, or free addresses."
 }
 
 func (e *subnetFullError) reason() string { return cmp.Or(e.lack, v1alpha1.ReasonSubnetExhausted) }

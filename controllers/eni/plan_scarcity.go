@@ -134,11 +134,10 @@ func planRefused(o observation, subnetID string) decision {
 	if short, refused := o.shortages[subnetID]; refused {
 		reason = short.reason
 	}
-	message := fmt.Sprintf("Subnet %s has too few free addresses for what the spec asks for. Add a subnet to subnetSelectorTerms, or free addresses.", subnetID)
+	message := fmt.Sprintf("Subnet %s has too few free addresses for what the spec asks for. %s", subnetID, roomRemedy(reason))
 	switch reason {
 	case v1alpha1.ReasonSubnetFragmented:
-		message = fmt.Sprintf("Subnet %s has free addresses, but no free block of 16 for a prefix. "+
-			"Add a subnet to subnetSelectorTerms, or reserve a block for prefixes in it.", subnetID)
+		message = fmt.Sprintf("Subnet %s has free addresses, but no free block of 16 for a prefix. %s", subnetID, roomRemedy(reason))
 	case v1alpha1.ReasonQuotaExceeded:
 		message = "EC2 refuses more addresses on this ENI: a limit of its instance is reached. Ask for less."
 	}

@@ -167,7 +167,7 @@ func TestExhaustedSubnetIsToldAndHeals(t *testing.T) {
 	}))
 
 	message := s.awaitCondition(node, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSubnetExhausted)
-	s.says(message, tiny.id, "too few free addresses", "add one to subnetSelectorTerms")
+	s.says(message, tiny.id, "too few free addresses", "Add a subnet to subnetSelectorTerms")
 	t.Log("What there is, is taken: the ENI's own address and one for a claim")
 	s.bind(node, v1alpha1.ModeShared, "first")
 	assert.Equal(t, s.freeAddresses(t.Context(), tiny.id), int32(0))
