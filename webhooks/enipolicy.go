@@ -112,7 +112,7 @@ func judgePolicy(view policyView, before, after *v1alpha1.ENIPolicy) verdict {
 	var v verdict
 	v.judgeSelector(&after.Spec.NodeSelector, nodeSelectorPath)
 	v.judgeSelector(after.Spec.ClaimNamespaceSelector, specPath.Child("claimNamespaceSelector"))
-	v.judgeTaint(after.Spec.StartupTaint)
+	v.judgeTaint(view.options.StartupTaintPrefix, before, after)
 	if len(v.refusals) > 0 {
 		return v // What a broken selector selects says nothing.
 	}
@@ -128,12 +128,18 @@ func judgePolicy(view policyView, before, after *v1alpha1.ENIPolicy) verdict {
 	return v
 }
 
-// judgeTaint refuses a taint's key that no taint can have.
-func (v *verdict) judgeTaint(key string) {
-	if key == "" {
+// judgeTaint refuses a taint's key that no taint can have, or that is not the operator's to
+// remove. One that the policy had before is no reason to refuse another edit.
+func (v *verdict) judgeTaint(prefix string, before, after *v1alpha1.ENIPolicy) {
+	key := after.Spec.StartupTaint
+	if key == "" || before != nil && before.Spec.StartupTaint == key {
 		return
 	}
-	for _, problem := range validation.IsQualifiedName(key) {
+	problems := validation.IsQualifiedName(key)
+	if why := v1alpha1.WhyKeepTaint(key, prefix); why != "" && len(problems) == 0 {
+		problems = []string{why}
+	}
+	for _, problem := range problems {
 		v.refuse(field.Invalid(specPath.Child("startupTaint"), key, problem))
 	}
 }

@@ -25,6 +25,9 @@ import (
 type Options struct {
 	// MinDeviceIndex is for policies and ENIs that have none; see --min-device-index.
 	MinDeviceIndex int32
+	// StartupTaintPrefix begins the keys of the taints that the operator removes; see
+	// --startup-taint-prefix.
+	StartupTaintPrefix string
 	// InstanceType tells the limits of an instance type, if they are known without
 	// asking EC2.
 	InstanceType func(name string) (ec2.InstanceType, bool)

@@ -112,6 +112,8 @@ const (
 	ReasonAllUsable = "AllUsable"
 	// ReasonOutranked: a policy with a higher rank selects the same Nodes.
 	ReasonOutranked = "Outranked"
+	// ReasonStartupTaintNotAllowed: startupTaint names a taint that is not the operator's to remove.
+	ReasonStartupTaintNotAllowed = "StartupTaintNotAllowed"
 	// ReasonInvalidSelector: nodeSelector is no valid label selector.
 	ReasonInvalidSelector = "InvalidSelector"
 	// ReasonNoOverlap: no stronger policy selects the same Nodes.

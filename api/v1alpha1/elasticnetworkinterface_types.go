@@ -123,7 +123,7 @@ type ElasticNetworkInterfaceSpec struct {
 	// Tags are added to the ENI in EC2, besides the operator's own.
 	// +kubebuilder:validation:MaxProperties=40
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) >= 1 && size(k) <= 128)",message="a tag key has 1 to 128 characters"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('aws:') && !k.startsWith('networking.eni-operator.dev/') && k != 'node.k8s.amazonaws.com/no_manage')",message="tag keys that begin with aws: or networking.eni-operator.dev/, and node.k8s.amazonaws.com/no_manage, are reserved"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('aws:') && !k.startsWith('eks:') && !k.startsWith('networking.eni-operator.dev/') && !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|k8s[.]aws|k8s[.]amazonaws[.]com|karpenter[.]sh)(/|$)'))",message="tag keys that begin with aws:, eks: or networking.eni-operator.dev/, and those of the domains kubernetes.io, k8s.io, k8s.aws, k8s.amazonaws.com and karpenter.sh, are reserved: other systems act by them"
 	// +optional
 	Tags map[string]TagValue `json:"tags,omitempty"`
 

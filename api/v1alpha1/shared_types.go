@@ -180,7 +180,8 @@ type ENITemplate struct {
 
 	// StartupTaint is the key of a taint that the operator removes from a node
 	// once its pool holds its minimum, so that no pod starts too early. Register
-	// nodes with it.
+	// nodes with it. Its key begins with eni-operator.dev/, or what the operator's
+	// flag --startup-taint-prefix says.
 	// +kubebuilder:validation:MaxLength=317
 	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`
 	// +optional
@@ -189,7 +190,7 @@ type ENITemplate struct {
 	// Tags are added to each ENI in EC2, besides the operator's own.
 	// +kubebuilder:validation:MaxProperties=40
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) >= 1 && size(k) <= 128)",message="a tag key has 1 to 128 characters"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('aws:') && !k.startsWith('networking.eni-operator.dev/') && k != 'node.k8s.amazonaws.com/no_manage')",message="tag keys that begin with aws: or networking.eni-operator.dev/, and node.k8s.amazonaws.com/no_manage, are reserved"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('aws:') && !k.startsWith('eks:') && !k.startsWith('networking.eni-operator.dev/') && !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|k8s[.]aws|k8s[.]amazonaws[.]com|karpenter[.]sh)(/|$)'))",message="tag keys that begin with aws:, eks: or networking.eni-operator.dev/, and those of the domains kubernetes.io, k8s.io, k8s.aws, k8s.amazonaws.com and karpenter.sh, are reserved: other systems act by them"
 	// +optional
 	Tags map[string]TagValue `json:"tags,omitempty"`
 

@@ -37,6 +37,8 @@ const (
 
 // Options of the policy controllers; see the operator's flags.
 type Options struct {
+	// StartupTaintPrefix begins the keys of the taints that the operator removes.
+	StartupTaintPrefix string
 	// NodeGoneGrace is how long a missing Node is waited for.
 	NodeGoneGrace time.Duration
 	// IdleReleaseAfter is how long an empty pool without a policy is kept, if its policy

@@ -19,7 +19,9 @@ import (
 // findings are what a policy's status reports, by the names of Nodes.
 type findings struct {
 	selectorError error
-	governed      []string
+	// taintKept is why the operator does not remove the policy's startup taint.
+	taintKept string
+	governed  []string
 	// unnamed name no instance and have no pool, and suspended name none at the moment
 	// while their pool waits.
 	unnamed, suspended []string

@@ -29,7 +29,7 @@ import (
 func (r *NodeReconciler) observe(ctx context.Context, name string) (observation, *corev1.Node, error) {
 	o := observation{
 		node: nodeState{name: name}, now: r.clock.Now(), grace: r.options.NodeGoneGrace, idleAfter: r.options.IdleReleaseAfter,
-		distrusted: r.inventory.Trust().Broken,
+		distrusted: r.inventory.Trust().Broken, taintPrefix: r.options.StartupTaintPrefix,
 	}
 	node, err := readNode(ctx, r.client, name)
 	if err != nil {

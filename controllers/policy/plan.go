@@ -86,6 +86,8 @@ type observation struct {
 	absent bool
 	// distrusted: EC2 does not show what this cluster has, so nothing is deleted.
 	distrusted bool
+	// taintPrefix begins the keys of the taints that may be removed.
+	taintPrefix string
 }
 
 func (o observation) sighting() sighting {
@@ -238,7 +240,7 @@ func specFor(o observation) v1alpha1.ENIPoolSpec {
 // removesTaint reports whether a Node's startup taint may go: the pool of this very
 // instance holds its minimum, by the policy as it is now.
 func removesTaint(o observation, d decision) bool {
-	return o.winner != nil && o.winner.Spec.StartupTaint != "" && !o.distrusted &&
+	return o.winner != nil && o.winner.Spec.StartupTaint != "" && v1alpha1.WhyKeepTaint(o.winner.Spec.StartupTaint, o.taintPrefix) == "" && !o.distrusted &&
 		o.pool != nil && o.pool.Serves(o.node.instanceID) && ready(o.pool) &&
 		d.action == updatePool && equality.Semantic.DeepEqual(d.spec, o.pool.Spec)
 }

@@ -251,11 +251,14 @@ func TestRemovesTaint(t *testing.T) {
 			policy.Spec.StartupTaint = "example.com/wait"
 			policy.Spec.Shared.MinimumIPs = 9
 		})}, false},
+		{"a taint of others", observation{node: here, pool: readyPool(), winner: policyNamed("general", func(policy *v1alpha1.ENIPolicy) {
+			policy.Spec.StartupTaint = "dedicated"
+		})}, false},
 		{"the policy has no taint", observation{node: here, winner: policyNamed("general"), pool: poolOf()}, false},
 		{"EC2 is not believed", observation{node: here, winner: tainting, distrusted: true, pool: readyPool()}, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			row.o.now = start
+			row.o.now, row.o.taintPrefix = start, "example.com/"
 			assert.Equal(t, removesTaint(row.o, plan(row.o)), row.want)
 		})
 	}

@@ -28,8 +28,10 @@ import (
 type StatusReconciler struct {
 	client    client.Client
 	inventory cloud
-	events    events.Publisher
-	conflicts store.Conflicts
+	// taintPrefix begins the keys of the taints that the operator removes.
+	taintPrefix string
+	events      events.Publisher
+	conflicts   store.Conflicts
 }
 
 // Reconcile brings one policy's status up to date.
@@ -61,6 +63,9 @@ func (r *StatusReconciler) find(ctx context.Context, policy *v1alpha1.ENIPolicy)
 	v1alpha1.RankPolicies(policies.Items)
 	found := judge(policy, policies.Items, nodes.Items, pools.Items)
 	found.trust = r.inventory.Trust()
+	if key := policy.Spec.StartupTaint; key != "" {
+		found.taintKept = v1alpha1.WhyKeepTaint(key, r.taintPrefix)
+	}
 	return found, nil
 }
 
@@ -127,6 +132,8 @@ func readiness(f findings) (isReady bool, reason, message string) {
 	switch {
 	case f.selectorError != nil:
 		return false, v1alpha1.ReasonInvalidSelector, "spec.nodeSelector: " + f.selectorError.Error()
+	case f.taintKept != "":
+		return false, v1alpha1.ReasonStartupTaintNotAllowed, "spec.startupTaint: " + f.taintKept
 	case !usable:
 		return false, usableReason, usableMessage
 	case governed == 0 && len(f.skipped) > 0:

@@ -197,6 +197,8 @@ func TestSetConditions(t *testing.T) {
 		{"no node", findings{}, v1alpha1.ConditionReady, truly, v1alpha1.ReasonNoNodes, "spec.nodeSelector selects no Node that this policy governs"},
 		{"a selector that cannot be parsed", findings{selectorError: errors.New("bad operator")}, v1alpha1.ConditionReady, falsely,
 			v1alpha1.ReasonInvalidSelector, "spec.nodeSelector: bad operator"},
+		{"a taint of others", findings{governed: []string{"a"}, readyPools: 1, taintKept: "not the operator's"}, v1alpha1.ConditionReady, falsely,
+			v1alpha1.ReasonStartupTaintNotAllowed, "spec.startupTaint: not the operator's"},
 		{"an unusable node", findings{governed: []string{"a"}, readyPools: 1, unnamed: []string{"b"}}, v1alpha1.ConditionReady, falsely,
 			v1alpha1.ReasonProviderIDMissing, "spec.providerID of Node b names no EC2 instance. It should read aws:///<zone>/<instance-id>; " +
 				"the AWS cloud controller manager sets it."},

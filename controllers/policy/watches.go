@@ -58,7 +58,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 	if err != nil {
 		return err
 	}
-	status := &StatusReconciler{client: mgr.GetClient(), inventory: inv, events: options.Events}
+	status := &StatusReconciler{client: mgr.GetClient(), inventory: inv, taintPrefix: options.StartupTaintPrefix, events: options.Events}
 	settings = options.Controller
 	settings.LogConstructor = logging.For(mgr.GetLogger(), policyControllerName, "policy")
 	return ctrl.NewControllerManagedBy(mgr).

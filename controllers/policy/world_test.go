@@ -92,9 +92,9 @@ func (w *world) restart() {
 	cached := interceptor.NewClient(w.WithWatch, interceptor.Funcs{Get: w.getCached, List: w.listCached})
 	w.nodes = &NodeReconciler{
 		client: cached, live: w.WithWatch, inventory: w.cloud, clock: w.clock, watch: elapsed.New(w.clock),
-		options: Options{NodeGoneGrace: grace, IdleReleaseAfter: idle},
+		options: Options{StartupTaintPrefix: "example.com/", NodeGoneGrace: grace, IdleReleaseAfter: idle},
 	}
-	w.policies = &StatusReconciler{client: cached, inventory: w.cloud, events: eventstest.Recorder(w.recorder)}
+	w.policies = &StatusReconciler{client: cached, inventory: w.cloud, taintPrefix: "example.com/", events: eventstest.Recorder(w.recorder)}
 }
 
 func (w *world) getCached(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, o ...client.GetOption) error {

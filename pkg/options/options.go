@@ -51,11 +51,12 @@ type Options struct {
 	LeaderElectRenewDeadline time.Duration
 	LeaderElectRetryPeriod   time.Duration
 
-	MinDeviceIndex   int32
-	VPCCNINoManage   bool
-	Cooldown         time.Duration
-	IdleReleaseAfter time.Duration
-	LeaseGrace       time.Duration
+	MinDeviceIndex     int32
+	StartupTaintPrefix string
+	VPCCNINoManage     bool
+	Cooldown           time.Duration
+	IdleReleaseAfter   time.Duration
+	LeaseGrace         time.Duration
 
 	NodeGoneGrace      time.Duration
 	VisibilityWindow   time.Duration
@@ -110,6 +111,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.LeaderElectRetryPeriod, "leader-elect-retry-period", time.Second, "How long to wait between tries.")
 
 	flags.Int32Var(&o.MinDeviceIndex, "min-device-index", 1, "Lowest device index for ENIs, where a policy or ENI names none. 0: use the primary ENI's free slots too.")
+	flags.StringVar(&o.StartupTaintPrefix, "startup-taint-prefix", "eni-operator.dev/", "Beginning of the keys of taints that policies may name in startupTaint. "+
+		"Empty: any key but those of Kubernetes itself, which removes taints of others at the wish of whoever edits policies.")
 	flags.BoolVar(&o.VPCCNINoManage, "vpc-cni-no-manage", true, "Tag ENIs node.k8s.amazonaws.com/no_manage=true, so that the VPC CNI leaves them alone.")
 	flags.DurationVar(&o.Cooldown, "cooldown", 30*time.Second,
 		"How long a released exclusive ENI rests on nodes whose policy has no shared mode (which has a setting of its own).")

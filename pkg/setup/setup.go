@@ -241,7 +241,7 @@ func addControllers(
 			o.RetryBaseDelay, o.RetryMaxDelay)}
 	}
 	err := policy.SetupWithManager(mgr, inv, clk, policy.Options{
-		NodeGoneGrace: o.NodeGoneGrace, IdleReleaseAfter: o.IdleReleaseAfter, Concurrency: o.NodeConcurrency, Events: bus, Controller: settings(),
+		StartupTaintPrefix: o.StartupTaintPrefix, NodeGoneGrace: o.NodeGoneGrace, IdleReleaseAfter: o.IdleReleaseAfter, Concurrency: o.NodeConcurrency, Events: bus, Controller: settings(),
 	})
 	if err != nil {
 		return err
@@ -298,7 +298,9 @@ func addWebhooks(ctx context.Context, mgr ctrl.Manager, inv *inventory.Inventory
 	if !o.EnableWebhooks {
 		return nil
 	}
-	return webhooks.SetupWithManager(ctx, mgr, webhooks.Options{MinDeviceIndex: o.MinDeviceIndex, InstanceType: limitsOf(inv)})
+	return webhooks.SetupWithManager(ctx, mgr, webhooks.Options{
+		MinDeviceIndex: o.MinDeviceIndex, StartupTaintPrefix: o.StartupTaintPrefix, InstanceType: limitsOf(inv),
+	})
 }
 
 // limitsOf are the limits of instance types as EC2 told them, or else as they are

@@ -159,6 +159,18 @@ var hookRules = []hookRule{
 			`prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an ` +
 			`alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`,
 	}, {
+		rule: "startupTaint is a taint of the operator's own (--startup-taint-prefix)", field: "spec.startupTaint", kind: "ENIPolicy",
+		fine:  update("ENIPolicy", "shared-only", `{spec: {startupTaint: eni-operator.dev/no-addresses}}`),
+		wrong: update("ENIPolicy", "shared-only", `{spec: {startupTaint: dedicated}}`),
+		message: `ENIPolicy.networking.eni-operator.dev "shared-only" is invalid: spec.startupTaint: Invalid value: "dedicated": the operator removes only taints ` +
+			`whose key begins with eni-operator.dev/; its administrator changes that by --startup-taint-prefix`,
+	}, {
+		rule: "startupTaint is none of Kubernetes' own taints", field: "spec.startupTaint", kind: "ENIPolicy",
+		fine:  update("ENIPolicy", "shared-only", `{spec: {startupTaint: eni-operator.dev/no-addresses}}`),
+		wrong: update("ENIPolicy", "shared-only", `{spec: {startupTaint: node-role.kubernetes.io/control-plane}}`),
+		message: `ENIPolicy.networking.eni-operator.dev "shared-only" is invalid: spec.startupTaint: Invalid value: "node-role.kubernetes.io/control-plane": ` +
+			`taints of kubernetes.io are Kubernetes' own, and never a startup taint`,
+	}, {
 		rule: "A maximum is not lowered below what claims hold", field: "spec.exclusive.maximum", kind: "ENIPolicy", warns: true,
 		fine:    update("ENIPolicy", "general", `{spec: {exclusive: {maximum: 2}}}`),
 		wrong:   update("ENIPolicy", "general", `{spec: {exclusive: null}}`),

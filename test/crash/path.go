@@ -17,7 +17,7 @@ import (
 
 const (
 	poolLabel    = "crash.test/pool"
-	startupTaint = "crash.test/not-ready"
+	startupTaint = "eni-operator.dev/not-ready"
 	policyName   = "crash"
 	namespace    = metav1.NamespaceDefault
 )

@@ -23,7 +23,7 @@ import (
 const (
 	namespace    = metav1.NamespaceDefault
 	policyLabel  = "fault.test/policy"
-	startupTaint = "fault.test/not-ready"
+	startupTaint = "eni-operator.dev/not-ready"
 )
 
 // kubernetes is the cluster in which the scenario is played.

@@ -164,9 +164,10 @@ func TestTagRules(t *testing.T) {
 	tags := func(spec func(...string) []string) []rule {
 		return []rule{
 			{
-				name: "keys of others are reserved", accept: spec("tags: {team: payments, Name: web, 'eni-operator.dev/x': z}"),
+				name: "keys of others are reserved", accept: spec("tags: {team: payments, Name: web, 'eni-operator.dev/x': z, 'kubernetes.io.example.com/x': z}"),
 				refuse: spec("tags: {'aws:cloudformation:stack-name': x}", "tags: {networking.eni-operator.dev/cluster: mine}",
-					"tags: {node.k8s.amazonaws.com/no_manage: 'false'}"),
+					"tags: {node.k8s.amazonaws.com/no_manage: 'false'}", "tags: {kubernetes.io/cluster/another: owned}",
+					"tags: {cluster.k8s.amazonaws.com/name: another}", "tags: {karpenter.sh/nodepool: general}", "tags: {elbv2.k8s.aws/cluster: another}"),
 				field: "spec.tags", words: "are reserved",
 			}, {
 				name: "keys have a length", accept: spec("tags: {" + long(128) + ": x}"), refuse: spec("tags: {"+long(129)+": x}", "tags: {'': x}"),

@@ -206,7 +206,7 @@ func policies() []adversary {
 }
 
 // startupTaint keeps pods from a new node until it has addresses.
-const startupTaint = "example.com/no-addresses-yet"
+const startupTaint = "eni-operator.dev/no-addresses-yet"
 
 // basePolicies are those that a story begins and ends with.
 func basePolicies(rng *rand.Rand) []*v1alpha1.ENIPolicy {
