@@ -104,14 +104,9 @@ func (e *eniValidator) view(ctx context.Context, reader client.Reader, eni *v1al
 // judgeENI judges an ENI and, unless it is new, what it was before.
 func judgeENI(view eniView, before, after *v1alpha1.ElasticNetworkInterface) verdict {
 	var v verdict
-	if before == nil || before.Spec.NodeName != after.Spec.NodeName {
-		v.judgeNode(view.node, after.Spec.NodeName)
-	}
+	v.judgePlace(view, before, after)
 	if after.Spec.PoolName != "" && (before == nil || before.Spec.PoolName == "") {
 		v.refuse(field.Forbidden(specPath.Child("poolName"), "is for the ENIs that the operator makes for its pools: leave it unset"))
-	}
-	if before == nil || movesSlot(before, after) {
-		v.judgeSlot(view, after)
 	}
 	if view.node != nil && view.options.InstanceType != nil {
 		if limits, known := view.options.InstanceType(view.node.Labels[corev1.LabelInstanceTypeStable]); known {
@@ -119,6 +114,28 @@ func judgeENI(view eniView, before, after *v1alpha1.ElasticNetworkInterface) ver
 		}
 	}
 	return v
+}
+
+// judgePlace judges where an ENI is to be attached, as far as that is new.
+func (v *verdict) judgePlace(view eniView, before, after *v1alpha1.ElasticNetworkInterface) {
+	movesNode := before == nil || before.Spec.NodeName != after.Spec.NodeName
+	if movesNode {
+		v.judgeNode(view.node, after.Spec.NodeName)
+	}
+	if movesNode || before.Spec.InstanceID != after.Spec.InstanceID {
+		v.judgeInstance(view.node, after)
+	}
+	if before == nil || movesSlot(before, after) {
+		v.judgeSlot(view, after)
+	}
+}
+
+// judgeInstance refuses an instance that the Node does not stand for.
+func (v *verdict) judgeInstance(node *corev1.Node, eni *v1alpha1.ElasticNetworkInterface) {
+	if id := eni.Spec.InstanceID; id != "" && id != instanceOf(node) {
+		v.refuse(field.Invalid(specPath.Child("instanceID"), id, fmt.Sprintf(
+			"Node %s does not stand for this instance, and the operator attaches ENIs only to instances of Nodes: leave it unset", eni.Spec.NodeName)))
+	}
 }
 
 // movesSlot says whether an edit changes where an ENI is to be attached.

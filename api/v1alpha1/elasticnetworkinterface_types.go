@@ -27,8 +27,9 @@ type ElasticNetworkInterfaceSpec struct {
 	// +required
 	NodeName string `json:"nodeName"`
 
-	// InstanceID is the EC2 instance that the ENI is attached to. Unset: the
-	// Node's, from its spec.providerID.
+	// InstanceID is the EC2 instance that the ENI is attached to: the Node's, from its
+	// spec.providerID. Unset: whichever the Node stands for. ENIs of pools keep theirs
+	// while the Node is away.
 	// +kubebuilder:validation:Pattern=`^i-[0-9a-f]{8}([0-9a-f]{9})?$`
 	// +kubebuilder:validation:MaxLength=19
 	// +optional

@@ -23,7 +23,7 @@ func TestARefusedCardGivesWayToTheNext(t *testing.T) {
 		"SubnetId", w.subnets[0], "MinCount", "1", "MaxCount", "1"), "instanceId")
 	w.clock.Step(time.Minute)
 	w.server.AddFault(emulator.Fault{Action: "AttachNetworkInterface", Code: codeAttachmentLimit, Params: map[string]string{"NetworkCardIndex": "0"}})
-	w.create(v1alpha1.ElasticNetworkInterfaceSpec{InstanceID: instance})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{NodeName: w.join(instance), InstanceID: instance})
 
 	w.tolerantly(time.Minute)
 	assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "True Ready")

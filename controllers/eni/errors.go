@@ -98,6 +98,16 @@ func (e *otherZoneError) Error() string {
 
 func (*otherZoneError) reason() string { return v1alpha1.ReasonInvalidParameter }
 
+// foreignInstanceError says that a person's ENI names an instance that its Node does not stand for.
+type foreignInstanceError struct{ instanceID, node string }
+
+func (e *foreignInstanceError) Error() string {
+	return fmt.Sprintf("Node %s does not stand for instance %s, and the operator attaches ENIs only to instances of Nodes: "+
+		"leave spec.instanceID unset, or name the instance of spec.nodeName", e.node, e.instanceID)
+}
+
+func (*foreignInstanceError) reason() string { return v1alpha1.ReasonInvalidParameter }
+
 // primaryTakenError says that another resource stands for the same primary ENI.
 type primaryTakenError struct{ by string }
 

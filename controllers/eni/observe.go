@@ -189,12 +189,14 @@ func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.I
 	return instance, err
 }
 
-// instanceFor returns the id of the instance that an ENI belongs to, or "".
+// instanceFor returns the id of the instance that an ENI belongs to, or "". Only pools name one
+// that no Node of the name stands for at the moment: whoever may make ENIs would otherwise
+// attach them to any instance of the account, by the operator's rights.
 func (r *Reconciler) instanceFor(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) (string, error) {
 	if at := eni.Status.Attachment; at != nil && eni.Primary() {
 		return at.InstanceID, nil // It stays with its instance, whatever the Node says.
 	}
-	if eni.Spec.InstanceID != "" {
+	if eni.Spec.InstanceID != "" && (eni.Spec.PoolName != "" || onInstance(eni) || !eni.DeletionTimestamp.IsZero()) {
 		return eni.Spec.InstanceID, nil
 	}
 	node := &corev1.Node{}
@@ -202,7 +204,15 @@ func (r *Reconciler) instanceFor(ctx context.Context, eni *v1alpha1.ElasticNetwo
 	if client.IgnoreNotFound(err) != nil {
 		return "", fmt.Errorf("reading Node %s of ENI %s: %w", eni.Spec.NodeName, eni.Name, err)
 	}
+	if named := eni.Spec.InstanceID; named != "" && named != instanceOf(node) {
+		return "", &foreignInstanceError{instanceID: named, node: eni.Spec.NodeName}
+	}
 	return instanceOf(node), nil
+}
+
+// onInstance reports whether an ENI is attached to the instance that its spec names.
+func onInstance(eni *v1alpha1.ElasticNetworkInterface) bool {
+	return eni.Status.Attachment != nil && eni.Status.Attachment.InstanceID == eni.Spec.InstanceID
 }
 
 // nodeStands asks Kubernetes itself whether a Node stands for the instance: then it is

@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package eni
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -208,6 +209,16 @@ func (w *world) launch() string {
 		"SubnetId", w.subnets[0], "MinCount", "1", "MaxCount", "1"), "instanceId")
 }
 
+// join makes a Node for an instance, and returns the Node's name.
+func (w *world) join(instance string) string {
+	w.t.Helper()
+	name := "node-of-" + instance
+	assert.NilError(w.t, w.kube.Create(context.Background(), &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{ProviderID: "aws:///us-east-1a/" + instance},
+	}))
+	return name
+}
+
 // connect makes an empty Kubernetes whose writes pass the wire.
 func (w *world) connect() {
 	scheme := runtime.NewScheme()
@@ -330,7 +341,7 @@ func (w *world) only() ec2.NetworkInterface {
 // create makes the resource.
 func (w *world) create(spec v1alpha1.ElasticNetworkInterfaceSpec) {
 	w.t.Helper()
-	spec.NodeName = nodeName
+	spec.NodeName = cmp.Or(spec.NodeName, nodeName)
 	if spec.DeletionPolicy == "" {
 		spec.DeletionPolicy = v1alpha1.DeletionPolicyDelete
 	}

@@ -9,10 +9,12 @@ package admission
 import (
 	"context"
 	"fmt"
+	"path"
 	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -229,6 +231,18 @@ var hookRules = []hookRule{
 		message: `ElasticNetworkInterface.networking.eni-operator.dev "second" is invalid: spec.poolName: Forbidden: ` +
 			`is for the ENIs that the operator makes for its pools: leave it unset`,
 	}, {
+		rule: "An ENI's instance is that of its Node", field: "spec.instanceID", kind: "ElasticNetworkInterface",
+		fine:  create("ElasticNetworkInterface", "second", `{spec: {nodeName: gamma, instanceID: GAMMA}}`),
+		wrong: create("ElasticNetworkInterface", "second", `{spec: {nodeName: gamma, instanceID: i-01234567}}`),
+		message: `ElasticNetworkInterface.networking.eni-operator.dev "second" is invalid: spec.instanceID: Invalid value: "i-01234567": ` +
+			`Node gamma does not stand for this instance, and the operator attaches ENIs only to instances of Nodes: leave it unset`,
+	}, {
+		rule: "An ENI does not move to an instance that is none of its Node", field: "spec.instanceID", kind: "ElasticNetworkInterface",
+		fine:  update("ElasticNetworkInterface", "firewall", `{spec: {description: pinned}}`),
+		wrong: update("ElasticNetworkInterface", "firewall", `{spec: {instanceID: i-01234567}}`),
+		message: `ElasticNetworkInterface.networking.eni-operator.dev "firewall" is invalid: spec.instanceID: Invalid value: "i-01234567": ` +
+			`Node gamma does not stand for this instance, and the operator attaches ENIs only to instances of Nodes: leave it unset`,
+	}, {
 		rule: "An ENI's Node is an EC2 instance", field: "spec.nodeName", kind: "ElasticNetworkInterface",
 		fine:  create("ElasticNetworkInterface", "second", `{spec: {nodeName: gamma}}`),
 		wrong: create("ElasticNetworkInterface", "second", `{spec: {nodeName: fargate}}`),
@@ -386,7 +400,9 @@ func (w *world) filler(t *testing.T) *strings.Replacer {
 			free = string(address)
 		}
 	}
-	return strings.NewReplacer("HELD", web.Status.Address, "OWN", carrier.Status.PrimaryAddress, "CARRIER", carrier.Name, "FREE", free, "SECOND", second,
+	gamma := &corev1.Node{}
+	assert.NilError(t, w.Get(t.Context(), client.ObjectKey{Name: "gamma"}, gamma))
+	return strings.NewReplacer("GAMMA", path.Base(gamma.Spec.ProviderID), "HELD", web.Status.Address, "OWN", carrier.Status.PrimaryAddress, "CARRIER", carrier.Name, "FREE", free, "SECOND", second,
 		"LONG", strings.Repeat("x", 9_000))
 }
 
