@@ -49,6 +49,26 @@ func skewClocks(w *world, rng *rand.Rand) string {
 	return text
 }
 
+// corrections put a clock right that was ahead while something happened, as a time service
+// does a moment after a machine has started.
+func corrections() []adversary {
+	return []adversary{
+		{"corrections", "a clock is ahead while claims are deleted", 1, releaseAhead},
+	}
+}
+
+func releaseAhead(w *world, rng *rand.Rand) string {
+	r, by := w.leader(rng), 10*time.Minute+time.Duration(rng.Int64N(int64(26*time.Hour)))
+	r.clock.step(by)
+	released := deleteClaims(w, rng)
+	if released == "" {
+		r.clock.step(-by)
+		return ""
+	}
+	w.later(time.Duration(rng.Int64N(int64(25*time.Second))), func() { r.clock.step(-by) })
+	return fmt.Sprintf("the clock of %s is ahead by %s for some seconds; %s", r.name, by.Round(time.Second), released)
+}
+
 // failovers end processes.
 func failovers() []adversary {
 	return []adversary{

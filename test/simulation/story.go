@@ -51,7 +51,7 @@ func usual() []adversary {
 // further are the adversaries that come on top of the plot. They are drawn apart from
 // it: a seed keeps its plot when some are added here.
 func further() []adversary {
-	return slices.Concat(omissions(), backups(), machines(), moves(), reservations(), shortages())
+	return slices.Concat(omissions(), backups(), machines(), moves(), reservations(), shortages(), corrections())
 }
 
 func adversaryNamed(name string) adversary {
@@ -71,7 +71,7 @@ func makeUp(seed uint64) story {
 	rng := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // repeatable, not secret
 	s.stretch(5*time.Hour + time.Duration(rng.Int64N(int64(2*time.Hour))))
 	themes := map[string]bool{}
-	names := []string{"omissions", "backups", "backups", "machines", "moves", "moves", "reservations", "shortages", "shortages", "rare", "rare"}
+	names := []string{"omissions", "backups", "backups", "machines", "moves", "moves", "reservations", "shortages", "shortages", "corrections", "rare", "rare"}
 	for range rng.IntN(6) {
 		themes[names[rng.IntN(len(names))]] = true
 	}
