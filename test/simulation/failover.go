@@ -49,24 +49,19 @@ func skewClocks(w *world, rng *rand.Rand) string {
 	return text
 }
 
-// corrections put a clock right that was ahead while something happened, as a time service
-// does a moment after a machine has started.
+// corrections put clocks right that were wrong for a while, as a time service does a moment
+// after a machine has started. What was stored in between keeps its times.
 func corrections() []adversary {
 	return []adversary{
-		{"corrections", "a clock is ahead while claims are deleted", 1, releaseAhead},
+		{"corrections", "a clock is wrong for a while", 1, wrongForAWhile},
 	}
 }
 
-func releaseAhead(w *world, rng *rand.Rand) string {
-	r, by := w.leader(rng), 10*time.Minute+time.Duration(rng.Int64N(int64(26*time.Hour)))
+func wrongForAWhile(w *world, rng *rand.Rand) string {
+	r, by, wait := w.replicas[rng.IntN(len(w.replicas))], aStep(rng), time.Duration(rng.Int64N(int64(3*time.Minute)))
 	r.clock.step(by)
-	released := deleteClaims(w, rng)
-	if released == "" {
-		r.clock.step(-by)
-		return ""
-	}
-	w.later(time.Duration(rng.Int64N(int64(25*time.Second))), func() { r.clock.step(-by) })
-	return fmt.Sprintf("the clock of %s is ahead by %s for some seconds; %s", r.name, by.Round(time.Second), released)
+	w.later(wait, func() { r.clock.step(-by) })
+	return fmt.Sprintf("the clock of %s is wrong by %s for %s", r.name, by.Round(time.Second), wait.Round(time.Second))
 }
 
 // failovers end processes.
