@@ -17,8 +17,9 @@ SPDX-License-Identifier: Apache-2.0
 //
 //   - Status is not admitted at all, and neither are claims that exist: their spec
 //     cannot change but for the lease, which the schema checks.
-//   - The operator's own pools and ENIs are passed over when they are made and changed,
-//     by their label (objectSelector).
+//   - What the operator itself writes is accepted: whoever asks is the API server's word,
+//     while anybody can write a label. Where it can, the API server does not even ask
+//     (matchConditions, which OLM does not install).
 //   - Where an object may carry our finalizer, or the operator deletes by itself, the
 //     policy on failure is Ignore: while no replica answers, a finalizer can still be
 //     removed, and the operator go on. The same holds for a replica that answers and

@@ -21,24 +21,32 @@ import (
 )
 
 // An ENI has our finalizer, and the operator makes, changes and deletes those of its
-// pools: see the package comment.
+// pools: see the package comment. Kustomize fills in the operator's namespace and account.
 //
-// +kubebuilder:webhook:path=/validate-networking-eni-operator-dev-v1alpha1-elasticnetworkinterface,mutating=false,failurePolicy=fail,matchPolicy=Equivalent,sideEffects=None,timeoutSeconds=5,groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces,verbs=create,versions=v1alpha1,name=elasticnetworkinterfaces.networking.eni-operator.dev,admissionReviewVersions=v1,patch=`{"objectSelector":{"matchExpressions":[{"key":"app.kubernetes.io/managed-by","operator":"NotIn","values":["eni-operator"]}]}}`
-// +kubebuilder:webhook:path=/validate-networking-eni-operator-dev-v1alpha1-elasticnetworkinterface,mutating=false,failurePolicy=ignore,matchPolicy=Equivalent,sideEffects=None,timeoutSeconds=5,groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces,verbs=update,versions=v1alpha1,name=update.elasticnetworkinterfaces.networking.eni-operator.dev,admissionReviewVersions=v1,patch=`{"objectSelector":{"matchExpressions":[{"key":"app.kubernetes.io/managed-by","operator":"NotIn","values":["eni-operator"]}]}}`
+// +kubebuilder:webhook:path=/validate-networking-eni-operator-dev-v1alpha1-elasticnetworkinterface,mutating=false,failurePolicy=fail,matchPolicy=Equivalent,sideEffects=None,timeoutSeconds=5,groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces,verbs=create,versions=v1alpha1,name=elasticnetworkinterfaces.networking.eni-operator.dev,admissionReviewVersions=v1,patch=`{"matchConditions":[{"name":"not-the-operator","expression":"request.userInfo.username != 'system:serviceaccount:' + 'NAMESPACE' + ':' + 'ACCOUNT'"}]}`
+// +kubebuilder:webhook:path=/validate-networking-eni-operator-dev-v1alpha1-elasticnetworkinterface,mutating=false,failurePolicy=ignore,matchPolicy=Equivalent,sideEffects=None,timeoutSeconds=5,groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces,verbs=update,versions=v1alpha1,name=update.elasticnetworkinterfaces.networking.eni-operator.dev,admissionReviewVersions=v1,patch=`{"matchConditions":[{"name":"not-the-operator","expression":"request.userInfo.username != 'system:serviceaccount:' + 'NAMESPACE' + ':' + 'ACCOUNT'"}]}`
 // +kubebuilder:webhook:path=/validate-networking-eni-operator-dev-v1alpha1-elasticnetworkinterface,mutating=false,failurePolicy=ignore,matchPolicy=Equivalent,sideEffects=None,timeoutSeconds=5,groups=networking.eni-operator.dev,resources=elasticnetworkinterfaces,verbs=delete,versions=v1alpha1,name=delete.elasticnetworkinterfaces.networking.eni-operator.dev,admissionReviewVersions=v1
 
-type eniValidator struct{ *world }
+type eniValidator struct {
+	*world
+
+	// operator is the name by which the API server knows the operator.
+	operator string
+}
 
 var _ admission.Validator[*v1alpha1.ElasticNetworkInterface] = (*eniValidator)(nil)
 
 // ValidateCreate judges a person's new ENI.
 func (e *eniValidator) ValidateCreate(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) (admission.Warnings, error) {
+	if askedBy(ctx, e.operator) {
+		return nil, nil
+	}
 	return e.validate(ctx, nil, eni)
 }
 
 // ValidateUpdate judges what an edit of a person's ENI changes for the worse.
 func (e *eniValidator) ValidateUpdate(ctx context.Context, before, after *v1alpha1.ElasticNetworkInterface) (admission.Warnings, error) {
-	if !after.DeletionTimestamp.IsZero() || equality.Semantic.DeepEqual(before.Spec, after.Spec) {
+	if !after.DeletionTimestamp.IsZero() || askedBy(ctx, e.operator) || equality.Semantic.DeepEqual(before.Spec, after.Spec) {
 		return nil, nil
 	}
 	return e.validate(ctx, before, after)

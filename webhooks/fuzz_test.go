@@ -91,7 +91,7 @@ func FuzzPool(f *testing.F) {
 
 func FuzzENI(f *testing.F) {
 	w := furnished(f)
-	fuzz(f, admission.WithValidator(w.cached.(client.Client).Scheme(), admission.Validator[*v1alpha1.ElasticNetworkInterface](&eniValidator{w})), //nolint:forcetypeassert // see worldOf
+	fuzz(f, admission.WithValidator(w.cached.(client.Client).Scheme(), admission.Validator[*v1alpha1.ElasticNetworkInterface](&eniValidator{world: w})), //nolint:forcetypeassert // see worldOf
 		`{"metadata":{"name":"e"},"spec":{"nodeName":"node","deviceIndex":1,"networkCardIndex":31,"addressCount":5000}}`,
 		`{"metadata":{"name":"eni"},"spec":{"nodeName":"node","poolName":"node","deviceIndex":-1}}`)
 }

@@ -107,7 +107,7 @@ func deletions(t *testing.T, w *world) map[string]error {
 	verdicts := map[string]error{}
 	_, verdicts["policy"] = (&policyValidator{w}).ValidateDelete(t.Context(), &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "policy"}})
 	_, verdicts["pool"] = (&poolValidator{w}).ValidateDelete(t.Context(), pool)
-	_, verdicts["ENI"] = (&eniValidator{w}).ValidateDelete(t.Context(), eni)
+	_, verdicts["ENI"] = (&eniValidator{world: w}).ValidateDelete(t.Context(), eni)
 	return verdicts
 }
 
@@ -160,8 +160,10 @@ func TestReplicaThatCannotReadRefusesOnlyWhatFailsClosed(t *testing.T) {
 	moved.Spec.NodeName = "another"
 	for what, validate := range map[string]func() (admission.Warnings, error){
 		"the deletion of a pool": func() (admission.Warnings, error) { return (&poolValidator{w}).ValidateDelete(t.Context(), pool) },
-		"the deletion of an ENI": func() (admission.Warnings, error) { return (&eniValidator{w}).ValidateDelete(t.Context(), eni) },
-		"the edit of an ENI":     func() (admission.Warnings, error) { return (&eniValidator{w}).ValidateUpdate(t.Context(), eni, moved) },
+		"the deletion of an ENI": func() (admission.Warnings, error) { return (&eniValidator{world: w}).ValidateDelete(t.Context(), eni) },
+		"the edit of an ENI": func() (admission.Warnings, error) {
+			return (&eniValidator{world: w}).ValidateUpdate(t.Context(), eni, moved)
+		},
 	} {
 		warnings, err := validate()
 		assert.NilError(t, err, what)
@@ -171,7 +173,7 @@ func TestReplicaThatCannotReadRefusesOnlyWhatFailsClosed(t *testing.T) {
 	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "policy"}}
 	for what, validate := range map[string]func() (admission.Warnings, error){
 		"the deletion of a policy": func() (admission.Warnings, error) { return (&policyValidator{w}).ValidateDelete(t.Context(), policy) },
-		"a new ENI":                func() (admission.Warnings, error) { return (&eniValidator{w}).ValidateCreate(t.Context(), eni) },
+		"a new ENI":                func() (admission.Warnings, error) { return (&eniValidator{world: w}).ValidateCreate(t.Context(), eni) },
 	} {
 		_, err := validate()
 		assert.ErrorContains(t, err, "etcdserver: request timed out", what)

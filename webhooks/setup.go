@@ -11,8 +11,11 @@ import (
 	"errors"
 	"fmt"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -42,15 +45,39 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 			return fmt.Errorf("watching what the webhooks read: %w", err)
 		}
 	}
+	operator, err := ownUser(ctx, mgr)
+	if err != nil {
+		return fmt.Errorf("asking the API server who the operator is: %w", err)
+	}
 	w := &world{cached: mgr.GetCache(), live: mgr.GetAPIReader(), options: options}
 	return errors.Join(
 		serve(mgr, &v1alpha1.ENIPolicy{}, &policyValidator{w}),
 		serve(mgr, &v1alpha1.ENIPool{}, &poolValidator{w}),
-		serve(mgr, &v1alpha1.ElasticNetworkInterface{}, &eniValidator{w}),
+		serve(mgr, &v1alpha1.ElasticNetworkInterface{}, &eniValidator{world: w, operator: operator}),
 		serve(mgr, &v1alpha1.ENIClaim{}, &claimValidator{w}),
 	)
 }
 
 func serve[T runtime.Object](mgr ctrl.Manager, kind T, validator admission.Validator[T]) error {
 	return ctrl.NewWebhookManagedBy(mgr, kind).WithValidator(validator).Complete()
+}
+
+// ownUser returns the name by which the API server knows the operator. Every user may ask
+// for their own (ClusterRole system:basic-user).
+func ownUser(ctx context.Context, mgr ctrl.Manager) (string, error) {
+	api, err := authenticationclient.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return "", err
+	}
+	review, err := api.SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		return "", err
+	}
+	return review.Status.UserInfo.Username, nil
+}
+
+// askedBy reports whether a user made the request that is being judged.
+func askedBy(ctx context.Context, user string) bool {
+	request, err := admission.RequestFromContext(ctx)
+	return err == nil && user != "" && request.UserInfo.Username == user
 }

@@ -227,7 +227,7 @@ func webhookDefinitions(s *sources) ([]webhook, error) {
 	}
 	for i := range s.webhooks {
 		w := &s.webhooks[i]
-		if w.NamespaceSelector != nil || len(w.MatchConditions) > 0 {
+		if w.NamespaceSelector != nil { // Without its match conditions a webhook is only asked more often.
 			return nil, fmt.Errorf("webhook %s: %w", w.Name, errNotInBundles)
 		}
 		all = append(all, webhook{

@@ -23,6 +23,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
+	"github.com/eni-operator/eni-operator/test/shipped"
 )
 
 // TestWhatIsMatched holds the configuration to what the package webhooks promises: no
@@ -34,26 +35,26 @@ func TestWhatIsMatched(t *testing.T) {
 	assert.Equal(t, len(list.Items), 1)
 	var got []string
 	for _, hook := range list.Items[0].Webhooks {
-		selector := "all"
-		if hook.ObjectSelector != nil && len(hook.ObjectSelector.MatchExpressions)+len(hook.ObjectSelector.MatchLabels) > 0 {
-			selector = metav1.FormatLabelSelector(hook.ObjectSelector)
+		assert.Assert(t, hook.ObjectSelector == nil || len(hook.ObjectSelector.MatchExpressions)+len(hook.ObjectSelector.MatchLabels) == 0, "anybody can write a label")
+		who := "anybody"
+		for _, condition := range hook.MatchConditions {
+			who = condition.Expression
 		}
 		for _, rule := range hook.Rules {
-			got = append(got, fmt.Sprintf("%v %v %s of %s", rule.Resources, rule.Operations, *hook.FailurePolicy, selector))
+			got = append(got, fmt.Sprintf("%v %v by %s: %s", rule.Resources, rule.Operations, who, *hook.FailurePolicy))
 		}
 		assert.Equal(t, *hook.SideEffects, admissionregistrationv1.SideEffectClassNone)
 		assert.Equal(t, *hook.MatchPolicy, admissionregistrationv1.Equivalent)
 		assert.Assert(t, *hook.TimeoutSeconds <= 5)
-		assert.Equal(t, len(hook.MatchConditions), 0, "OLM takes none")
 	}
-	const others = "app.kubernetes.io/managed-by notin (eni-operator)"
+	const others = "request.userInfo.username != 'system:serviceaccount:' + '" + shipped.Namespace + "' + ':' + '" + shipped.Account + "'"
 	assert.DeepEqual(t, got, []string{
-		"[elasticnetworkinterfaces] [DELETE] Ignore of all",
-		"[elasticnetworkinterfaces] [CREATE] Fail of " + others,
-		"[eniclaims] [CREATE] Fail of all",
-		"[enipolicies] [CREATE UPDATE DELETE] Fail of all",
-		"[enipools] [DELETE] Ignore of all",
-		"[elasticnetworkinterfaces] [UPDATE] Ignore of " + others,
+		"[elasticnetworkinterfaces] [DELETE] by anybody: Ignore",
+		"[elasticnetworkinterfaces] [CREATE] by " + others + ": Fail",
+		"[eniclaims] [CREATE] by anybody: Fail",
+		"[enipolicies] [CREATE UPDATE DELETE] by anybody: Fail",
+		"[enipools] [DELETE] by anybody: Ignore",
+		"[elasticnetworkinterfaces] [UPDATE] by " + others + ": Ignore",
 	})
 }
 

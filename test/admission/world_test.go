@@ -101,12 +101,12 @@ func startWorld(folder string) (*world, error) {
 	if err := logTo(w.logFile); err != nil {
 		return w, err
 	}
-	root, err := controlplane.RepositoryRoot()
+	webhooks, err := shipped.Webhooks("config/self-managed")
 	if err != nil {
 		return w, err
 	}
 	w.hooks = &envtest.WebhookInstallOptions{
-		Paths: []string{filepath.Join(root, "config", "webhook", "manifests.yaml")}, LocalServingHost: "127.0.0.1", MaxTime: patience,
+		ValidatingWebhooks: []*admissionregistrationv1.ValidatingWebhookConfiguration{webhooks}, LocalServingHost: "127.0.0.1", MaxTime: patience,
 	}
 	if err := w.hooks.Install(w.plane.Config); err != nil {
 		return w, err
@@ -352,10 +352,10 @@ func (w *warnings) HandleWarningHeader(code int, _, text string) {
 	w.text = append(w.text, text)
 }
 
-// hearing returns a client, and the warnings that it is given.
-func (w *world) hearing() (client.Client, *warnings, error) {
+// hearing returns a client of somebody, and the warnings that it is given.
+func (w *world) hearing(somebody *rest.Config) (client.Client, *warnings, error) {
 	heard := &warnings{}
-	config := rest.CopyConfig(w.plane.Config)
+	config := rest.CopyConfig(somebody)
 	config.WarningHandler = heard
 	caller, err := client.New(config, client.Options{Scheme: w.Scheme(), Mapper: w.RESTMapper()})
 	return caller, heard, err

@@ -9,6 +9,7 @@ package manifests
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -137,6 +138,35 @@ func TestScrapersVerifyTheMetrics(t *testing.T) {
 		"asked": map[string]any{"serverName": name, "ca": map[string]any{"secret": map[string]any{"name": "metrics-server-cert", "key": "ca.crt"}}},
 		"names": []any{name, name + ".cluster.local"},
 	})
+}
+
+// TestWebhooksAreNotAskedAboutWhatTheOperatorWrites: the account that the Deployment runs
+// under, in whatever namespace and with whatever prefix it is installed.
+func TestWebhooksAreNotAskedAboutWhatTheOperatorWrites(t *testing.T) {
+	for _, folder := range []string{"default", "self-managed"} {
+		t.Run(folder, func(t *testing.T) {
+			var account string
+			for _, object := range kustomize(t, folder) {
+				if object.GetKind() == "Deployment" {
+					name, _, err := unstructured.NestedString(object.Object, "spec", "template", "spec", "serviceAccountName")
+					assert.NilError(t, err)
+					account = fmt.Sprintf("'system:serviceaccount:' + '%s' + ':' + '%s'", object.GetNamespace(), name)
+				}
+			}
+			webhooks, err := shipped.Webhooks("config/" + folder)
+			assert.NilError(t, err)
+			var exempt []string
+			for _, hook := range webhooks.Webhooks {
+				for _, condition := range hook.MatchConditions {
+					exempt = append(exempt, hook.Name)
+					assert.Equal(t, condition.Expression, "request.userInfo.username != "+account)
+				}
+			}
+			assert.DeepEqual(t, exempt, []string{
+				"elasticnetworkinterfaces.networking.eni-operator.dev", "update.elasticnetworkinterfaces.networking.eni-operator.dev",
+			})
+		})
+	}
 }
 
 // tryToApply has the API server judge an object as if it were applied.

@@ -19,7 +19,9 @@ import (
 	"path/filepath"
 	"slices"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -68,6 +70,22 @@ func Manifests(folder string) ([]*unstructured.Unstructured, error) {
 		}
 		all = append(all, object)
 	}
+}
+
+// Webhooks returns the webhooks as a folder ships them.
+func Webhooks(folder string) (*admissionregistrationv1.ValidatingWebhookConfiguration, error) {
+	all, err := Manifests(folder)
+	if err != nil {
+		return nil, err
+	}
+	for _, object := range all {
+		if object.GetKind() != "ValidatingWebhookConfiguration" {
+			continue
+		}
+		configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
+		return configuration, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, configuration)
+	}
+	return nil, fmt.Errorf("%s has no ValidatingWebhookConfiguration", folder)
 }
 
 // rights are the kinds that say what accounts may do.

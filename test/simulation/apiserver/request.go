@@ -133,6 +133,9 @@ func (s *Server) execute(connection string, q *request) ([]byte, error) {
 	case http.MethodGet:
 		return s.read(q)
 	case http.MethodPost:
+		if q.kind.resource == selfSubjectReviews {
+			return s.reviewSelf(connection)
+		}
 		content, err := decode(q.body)
 		if err != nil {
 			return nil, apierrors.NewBadRequest(err.Error())

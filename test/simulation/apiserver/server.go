@@ -138,6 +138,8 @@ func builtin() []*kind {
 	events.transient = true
 	oldEvents := of("", "Event", "events", true)
 	oldEvents.transient = true
+	selves := of("authentication.k8s.io", "SelfSubjectReview", selfSubjectReviews, false)
+	selves.transient = true
 	return []*kind{
 		of("", "Namespace", "namespaces", false),
 		of("", "Node", "nodes", false),
@@ -145,7 +147,7 @@ func builtin() []*kind {
 		of("", "Secret", "secrets", true),
 		of("coordination.k8s.io", "Lease", "leases", true),
 		of("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", false),
-		events, oldEvents,
+		events, oldEvents, selves,
 	}
 }
 

@@ -61,9 +61,10 @@ func (s *Server) Install(w Webhooks) error {
 	configuration := read.DeepCopy()
 	for i := range configuration.Webhooks {
 		hook := &configuration.Webhooks[i]
-		if len(hook.MatchConditions) > 0 || hook.ClientConfig.Service == nil {
-			return fmt.Errorf("webhook %s has match conditions or no service: neither is known here", hook.Name)
+		if hook.ClientConfig.Service == nil {
+			return fmt.Errorf("webhook %s has no service: that is not known here", hook.Name)
 		}
+		hook.MatchConditions = nil // As OLM installs it: the operator is asked about its own writes too.
 		complete(hook)
 		w.hooks = append(w.hooks, webhook.NewValidatingWebhookAccessor(hook.Name, configuration.Name, hook))
 	}
@@ -282,4 +283,19 @@ func (w *Webhooks) send(
 	defer func() { _ = response.Body.Close() }()
 	answer, err = io.ReadAll(response.Body)
 	return response.StatusCode, answer, err
+}
+
+// selfSubjectReviews is the resource by which a client asks who it is.
+const selfSubjectReviews = "selfsubjectreviews"
+
+// reviewSelf tells a client the name of its user.
+func (s *Server) reviewSelf(connection string) ([]byte, error) {
+	name := connection
+	if s.webhooks.User != nil {
+		name = s.webhooks.User(connection)
+	}
+	return json.Marshal(&authenticationv1.SelfSubjectReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: authenticationv1.SchemeGroupVersion.String(), Kind: "SelfSubjectReview"},
+		Status:   authenticationv1.SelfSubjectReviewStatus{UserInfo: authenticationv1.UserInfo{Username: name}},
+	})
 }

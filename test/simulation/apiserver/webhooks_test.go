@@ -53,8 +53,8 @@ func (s *Server) installed(t *testing.T, answers service) {
 	assert.NilError(t, s.Install(Webhooks{Transport: answers, User: func(connection string) string { return "user:" + connection }}))
 }
 
-func anENI(name string, labels map[string]string) *v1alpha1.ElasticNetworkInterface {
-	eni := &v1alpha1.ElasticNetworkInterface{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+func anENI(name string) *v1alpha1.ElasticNetworkInterface {
+	eni := &v1alpha1.ElasticNetworkInterface{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	eni.Spec.NodeName = "node"
 	eni.Spec.SubnetIDs = []v1alpha1.SubnetID{"subnet-0123456789abcdef0"}
 	return eni
@@ -72,27 +72,20 @@ func TestWebhookIsAskedAsConfigured(t *testing.T) {
 			asked = append(asked, question)
 			return http.StatusOK, allow(question), nil
 		})
-		managed := anENI("managed", map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedByOperator})
-		assert.NilError(t, c.Create(ctx, managed))
-		managed.Spec.Drained = true
-		assert.NilError(t, c.Update(ctx, managed))
-		assert.Equal(t, len(asked), 0, "the operator's own ENIs are passed over")
-
-		own := anENI("own", nil)
+		own := anENI("own")
 		assert.NilError(t, c.Create(ctx, own))
 		own.Status.MACAddress = "02:00:00:00:00:01"
 		assert.NilError(t, c.Status().Update(ctx, own))
 		own.Spec.Drained = true
 		assert.NilError(t, c.Update(ctx, own))
 		assert.NilError(t, c.Delete(ctx, own))
-		assert.NilError(t, c.Delete(ctx, managed))
 		var operations []string
 		for _, question := range asked {
 			operations = append(operations, string(question.Operation)+" "+question.Name)
 			assert.Equal(t, question.UserInfo.Username, "user:me")
 			assert.Equal(t, question.SubResource, "", "a status is not shown")
 		}
-		assert.DeepEqual(t, operations, []string{"CREATE own", "UPDATE own", "DELETE own", "DELETE managed"})
+		assert.DeepEqual(t, operations, []string{"CREATE own", "UPDATE own", "DELETE own"})
 		for i, want := range []struct{ object, old bool }{{object: true}, {object: true, old: true}, {old: true}} {
 			assert.Equal(t, len(asked[i].Object.Raw) > 0, want.object)
 			assert.Equal(t, len(asked[i].OldObject.Raw) > 0, want.old)
@@ -184,7 +177,7 @@ func broken(code int32, message string) func(*admissionv1.AdmissionRequest) (int
 // a write starts again where its object changed in the time.
 func TestWebhookReadsWhatItIsAskedAbout(t *testing.T) {
 	bubble(t, func(t *testing.T, s *Server, c client.WithWatch, _ *Connection) {
-		ctx, own := t.Context(), anENI("own", nil)
+		ctx, own := t.Context(), anENI("own")
 		assert.NilError(t, c.Create(ctx, own))
 		questions := 0
 		s.installed(t, func(_ *http.Request, question *admissionv1.AdmissionRequest) (int, *admissionv1.AdmissionResponse, error) {
