@@ -210,21 +210,12 @@ func (v *verdict) judgeHolder(view claimView, namespace string, address v1alpha1
 	switch {
 	case holder == nil:
 	case view.holder == nil || view.holder.UID != holder.UID || !view.holder.DeletionTimestamp.IsZero():
-		v.warn(path, "%s is held by %s, which is going: this claim waits until the address has rested", address, holderFor(namespace, holder))
+		v.warn(path, "%s is held by %s, which is going: this claim waits until the address has rested", address, holder.SeenFrom(namespace))
 	case holder.Namespace != namespace:
-		v.refuse(field.Invalid(path, address, fmt.Sprintf("is held by %s: choose another, or leave address unset", holderFor(namespace, holder))))
+		v.refuse(field.Invalid(path, address, fmt.Sprintf("is held by %s: choose another, or leave address unset", holder.SeenFrom(namespace))))
 	default:
-		v.refuse(field.Invalid(path, address, fmt.Sprintf("is held by %s: choose another, delete that claim, or leave address unset", holderFor(namespace, holder))))
+		v.refuse(field.Invalid(path, address, fmt.Sprintf("is held by %s: choose another, delete that claim, or leave address unset", holder.SeenFrom(namespace))))
 	}
-}
-
-// holderFor names a holder to somebody who makes claims in a namespace: those of other
-// namespaces are none of theirs to know.
-func holderFor(namespace string, holder *v1alpha1.ClaimReference) string {
-	if holder.Namespace != namespace {
-		return "a claim of another namespace"
-	}
-	return "claim " + holder.Name
 }
 
 // subnetsOf are the CIDRs of ENIs' subnets, as far as they are known.

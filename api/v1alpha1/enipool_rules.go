@@ -40,6 +40,15 @@ func (s *ENIPoolStatus) holders(of func(eni string) bool) []ClaimReference {
 	return holders
 }
 
+// SeenFrom names the claim to people who make claims in a namespace. What is claimed in
+// other namespaces is not theirs to know.
+func (r *ClaimReference) SeenFrom(namespace string) string {
+	if r.Namespace != namespace {
+		return "a claim of another namespace"
+	}
+	return "claim " + r.Name
+}
+
 // HolderOf is the claim that holds an address of a pool, or nil.
 func (s *ENIPoolStatus) HolderOf(address Address) *ClaimReference {
 	at := slices.IndexFunc(s.Addresses, func(entry PoolAddress) bool { return entry.Address == address })

@@ -176,25 +176,37 @@ func (o observation) eni(name string) *v1alpha1.ElasticNetworkInterface {
 	return nil
 }
 
-// whyPending says what a claim waits for.
+// whyPending says what a claim waits for. People who make claims need not be those who run
+// the cluster: they are told nothing of others' claims, and nothing of the account in EC2.
 func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENIClaim) (reason, message string) {
 	if reason, message = whyRefused(o, claim); reason != "" {
 		return reason, message
 	}
 	switch {
+	case o.distrust != nil:
+		return o.distrust.reason, o.administratorsKnow("The operator does not believe what it reads of EC2, and hands out nothing")
 	case o.suspended != nil:
 		return o.suspended.reason, o.suspended.message
 	case claim.Spec.Address != nil:
-		return whyNotThat(o, stored, *claim.Spec.Address)
+		return whyNotThat(o, stored, claim)
 	case len(o.troubles) > 0:
-		return o.troubles[0].reason, o.troubles[0].message
+		return o.troubles[0].reason, o.administratorsKnow(noMore)
 	case atMaximum(o, stored, claim.Spec.Mode):
 		return v1alpha1.ReasonPoolAtMaximum, fmt.Sprintf("Policy %s allows no more on this node; a claim must be released first", o.pool.Spec.PolicyName)
 	}
-	if reason, message = troubledENI(o); reason != "" {
-		return reason, message
+	if reason = troubledENI(o); reason != "" {
+		return reason, o.administratorsKnow("An ENI of the pool is not ready")
 	}
 	return whyNotGrown(o, stored, claim.Spec.Mode)
+}
+
+// noMore is what claims are told while their pool does not grow.
+const noMore = "The pool cannot take more from EC2"
+
+// administratorsKnow adds to what a claim is told where the cause stands: in objects that
+// the cluster's administrators read. EC2's own words can name accounts, roles and selectors.
+func (o observation) administratorsKnow(what string) string {
+	return fmt.Sprintf("%s. The conditions of ENIPool %s say why", what, o.pool.Name)
 }
 
 // whyNotGrown says what keeps the pool from having what a claim waits for.
@@ -203,12 +215,12 @@ func whyNotGrown(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mo
 	lacks := capacity != nil && capacity.Status == metav1.ConditionFalse && capacity.Reason != v1alpha1.ReasonInstanceTypeLimit
 	if instanceFull(o, stored, mode) {
 		if lacks && (capacity.Reason == v1alpha1.ReasonOrphanedENIs || capacity.Reason == v1alpha1.ReasonInstanceFull) {
-			return capacity.Reason, capacity.Message
+			return capacity.Reason, o.administratorsKnow(noMore)
 		}
 		return v1alpha1.ReasonInstanceFull, fmt.Sprintf("%s carries no more ENIs or addresses; a claim must be released first", o.limits.instanceType)
 	}
 	if lacks && capacity.Reason != v1alpha1.ReasonOrphanedENIs {
-		return capacity.Reason, capacity.Message // What this round's decision found.
+		return capacity.Reason, o.administratorsKnow(noMore) // What this round's decision found.
 	}
 	return v1alpha1.ReasonPoolGrowing, "The pool is taking more from EC2"
 }
@@ -228,24 +240,25 @@ func whyRefused(o observation, claim *v1alpha1.ENIClaim) (reason, message string
 	}
 }
 
-// troubledENI names an ENI of the pool that more than time keeps from being ready.
-func troubledENI(o observation) (reason, message string) {
+// troubledENI returns why an ENI of the pool is not ready that more than time keeps from it.
+func troubledENI(o observation) (reason string) {
 	for i := range o.enis {
 		ready := meta.FindStatusCondition(o.enis[i].Status.Conditions, v1alpha1.ConditionReady)
 		if gone(&o.enis[i]) {
 			continue // The pool makes another.
 		}
 		if ready != nil && ready.Status == metav1.ConditionFalse && !v1alpha1.Underway(ready.Reason) && ready.Reason != v1alpha1.ReasonDeleting {
-			return ready.Reason, fmt.Sprintf("ENI %s: %s", o.enis[i].Name, ready.Message)
+			return ready.Reason
 		}
 	}
-	return "", ""
+	return ""
 }
 
-// whyNotThat says why a claim cannot have a chosen address.
-func whyNotThat(o observation, stored *v1alpha1.ENIPoolStatus, address v1alpha1.Address) (reason, message string) {
+// whyNotThat says why a claim cannot have the address that it chose.
+func whyNotThat(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENIClaim) (reason, message string) {
+	address := *claim.Spec.Address
 	if holder := stored.HolderOf(address); holder != nil {
-		return v1alpha1.ReasonAddressInUse, fmt.Sprintf("%s is held by claim %s/%s", address, holder.Namespace, holder.Name)
+		return v1alpha1.ReasonAddressInUse, fmt.Sprintf("%s is held by %s", address, holder.SeenFrom(claim.Namespace))
 	}
 	at := slices.IndexFunc(stored.Addresses, func(entry v1alpha1.PoolAddress) bool { return entry.Address == address })
 	if at < 0 {

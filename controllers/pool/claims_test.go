@@ -52,14 +52,14 @@ func TestWhyPending(t *testing.T) {
 			entry(1, v1alpha1.ModeExclusive, v1alpha1.PoolENIActive, coolingFor(time.Second)).claim("a", 0, wantsENI),
 			v1alpha1.ReasonPoolAtMaximum, "Policy general allows no more on this node; a claim must be released first"},
 		{"an ENI in trouble", newFixture().bounds(0, 0, 20).eni(1, 1, 1).last(unready(v1alpha1.ReasonSubnetExhausted, false)).claimsNamed("a"),
-			v1alpha1.ReasonSubnetExhausted, "ENI " + eniName(1) + ": as EC2 answered"},
+			v1alpha1.ReasonSubnetExhausted, "An ENI of the pool is not ready. The conditions of ENIPool ip-10-0-1-17.ec2.internal say why"},
 		{"an ENI that needs nothing but time", newFixture().bounds(0, 0, 20).eni(1, 1, 1).last(unready(v1alpha1.ReasonAttaching, false)).claimsNamed("a"),
 			v1alpha1.ReasonPoolGrowing, "The pool is taking more from EC2"},
 		{"a trouble of the node", newFixture().bounds(0, 0, 20).claimsNamed("a").
 			change(func(f *fixture) {
 				f.trouble(v1alpha1.ConditionInstanceFound, v1alpha1.ReasonInstanceNotFound, "unknown")
 			}),
-			v1alpha1.ReasonInstanceNotFound, "unknown"},
+			v1alpha1.ReasonInstanceNotFound, "The pool cannot take more from EC2. The conditions of ENIPool ip-10-0-1-17.ec2.internal say why"},
 		{"the instance is full", full().claimsNamed("a"), v1alpha1.ReasonInstanceFull, "m5.large carries no more ENIs or addresses; a claim must be released first"},
 		{"full of ENIs of others", newFixture().bounds(0, 0, 20).limit(1, 9).claimsNamed("a").change(func(f *fixture) { f.otherENIs = 1 }),
 			v1alpha1.ReasonInstanceFull, "m5.large carries no more ENIs or addresses; a claim must be released first"},
@@ -72,7 +72,11 @@ func TestWhyPending(t *testing.T) {
 		{"a chosen address outside", newFixture().eni(1, 1, 1).claim("a", 0, wants("10.0.7.7")), v1alpha1.ReasonAddressNotInPool,
 			"None of the node's shared ENIs carries 10.0.7.7"},
 		{"a chosen address in use", newFixture().eni(1, 1, 1).holds(1, map[string]int{"x": 1}).claim("a", 0, wants("10.0.1.1")),
-			v1alpha1.ReasonAddressInUse, "10.0.1.1 is held by claim shop/x"},
+			v1alpha1.ReasonAddressInUse, "10.0.1.1 is held by claim x"},
+		{"a chosen address in use elsewhere", newFixture().eni(1, 1, 1).holds(1, map[string]int{"x": 1}).
+			claim("a", 0, wants("10.0.1.1"), func(claim *v1alpha1.ENIClaim) { claim.Namespace = "tenant" }).
+			change(func(f *fixture) { f.allowed["tenant"] = true }),
+			v1alpha1.ReasonAddressInUse, "10.0.1.1 is held by a claim of another namespace"},
 		{"a chosen address that rests", newFixture().eni(1, 1, 1).entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).
 			record(1, 1, v1alpha1.HolderCooling, "x", time.Second).claim("a", 0, wants("10.0.1.1")),
 			v1alpha1.ReasonAddressCooling, "10.0.1.1 was released a moment ago and rests"},

@@ -521,7 +521,7 @@ var rechecks = []recheck{
 		"Policy %s does not let namespace %s claim on this node (claimNamespaceSelector)"},
 	{"ENIClaim", "spec.address", "An ENI of the pool carries the address", v1alpha1.ConditionReady, v1alpha1.ReasonAddressNotInPool,
 		"None of the node's shared ENIs carries %s"},
-	{"ENIClaim", "spec.address", "No other claim holds the address", v1alpha1.ConditionReady, v1alpha1.ReasonAddressInUse, "%s is held by claim %s/%s"},
+	{"ENIClaim", "spec.address", "No other claim holds the address", v1alpha1.ConditionReady, v1alpha1.ReasonAddressInUse, "%s is held by %s"},
 }
 
 func reconcilerRows(t *testing.T, root, kind string) []row {
