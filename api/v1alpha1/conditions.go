@@ -201,6 +201,8 @@ const (
 	ReasonPoolGrowing = "PoolGrowing"
 	// ReasonPoolAtMaximum: the policy allows no more.
 	ReasonPoolAtMaximum = "PoolAtMaximum"
+	// ReasonNamespaceAtMaximum: the policy allows the claim's namespace no more on the node.
+	ReasonNamespaceAtMaximum = "NamespaceAtMaximum"
 	// ReasonNameTaken: an object of others has the name of one that is to be made.
 	ReasonNameTaken = "NameTaken"
 	// ReasonInstanceFull: the instance type can carry no more.

@@ -234,6 +234,14 @@ type SharedBounds struct {
 	// +optional
 	MaximumIPs int32 `json:"maximumIPs"`
 
+	// MaximumPerNamespace is the number of addresses of a node that the claims of
+	// one namespace can have, those that rest after a release included. Unset: all.
+	// Over all nodes, a ResourceQuota bounds count/eniclaims.networking.eni-operator.dev.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1024
+	// +optional
+	MaximumPerNamespace *int32 `json:"maximumPerNamespace,omitempty"`
+
 	// Cooldown is how long a released address rests before it is handed out
 	// again, as in 30s: the VPC may still send packets of its last holder.
 	// +kubebuilder:default="30s"
@@ -280,6 +288,13 @@ type ExclusiveBounds struct {
 	// +kubebuilder:default=127
 	// +optional
 	Maximum int32 `json:"maximum"`
+
+	// MaximumPerNamespace is the number of exclusive ENIs of a node that the claims
+	// of one namespace can have. Unset: all.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=127
+	// +optional
+	MaximumPerNamespace *int32 `json:"maximumPerNamespace,omitempty"`
 }
 
 // ClaimReference names the claim that holds an address or an ENI. Only the UID

@@ -18,7 +18,7 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/ipam"
 )
 
-// allocate serves the claims that wait, the oldest first.
+// allocate serves the claims that wait, in turns.
 func (h *holders) allocate(o observation) {
 	h.waiting = h.pending(o)
 	if len(h.waiting) == 0 {
@@ -27,19 +27,30 @@ func (h *holders) allocate(o observation) {
 	order := h.fullestFirst()
 	free := h.candidates(append(slices.Clone(order), h.lastResort(o)...))
 	left := h.sharedLeft(o)
-	h.waiting = slices.DeleteFunc(h.waiting, func(claim *v1alpha1.ENIClaim) bool {
-		if claim.Spec.Mode == v1alpha1.ModeExclusive {
-			return h.giveENI(order, claim)
+	taken := h.shares()
+	h.waiting = slices.DeleteFunc(inTurns(h.waiting, taken), func(claim *v1alpha1.ENIClaim) bool {
+		of := shareOf(claim)
+		if taken[of] >= o.mostOf(of.mode) {
+			return false
+		}
+		if of.mode == v1alpha1.ModeExclusive {
+			given := h.giveENI(order, claim)
+			if given {
+				taken[of]++
+			}
+			return given
 		}
 		at := chosen(o.ipam(), claim, free)
 		if at < 0 || (left <= 0 && h.enis[free[at].ENI].State != v1alpha1.PoolENIActive) {
 			return false
 		}
 		left--
+		taken[of]++
 		h.put(free[at].Address, free[at].ENI, v1alpha1.HolderAllocated, referenceTo(claim), o.now)
 		free = slices.Delete(free, at, at+1)
 		return true
 	})
+	h.waiting = withinMaximum(o, h.waiting, taken)
 }
 
 // candidates are the addresses of some ENIs that nobody holds, in order.
@@ -91,7 +102,6 @@ func (h *holders) pending(o observation) []*v1alpha1.ENIClaim {
 			waiting = append(waiting, claim)
 		}
 	}
-	slices.SortFunc(waiting, oldestFirst)
 	return waiting
 }
 

@@ -187,6 +187,9 @@ func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.E
 		return o.distrust.reason, o.administratorsKnow("The operator does not believe what it reads of EC2, and hands out nothing")
 	case o.suspended != nil:
 		return o.suspended.reason, o.suspended.message
+	case hasMost(o, stored, claim):
+		return v1alpha1.ReasonNamespaceAtMaximum, fmt.Sprintf("Policy %s allows a namespace %d on this node, those that rest after a release included; "+
+			"a claim of this namespace must be released first", o.pool.Spec.PolicyName, o.mostOf(shareOf(claim).mode))
 	case claim.Spec.Address != nil:
 		return whyNotThat(o, stored, claim)
 	case len(o.troubles) > 0:

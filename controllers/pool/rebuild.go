@@ -10,7 +10,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -73,9 +72,10 @@ func boundAt(claim *v1alpha1.ENIClaim) time.Time {
 	return claim.Status.BoundAt.Time
 }
 
+// oldestFirst orders claims by age. Among those of one second the UID decides, which nobody
+// can choose.
 func oldestFirst(a, b *v1alpha1.ENIClaim) int {
-	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
-		strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.UID, b.UID))
 }
 
 // distrust sets everything of an ENI aside that no claim says to hold: a whole

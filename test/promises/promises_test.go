@@ -140,6 +140,8 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.giveBack()
 			s.write(operator, "eniclaims", nil, a)
 		}},
+		{"a namespace gets more than the policy allows", ShareKept, func(s *stage) { s.share(1) }},
+		{"a namespace gets what the policy allows", "", func(s *stage) { s.share(2) }},
 		{"the taint goes before there is a pool", TaintKept, func(s *stage) {
 			tainted := theNode()
 			tainted.Spec.Taints = []corev1.Taint{{Key: "not-ready"}}

@@ -222,6 +222,9 @@ func (r *Referee) See(w Write) {
 		if operator && before != nil && before.DeletionTimestamp.IsZero() && (after == nil || !after.DeletionTimestamp.IsZero()) {
 			r.judgePoolDeletion(before)
 		}
+		if operator && after != nil {
+			r.judgeShares(before, after)
+		}
 		if after != nil && conditionTrue(after.Status.Conditions, "Ready") {
 			r.ready[after.UID] = true
 		}

@@ -272,6 +272,8 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 	switch {
 	case claim.Spec.Address != nil:
 		return ""
+	case ready.Reason == "NamespaceAtMaximum":
+		return r.underShare(claim, pool)
 	case r.free(claim):
 		return fmt.Sprintf("%s: claim %s waits (%s), and its pool has something free", EverythingEnd, nameOf(claim), ready.Reason)
 	case ready.Reason == "PoolAtMaximum":
@@ -281,6 +283,15 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 		return ""
 	}
 	return fmt.Sprintf("%s: claim %s waits: %s: %s", EverythingEnd, nameOf(claim), ready.Reason, ready.Message)
+}
+
+// underShare is what is wrong where a claim is told that its namespace has its maximum.
+func (r *Referee) underShare(claim *v1alpha1.ENIClaim, pool *v1alpha1.ENIPool) string {
+	taken, most := shareOf(claim.Namespace, claim.Spec.Mode, pool)
+	if most == nil || taken < *most {
+		return fmt.Sprintf("%s: claim %s waits, and its namespace has %d of the most that it may have", EverythingEnd, nameOf(claim), taken)
+	}
+	return ""
 }
 
 // free reports whether the pool of a claim says that it has something for it.

@@ -211,6 +211,21 @@ func thePool() *v1alpha1.ENIPool {
 	return pool
 }
 
+// share has the operator give one namespace two addresses, of which it may have some.
+func (s *stage) share(most int32) {
+	before := thePool()
+	before.Spec.Shared = &v1alpha1.SharedBounds{MaximumPerNamespace: ptr.To(most)}
+	before.Status.Addresses = []v1alpha1.PoolAddress{{Address: "10.0.0.2", State: v1alpha1.HolderCooling, Claim: &v1alpha1.ClaimReference{Namespace: "shop", Name: "old", UID: "u-old"}}}
+	claim := bound("a", "10.0.0.1")
+	claim.Status = v1alpha1.ENIClaimStatus{}
+	s.write(people, "eniclaims", nil, claim)
+	after := before.DeepCopy()
+	after.Status.Addresses = append(after.Status.Addresses, v1alpha1.PoolAddress{
+		Address: "10.0.0.1", State: v1alpha1.HolderAllocated, Claim: &v1alpha1.ClaimReference{Namespace: "shop", Name: "a", UID: claim.UID},
+	})
+	s.write(operator, "enipools", before, after)
+}
+
 // deletePool has the operator delete the pool a while after the Node lost its label.
 func (s *stage) deletePool(after time.Duration) {
 	s.serve()

@@ -244,6 +244,12 @@ func changeBounds(w *world, rng *rand.Rand) string {
 	policy, least := w.policy(rng), rng.IntN(10)
 	shared := map[string]any{"minimumIPs": least, "warmIPs": rng.IntN(4), "maximumIPs": least + 1 + rng.IntN(10)}
 	exclusive := map[string]any{"minimum": rng.IntN(2), "maximum": 1 + rng.IntN(2)}
+	if shared["maximumPerNamespace"] = nil; rng.IntN(2) == 0 {
+		shared["maximumPerNamespace"] = 1 + rng.IntN(4)
+	}
+	if exclusive["maximumPerNamespace"] = nil; rng.IntN(3) == 0 {
+		exclusive["maximumPerNamespace"] = 1
+	}
 	w.edit(policy, map[string]any{"shared": shared, "exclusive": exclusive})
 	return fmt.Sprintf("policy %s: shared %v, exclusive %v", policy.Name, shared, exclusive)
 }

@@ -1,0 +1,149 @@
+/*
+Copyright The ENI Operator Authors.
+
+SPDX-License-Identifier: Apache-2.0
+*/
+
+package pool
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	"k8s.io/utils/ptr"
+
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
+)
+
+// of puts a claim into a namespace, which the policy admits.
+func of(namespace string) func(*v1alpha1.ENIClaim) {
+	return func(claim *v1alpha1.ENIClaim) { claim.Namespace = namespace }
+}
+
+func admitting(namespaces ...string) func(*fixture) {
+	return func(f *fixture) {
+		for _, namespace := range namespaces {
+			f.allowed[namespace] = true
+		}
+	}
+}
+
+func perNamespace(shared, exclusive int32) func(*fixture) {
+	return func(f *fixture) {
+		if shared > 0 {
+			f.pool.Spec.Shared.MaximumPerNamespace = ptr.To(shared)
+		}
+		if exclusive > 0 {
+			f.pool.Spec.Exclusive.MaximumPerNamespace = ptr.To(exclusive)
+		}
+	}
+}
+
+// TestNamespacesShareANode: what is scarce goes to the namespace that has the least, and
+// none gets more than the policy allows, nor has the pool grow for it.
+func TestNamespacesShareANode(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		of   *fixture
+		// served are the claims that get something in this round.
+		served string
+		// desired is how many addresses the pool wants.
+		desired int32
+		// last is why the last claim waits; empty: it does not.
+		last string
+	}{
+		{
+			name: "the crowd's oldest claim waits for a namespace that has nothing",
+			of: newFixture().bounds(0, 0, 3).eni(1, 1, 3).holds(1, map[string]int{"x": 1, "y": 2}).
+				claim("crowd", time.Hour).claim("lone", time.Minute, of("bank")).change(admitting("bank")),
+			served: "lone", desired: 3,
+		},
+		{
+			name: "namespaces take turns, the oldest claim of each first",
+			of: newFixture().bounds(0, 0, 3).eni(1, 1, 3).claim("a3", 3*time.Minute).claim("a2", 4*time.Minute).claim("a1", 5*time.Minute).
+				claim("b2", time.Minute, of("bank")).claim("b1", 2*time.Minute, of("bank")).change(admitting("bank")),
+			served: "a1 a2 b1", desired: 3,
+		},
+		{
+			name: "a claim that chose an address that nobody has takes no turn",
+			of: newFixture().bounds(0, 0, 2).eni(1, 1, 2).claim("hopeless", time.Hour, wants("10.0.9.9")).claim("a", time.Minute).
+				claim("b1", 3*time.Minute, of("bank")).claim("b2", 2*time.Minute, of("bank")).change(admitting("bank")),
+			served: "a b1", desired: 2, last: v1alpha1.ReasonPoolAtMaximum,
+		},
+		{
+			name: "what rests counts: a loop of claims that come and go is no way to be first",
+			of: newFixture().bounds(0, 0, 3).eni(1, 1, 3).entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).
+				record(1, 1, v1alpha1.HolderCooling, "x", time.Second).record(1, 2, v1alpha1.HolderCooling, "y", time.Second).
+				claim("loop", time.Hour).claim("lone", time.Minute, of("bank")).change(admitting("bank")),
+			served: "lone", desired: 3,
+		},
+		{
+			name: "a namespace gets its maximum, and the pool does not grow for more",
+			of: newFixture().bounds(0, 0, 20).eni(1, 1, 5).claimsNamed("a", "b", "c", "d").
+				change(perNamespace(2, 0)),
+			served: "a b", desired: 2, last: v1alpha1.ReasonNamespaceAtMaximum,
+		},
+		{
+			name: "the pool grows for what is left of a namespace's maximum",
+			of: newFixture().bounds(0, 0, 20).eni(1, 1, 1).claimsNamed("a", "b", "c", "d").
+				change(perNamespace(3, 0)),
+			served: "a", desired: 3, last: v1alpha1.ReasonPoolGrowing,
+		},
+		{
+			name: "what rests counts against the maximum",
+			of: newFixture().bounds(0, 0, 20).eni(1, 1, 5).entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).
+				record(1, 1, v1alpha1.HolderCooling, "x", time.Second).claimsNamed("a", "b").change(perNamespace(2, 0)),
+			served: "a", desired: 2, last: v1alpha1.ReasonNamespaceAtMaximum,
+		},
+		{
+			name: "by name neither",
+			of: newFixture().bounds(0, 0, 20).eni(1, 1, 5).holds(1, map[string]int{"x": 1}).claim("a", time.Minute, wants("10.0.1.3")).
+				change(perNamespace(1, 0)),
+			desired: 1, last: v1alpha1.ReasonNamespaceAtMaximum,
+		},
+		{
+			name: "other namespaces are served while one has its maximum",
+			of: newFixture().bounds(0, 0, 20).eni(1, 1, 5).holds(1, map[string]int{"x": 1}).claim("a", time.Hour).
+				claim("lone", time.Minute, of("bank")).change(admitting("bank")).change(perNamespace(1, 0)),
+			served: "lone", desired: 2,
+		},
+		{
+			name: "a lower maximum takes nothing away",
+			of: newFixture().bounds(0, 0, 20).eni(1, 1, 5).holds(1, map[string]int{"x": 1, "y": 2, "z": 3}).claim("a", time.Hour).
+				change(perNamespace(1, 0)),
+			desired: 3, last: v1alpha1.ReasonNamespaceAtMaximum,
+		},
+		{
+			name: "whole ENIs have a maximum of their own",
+			of: newFixture().bounds(0, 0, 20).exclusive(0, 0, 3).exclusiveENI(1).exclusiveENI(2).
+				claim("a", 2*time.Minute, wantsENI).claim("b", time.Minute, wantsENI).change(perNamespace(0, 1)),
+			served: "a", last: v1alpha1.ReasonNamespaceAtMaximum,
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			before := map[string]bool{}
+			for i := range row.of.claims {
+				before[row.of.claims[i].Name] = heldBy(row.of.observation, &row.of.pool.Status, &row.of.claims[i]).entry != nil
+			}
+			d := plan(row.of.observation)
+			var served []string
+			for i := range row.of.claims {
+				claim := &row.of.claims[i]
+				if heldBy(row.of.observation, &d.status, claim).entry != nil && !before[claim.Name] {
+					served = append(served, claim.Name)
+				}
+			}
+			slices.Sort(served)
+			assert.Equal(t, strings.Join(served, " "), row.served)
+			assert.Equal(t, d.status.Shared.Desired, row.desired)
+			if last := lastVerdict(row.of); row.last != "" {
+				assert.Equal(t, last.reason, row.last, last.message)
+			} else {
+				assert.Equal(t, last.phase, v1alpha1.ClaimBound)
+			}
+		})
+	}
+}
