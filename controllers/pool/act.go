@@ -34,9 +34,15 @@ import (
 // which goes on for all others.
 func (r *Reconciler) prepareClaims(ctx context.Context, o *observation) error {
 	o.unprepared = map[types.UID]bool{}
+	for _, claim := range o.crowd() {
+		o.unprepared[claim.UID], o.crowded = true, true
+	}
 	var failed []error
 	for i := range o.claims {
 		claim := &o.claims[i]
+		if o.unprepared[claim.UID] {
+			continue
+		}
 		before := claim.DeepCopy()
 		err := r.prepareClaim(ctx, *o, claim)
 		if client.IgnoreNotFound(err) != nil {
@@ -83,25 +89,61 @@ func staleENIs(name string) error {
 	return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("elasticnetworkinterfaces").GroupResource(), name, errStaleENIs)
 }
 
-// tellClaims writes to each claim what the stored record means for it, and lets
-// go of those that are deleted and hold nothing. It returns what failed, and a conflict
-// if the record turned out to be an older one: then nothing must be done by it.
-func (r *Reconciler) tellClaims(ctx context.Context, o observation) (failed, stale error) {
-	var errs []error
+// telling is what a claim is to be told.
+type telling struct {
+	claim *v1alpha1.ENIClaim
+	verdict
+}
+
+// tellings are what the stored record means for each claim, in the order in which they are
+// told: what they hold or lost first, and then, in turns, why the others wait.
+func (o observation) tellings() []telling {
+	var news []telling
+	var waiting []*v1alpha1.ENIClaim
+	verdicts := map[types.UID]verdict{}
 	for i := range o.claims {
 		claim := &o.claims[i]
 		if o.unprepared[claim.UID] {
 			continue
 		}
 		v := verdictOn(o, &o.pool.Status, claim)
-		if o.needsLatestRecord(claim, v) {
+		if v.phase != v1alpha1.ClaimPending || !claim.DeletionTimestamp.IsZero() {
+			news = append(news, telling{claim, v})
+			continue
+		}
+		verdicts[claim.UID] = v
+		waiting = append(waiting, claim)
+	}
+	for _, claim := range oneOfEach(waiting) {
+		news = append(news, telling{claim, verdicts[claim.UID]})
+	}
+	return news
+}
+
+// tellClaims writes to each claim what the stored record means for it, and lets
+// go of those that are deleted and hold nothing. It returns what failed, and a conflict
+// if the record turned out to be an older one: then nothing must be done by it.
+func (r *Reconciler) tellClaims(ctx context.Context, o *observation) (failed, stale error) {
+	var errs []error
+	left := newsPerRound
+	for _, t := range o.tellings() {
+		waits := t.phase == v1alpha1.ClaimPending && t.claim.DeletionTimestamp.IsZero()
+		if waits && left == 0 {
+			o.crowded = true
+			break
+		}
+		if o.needsLatestRecord(t.claim, t.verdict) {
 			if err := r.confirmRecord(ctx, o.pool); err != nil {
 				return firstOf(errs), err
 			}
 			o.latestRecord = true
 		}
-		if err := r.tellClaim(ctx, o, claim, v); client.IgnoreNotFound(err) != nil {
-			errs = append(errs, fmt.Errorf("updating claim %s/%s: %w", claim.Namespace, claim.Name, err))
+		wrote, err := r.tellClaim(ctx, *o, t.claim, t.verdict)
+		if client.IgnoreNotFound(err) != nil {
+			errs = append(errs, fmt.Errorf("updating claim %s/%s: %w", t.claim.Namespace, t.claim.Name, err))
+		}
+		if waits && wrote {
+			left--
 		}
 	}
 	return firstOf(errs), nil
@@ -132,23 +174,24 @@ func (o observation) needsLatestRecord(claim *v1alpha1.ENIClaim, v verdict) bool
 	return !bound && v.phase == v1alpha1.ClaimBound || bound && v.phase == v1alpha1.ClaimLost
 }
 
-func (r *Reconciler) tellClaim(ctx context.Context, o observation, claim *v1alpha1.ENIClaim, v verdict) error {
+// tellClaim writes what a claim is to be told, and reports whether there was anything to write.
+func (r *Reconciler) tellClaim(ctx context.Context, o observation, claim *v1alpha1.ENIClaim, v verdict) (wrote bool, err error) {
 	switch {
 	case o.keeps(claim, v):
-		return nil
+		return false, nil
 	case claim.DeletionTimestamp.IsZero():
 	case v.phase == v1alpha1.ClaimBound:
-		return nil
+		return false, nil
 	default:
-		return store.RemoveFinalizer(ctx, r.client, r.events, claim)
+		return true, store.RemoveFinalizer(ctx, r.client, r.events, claim)
 	}
 	before := claim.DeepCopy()
 	applyVerdict(claim, v, metav1.NewTime(o.now))
-	_, err := r.written.UpdateStatus(ctx, r.client, r.events, before, claim)
+	wrote, err = r.written.UpdateStatus(ctx, r.client, r.events, before, claim)
 	if err == nil {
 		r.waits.told(ctx, claim)
 	}
-	return err
+	return wrote, err
 }
 
 // confirmRecord makes sure that the record is the latest, and not an older copy of it.

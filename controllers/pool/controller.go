@@ -136,7 +136,7 @@ func (r *Reconciler) withPool(ctx context.Context, pool *v1alpha1.ENIPool) (ctrl
 	}
 	o.latestRecord = stored
 	noteRound(ctx, o)
-	tellErr, stale := r.tellClaims(ctx, o)
+	tellErr, stale := r.tellClaims(ctx, &o)
 	if stale != nil {
 		return ctrl.Result{}, stale
 	}
@@ -148,7 +148,11 @@ func (r *Reconciler) withPool(ctx context.Context, pool *v1alpha1.ENIPool) (ctrl
 		r.inventory.ForgetInstance(pool.Spec.InstanceID)
 		return ctrl.Result{}, store.RemoveFinalizer(ctx, r.client, r.events, pool)
 	}
-	return ctrl.Result{RequeueAfter: soonest(decided.recheck, o.graceLeft)}, firstOf([]error{prepareErr, tellErr, observeErr})
+	recheck := soonest(decided.recheck, o.graceLeft)
+	if o.crowded {
+		recheck = nextRound
+	}
+	return ctrl.Result{RequeueAfter: recheck}, firstOf([]error{prepareErr, tellErr, observeErr})
 }
 
 // applyToENIs changes the ENIs by the stored decision, and reports whether a deleted pool

@@ -93,8 +93,11 @@ type observation struct {
 	// the names of their resources.
 	unrecorded map[string][]v1alpha1.Address
 	allowed    map[string]bool // namespaces that may claim
-	// unprepared are claims for which the first write of this round failed.
+	// unprepared are claims for which the first write of this round failed, or that another
+	// round takes in.
 	unprepared map[types.UID]bool
+	// crowded: there are more claims than this round comes to.
+	crowded bool
 	// suspended is why the pool keeps all it has and changes nothing; nil: it goes on.
 	suspended *trouble
 	// distrust is why EC2 is not believed; nil: it is.

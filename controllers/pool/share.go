@@ -11,6 +11,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -100,17 +101,52 @@ func (o observation) mostOf(mode v1alpha1.Mode) int32 {
 // and within a namespace the oldest. A claim that chose its address takes no turn, since it
 // may never be served.
 func inTurns(claims []*v1alpha1.ENIClaim, taken map[share]int32) []*v1alpha1.ENIClaim {
+	return ordered(claims, taken, func(claim *v1alpha1.ENIClaim) bool { return claim.Spec.Address == nil })
+}
+
+// oneOfEach orders claims so that one of each namespace comes first, the oldest, then a
+// second one of each, and so on.
+func oneOfEach(claims []*v1alpha1.ENIClaim) []*v1alpha1.ENIClaim {
+	return ordered(claims, nil, func(*v1alpha1.ENIClaim) bool { return true })
+}
+
+// ordered orders claims by how much their namespace has by their turn, and then by age.
+func ordered(claims []*v1alpha1.ENIClaim, taken map[share]int32, takesTurn func(*v1alpha1.ENIClaim) bool) []*v1alpha1.ENIClaim {
 	sorted := slices.SortedFunc(slices.Values(claims), oldestFirst)
-	next := maps.Clone(taken)
+	next := map[share]int32{}
+	maps.Copy(next, taken)
 	turns := make(map[types.UID]int32, len(sorted))
 	for _, claim := range sorted {
 		turns[claim.UID] = next[shareOf(claim)]
-		if claim.Spec.Address == nil {
+		if takesTurn(claim) {
 			next[shareOf(claim)]++
 		}
 	}
 	slices.SortStableFunc(sorted, func(a, b *v1alpha1.ENIClaim) int { return cmp.Compare(turns[a.UID], turns[b.UID]) })
 	return sorted
+}
+
+// newsPerRound bounds what one round writes for claims that get nothing in it: how many new
+// ones get the finalizer, and how many that wait are told why. The next round, which follows
+// at once, goes on. So a crowd of claims costs those of other namespaces a round at most.
+const newsPerRound = 100
+
+// nextRound is how soon the next round follows where this one did not come to all claims.
+const nextRound = time.Millisecond
+
+// crowd are the new claims that this round does not take in.
+func (o observation) crowd() []*v1alpha1.ENIClaim {
+	var newcomers []*v1alpha1.ENIClaim
+	for i := range o.claims {
+		claim := &o.claims[i]
+		if claim.DeletionTimestamp.IsZero() && !slices.Contains(claim.Finalizers, v1alpha1.Finalizer) {
+			newcomers = append(newcomers, claim)
+		}
+	}
+	if len(newcomers) <= newsPerRound {
+		return nil
+	}
+	return oneOfEach(newcomers)[newsPerRound:]
 }
 
 // withinMaximum returns the claims, of those that wait, that would be served if the pool had

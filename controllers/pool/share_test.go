@@ -7,6 +7,8 @@ SPDX-License-Identifier: Apache-2.0
 package pool
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +16,8 @@ import (
 
 	"gotest.tools/v3/assert"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -147,3 +151,54 @@ func TestNamespacesShareANode(t *testing.T) {
 		})
 	}
 }
+
+// TestACrowdOfClaimsHoldsUpNobody: what a namespace asks for in vain, however often, costs a
+// claim of another one round, and is answered once.
+func TestACrowdOfClaimsHoldsUpNobody(t *testing.T) {
+	const crowd = 5 * newsPerRound / 2
+	var finalizers, statuses int
+	counting := interceptor.Funcs{
+		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+			finalizers++
+			return c.Patch(ctx, o, p, opts...)
+		},
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
+			if _, ok := o.(*v1alpha1.ENIClaim); ok {
+				statuses++
+			}
+			return c.SubResource(sub).Update(ctx, o, opts...)
+		},
+	}
+	f := newFixture().bounds(0, 0, 20).eni(1, 1, 4)
+	for i := range crowd {
+		f.claim(fmt.Sprintf("vain-%d", i), time.Hour, of("crowd"), wants("10.0.1.200"), unmarked)
+	}
+	f.claim("lone", time.Minute, unmarked)
+	objects := []client.Object{storedPool(f), &f.enis[0]}
+	for i := range f.claims {
+		objects = append(objects, &f.claims[i])
+	}
+	kube := cluster(t, counting, objects...)
+	r := reconcilerOn(t, &cloud{}, kube, kube)
+
+	result, err := r.Reconcile(t.Context(), request())
+	assert.NilError(t, err)
+	assert.Equal(t, claimIn(t, kube, "lone").Status.Phase, v1alpha1.ClaimBound)
+	assert.Equal(t, finalizers, newsPerRound)
+	assert.Equal(t, statuses, newsPerRound)
+	assert.Equal(t, result.RequeueAfter, nextRound)
+
+	rounds := 1
+	for ; result.RequeueAfter == nextRound; rounds++ {
+		result, err = r.Reconcile(t.Context(), request())
+		assert.NilError(t, err)
+	}
+	assert.Equal(t, rounds, 3)
+	assert.Equal(t, finalizers, crowd+1)
+	assert.Equal(t, statuses, crowd+1)
+	_, err = r.Reconcile(t.Context(), request())
+	assert.NilError(t, err)
+	assert.Equal(t, finalizers+statuses, 2*(crowd+1), "told once")
+}
+
+func unmarked(claim *v1alpha1.ENIClaim) { claim.Finalizers = nil }

@@ -124,6 +124,9 @@ func (s *Server) askWebhooks(k *kind, request Request, content, old map[string]a
 	}
 	s.mu.Lock()
 	s.refusals = append(s.refusals, noticed...)
+	if apierrors.IsInternalError(refusal) && len(noticed) == 0 {
+		return refusal // Nobody answered: nobody has anything against the write.
+	}
 	if refusal != nil {
 		return s.refuse(request.Connection, k, request.Name, refusal)
 	}
