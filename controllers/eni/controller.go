@@ -85,6 +85,9 @@ type Reconciler struct {
 	// definitions remembers for a moment whether CRDs of ours are being deleted.
 	definitions uninstall.Check
 
+	// paused are the requests that wait in EC2's queue; see retries.
+	paused sync.Map
+
 	watchOnce sync.Once
 	changing  *elapsed.Watch
 	unseen    *elapsed.Watch
@@ -122,6 +125,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 	}
 	settings := options.Controller
 	settings.MaxConcurrentReconciles = options.Concurrency
+	settings.RateLimiter = retries{settings.RateLimiter, &r.paused}
 	settings.LogConstructor = logging.For(mgr.GetLogger(), controllerName, "eni")
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName).
@@ -194,6 +198,7 @@ func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		}
 		calls, pause := r.admit(ctx, eni, decided, done)
 		if pause > 0 {
+			r.paused.Store(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(eni)}, true)
 			return ctrl.Result{RequeueAfter: pause}, r.reportQueued(ctx, eni, done, observed, decided)
 		}
 		acted := r.act(calls, eni, observed, decided, done)

@@ -45,6 +45,8 @@ func verdictOn(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.EN
 		switch {
 		case h.eni == nil:
 			v.kept = o.stands(claim)
+		case v.reason == v1alpha1.ReasonBound && h.otherENI(claim):
+			v.kept = !o.interfaces[h.eni.Status.NetworkInterfaceID]
 		case v.reason == v1alpha1.ReasonBound && !isTrue(claim.Status.Conditions, v1alpha1.ConditionReady):
 			v.kept = !h.proved(o, claim)
 		}
@@ -147,6 +149,14 @@ func (h held) verdict() verdict {
 		v.message = fmt.Sprintf("ENI %s is not attached to the node's instance in EC2", h.eni.Name)
 	}
 	return v
+}
+
+// otherENI reports whether the status of a bound claim names another ENI of EC2 than the
+// resource's status. One of the two was restored from before: only that which the instance
+// has is told.
+func (h held) otherENI(claim *v1alpha1.ENIClaim) bool {
+	id := claim.Status.NetworkInterfaceID
+	return id != "" && id != h.eni.Status.NetworkInterfaceID
 }
 
 // proved reports whether the ENI shows what a claim holds, and no other claim holds the

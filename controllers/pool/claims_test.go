@@ -124,6 +124,31 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// TestAnOlderStatusOfAnENIIsNotTold: a status that was restored from before names an ENI that
+// is gone, whose address others have by now.
+func TestAnOlderStatusOfAnENIIsNotTold(t *testing.T) {
+	for name, row := range map[string]struct {
+		has  string
+		kept bool
+	}{
+		"the instance has the claim's":         {has: "eni-before", kept: true},
+		"the instance has the resource's":      {has: "eni-1"},
+		"the instance is not known to have it": {kept: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture().exclusive(0, 0, 1).exclusiveENI(1).claim("a", time.Hour, wantsENI, boundTo(1, "10.0.1.250"), func(claim *v1alpha1.ENIClaim) {
+				claim.Status.NetworkInterfaceID = "eni-before"
+				setReady(claim)
+			})
+			f.interfaces = map[string]bool{row.has: true}
+			f.pool.Status.ENIs[0].Claim = reference("a")
+			v := verdictOn(f.observation, &f.pool.Status, &f.claims[0])
+			assert.Equal(t, v.reason, v1alpha1.ReasonBound)
+			assert.Equal(t, v.kept, row.kept)
+		})
+	}
+}
+
 func TestApplyVerdict(t *testing.T) {
 	now := metav1.NewTime(start)
 	eni := readyENI(1, v1alpha1.ModeShared)
@@ -205,4 +230,8 @@ func TestExpires(t *testing.T) {
 			assert.Equal(t, f.expires(&f.claims[0]), row.want)
 		})
 	}
+}
+
+func setReady(claim *v1alpha1.ENIClaim) {
+	meta.SetStatusCondition(&claim.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonBound})
 }

@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 package promises
 
 import (
+	"slices"
 	"time"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -63,11 +64,40 @@ func (r *Referee) judgePlace(claim *v1alpha1.ENIClaim) {
 // forgeClaim takes back what a claim held, where others changed its status: it may
 // use it all the same, so that nobody else may get it before it went back to EC2.
 func (r *Referee) forgeClaim(after *v1alpha1.ENIClaim) {
-	if held, ok := r.given[after.UID]; ok && held.address != after.Status.Address {
+	if held, ok := r.given[after.UID]; ok && held.address != after.Status.Address && !r.untold(held, after) {
 		r.lapsed[held.address] = lapsed{given: held, claim: nameOf(after)}
 	}
 	delete(r.given, after.UID)
 	r.forged[after.UID] = true
+}
+
+// untold reports whether nothing tells any more what a claim held, once its status is taken
+// away: others put an older record in the place of its pool's, which does not name it either.
+func (r *Referee) untold(held given, claim *v1alpha1.ENIClaim) bool {
+	pool := r.poolOf(claim.Spec.NodeName)
+	return pool != nil && r.forged[pool.UID] && pool.Spec.InstanceID == held.instance && forgets(pool, held.address, nameOf(claim))
+}
+
+// forgeRecord takes in that others wrote the record of a pool.
+func (r *Referee) forgeRecord(pool *v1alpha1.ENIPool) {
+	r.forged[pool.UID] = true
+	for address, l := range r.lapsed {
+		if l.instance == pool.Spec.InstanceID && forgets(pool, address, l.claim) {
+			delete(r.lapsed, address)
+		}
+	}
+}
+
+// forgets reports whether a record looks like the pool's own, and does not name a claim as
+// the holder of an address. One that does not look so is known to be lost.
+func forgets(pool *v1alpha1.ENIPool, address, claim string) bool {
+	named := slices.ContainsFunc(pool.Status.Addresses, func(entry v1alpha1.PoolAddress) bool {
+		return string(entry.Address) == address && entry.Claim != nil && entry.Claim.Namespace+"/"+entry.Claim.Name == claim
+	})
+	whole := slices.ContainsFunc(pool.Status.ENIs, func(entry v1alpha1.PoolENI) bool {
+		return entry.Claim != nil && entry.Claim.Namespace+"/"+entry.Claim.Name == claim
+	})
+	return pool.Status.PoolUID == pool.UID && !named && !whole
 }
 
 // give notes what the operator told a claim.

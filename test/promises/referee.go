@@ -17,6 +17,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -222,8 +223,13 @@ func (r *Referee) See(w Write) {
 		if operator && before != nil && before.DeletionTimestamp.IsZero() && (after == nil || !after.DeletionTimestamp.IsZero()) {
 			r.judgePoolDeletion(before)
 		}
-		if operator && after != nil {
+		switch {
+		case after == nil:
+		case operator:
+			delete(r.forged, after.UID)
 			r.judgeShares(before, after)
+		case before == nil || !equality.Semantic.DeepEqual(before.Status, after.Status):
+			r.forgeRecord(after)
 		}
 		if after != nil && conditionTrue(after.Status.Conditions, "Ready") {
 			r.ready[after.UID] = true

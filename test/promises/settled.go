@@ -200,7 +200,7 @@ func (r *Referee) disowned(eni *emulator.ENIState) bool {
 func scarce(reason string) bool {
 	return slices.Contains([]string{
 		"SubnetExhausted", "SubnetFragmented", "InstanceFull", "InvalidParameter", "WaitingForDrain", "QuotaExceeded", "NoFreeDeviceIndex", "NotOwned",
-		"SubnetNotFound", "OrphanedENIs",
+		"SubnetNotFound", "OrphanedENIs", "InstanceTypeLimit",
 	}, reason)
 }
 
