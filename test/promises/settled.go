@@ -155,6 +155,9 @@ func (r *Referee) fits(instance string, policy *v1alpha1.ENIPolicy) bool {
 	if found == nil || policy.Spec.Shared == nil {
 		return false
 	}
+	if unit := policy.Spec.AddressUnit(); unit > 1 && policy.Spec.Shared.MaximumIPs/unit*unit < policy.Spec.Shared.MinimumIPs {
+		return false // Too few whole prefixes lie below the maximum.
+	}
 	exclusive := r.heldWhole(instance)
 	if policy.Spec.Exclusive != nil {
 		exclusive = max(exclusive, int(policy.Spec.Exclusive.Minimum))
