@@ -277,6 +277,8 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 		return ""
 	case ready.Reason == "NamespaceAtMaximum":
 		return r.underShare(claim, pool)
+	case r.free(claim) && r.shownElsewhere(claim, pool):
+		return "" // It is handed out once that claim says that it lost the address, or is deleted.
 	case r.free(claim):
 		return fmt.Sprintf("%s: claim %s waits (%s), and its pool has something free", EverythingEnd, nameOf(claim), ready.Reason)
 	case ready.Reason == "PoolAtMaximum":
@@ -307,6 +309,44 @@ func (r *Referee) free(claim *v1alpha1.ENIClaim) bool {
 		return pool.Status.Exclusive != nil && pool.Status.Exclusive.Free > 0
 	}
 	return pool.Status.Shared != nil && pool.Status.Shared.Free > 0
+}
+
+// shownElsewhere reports whether all that a pool has free for an exclusive claim are ENIs
+// whose address EC2 took from another ENI, of which a claim still shows it: that ENI was
+// given to others, so that the operator reads nothing of it any more.
+func (r *Referee) shownElsewhere(claim *v1alpha1.ENIClaim, pool *v1alpha1.ENIPool) bool {
+	if claim.Spec.Mode != v1alpha1.ModeExclusive {
+		return false
+	}
+	for _, entry := range pool.Status.ENIs {
+		if entry.Mode != v1alpha1.ModeExclusive || entry.Claim != nil || entry.CoolingSince != nil {
+			continue
+		}
+		if eni := r.resourceNamed(entry.Name); eni == nil || !r.shown(eni.Status.PrimaryAddress, eni.Status.NetworkInterfaceID) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Referee) resourceNamed(name string) *v1alpha1.ElasticNetworkInterface {
+	for _, eni := range r.world.ENIs {
+		if eni.Name == name {
+			return eni
+		}
+	}
+	return nil
+}
+
+// shown reports whether a claim shows an address that it has on another ENI than one.
+func (r *Referee) shown(address, id string) bool {
+	for _, claim := range r.world.Claims {
+		bound := claim.Status.Phase == v1alpha1.ClaimBound && !addressLost(claim)
+		if bound && claim.Status.Address == address && claim.Status.NetworkInterfaceID != id {
+			return true
+		}
+	}
+	return false
 }
 
 // badlyServed is what is wrong with a bound claim.
