@@ -119,7 +119,7 @@ func TestClaimForOneAddress(t *testing.T) {
 
 	second := claimFor("second", wanted)
 	s.awaitPending(second, v1alpha1.ReasonAddressInUse)
-	s.says(messageOf(second.Status.Conditions, v1alpha1.ConditionReady), string(wanted), "fixed/holder")
+	s.says(messageOf(second.Status.Conditions, v1alpha1.ConditionReady), string(wanted), "claim holder")
 	stray := claimFor("stray", "192.0.2.1")
 	s.awaitPending(stray, v1alpha1.ReasonAddressNotInPool)
 	primary := claimFor("primary", v1alpha1.Address(eni.Status.PrimaryAddress))
