@@ -16,7 +16,7 @@ import (
 var kubernetesDomains = []string{"kubernetes.io", "k8s.io"}
 
 // WhyKeepTaint returns why the operator does not remove taints of a key from Nodes, or nothing
-// if it does. Whoever edits policies would otherwise remove any taint of any Node by the operator's rights.
+// if it does. Otherwise an editor of policies could have the operator remove any taint from any Node.
 // The administrator sets the prefix; an empty one stands for any key but those of Kubernetes.
 func WhyKeepTaint(key, prefix string) string {
 	domain, _, _ := strings.Cut(key, "/")

@@ -190,7 +190,7 @@ func (r *Reconciler) observeInstance(ctx context.Context, o *observation) (ec2.I
 }
 
 // instanceFor returns the id of the instance that an ENI belongs to, or "". Only pools name one
-// that no Node of the name stands for at the moment: whoever may make ENIs would otherwise
+// that no Node of the name stands for at the moment: otherwise people who may make ENIs could
 // attach them to any instance of the account, by the operator's rights.
 func (r *Reconciler) instanceFor(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface) (string, error) {
 	if at := eni.Status.Attachment; at != nil && eni.Primary() {

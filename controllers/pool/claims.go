@@ -152,8 +152,8 @@ func (h held) verdict() verdict {
 }
 
 // otherENI reports whether the status of a bound claim names another ENI of EC2 than the
-// resource's status. One of the two was restored from before: only that which the instance
-// has is told.
+// resource's status. One of the two was restored from before: the claim gets the one that
+// the instance has.
 func (h held) otherENI(claim *v1alpha1.ENIClaim) bool {
 	id := claim.Status.NetworkInterfaceID
 	return id != "" && id != h.eni.Status.NetworkInterfaceID
@@ -187,14 +187,14 @@ func (o observation) eni(name string) *v1alpha1.ElasticNetworkInterface {
 }
 
 // whyPending says what a claim waits for. People who make claims need not be those who run
-// the cluster: they are told nothing of others' claims, and nothing of the account in EC2.
+// the cluster: the message names no other claim, and nothing of the AWS account.
 func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENIClaim) (reason, message string) {
 	if reason, message = whyRefused(o, claim); reason != "" {
 		return reason, message
 	}
 	switch {
 	case o.distrust != nil:
-		return o.distrust.reason, o.administratorsKnow("The operator does not believe what it reads of EC2, and hands out nothing")
+		return o.distrust.reason, o.seePool("The operator does not believe what it reads of EC2, and hands out nothing")
 	case o.suspended != nil:
 		return o.suspended.reason, o.suspended.message
 	case hasMost(o, stored, claim):
@@ -203,22 +203,22 @@ func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.E
 	case claim.Spec.Address != nil:
 		return whyNotThat(o, stored, claim)
 	case len(o.troubles) > 0:
-		return o.troubles[0].reason, o.administratorsKnow(noMore)
+		return o.troubles[0].reason, o.seePool(cannotGrow)
 	case atMaximum(o, stored, claim.Spec.Mode):
 		return v1alpha1.ReasonPoolAtMaximum, fmt.Sprintf("Policy %s allows no more on this node; a claim must be released first", o.pool.Spec.PolicyName)
 	}
 	if reason = troubledENI(o); reason != "" {
-		return reason, o.administratorsKnow("An ENI of the pool is not ready")
+		return reason, o.seePool("An ENI of the pool is not ready")
 	}
 	return whyNotGrown(o, stored, claim.Spec.Mode)
 }
 
-// noMore is what claims are told while their pool does not grow.
-const noMore = "The pool cannot take more from EC2"
+// cannotGrow is the message of claims whose pool EC2 gives no more.
+const cannotGrow = "The pool cannot take more from EC2"
 
-// administratorsKnow adds to what a claim is told where the cause stands: in objects that
-// the cluster's administrators read. EC2's own words can name accounts, roles and selectors.
-func (o observation) administratorsKnow(what string) string {
+// seePool adds to the message of a claim where the cause is found: in an object that only
+// the cluster's administrators read. EC2's own text can name accounts, roles and selectors.
+func (o observation) seePool(what string) string {
 	return fmt.Sprintf("%s. The conditions of ENIPool %s say why", what, o.pool.Name)
 }
 
@@ -228,12 +228,12 @@ func whyNotGrown(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mo
 	lacks := capacity != nil && capacity.Status == metav1.ConditionFalse && capacity.Reason != v1alpha1.ReasonInstanceTypeLimit
 	if instanceFull(o, stored, mode) {
 		if lacks && (capacity.Reason == v1alpha1.ReasonOrphanedENIs || capacity.Reason == v1alpha1.ReasonInstanceFull) {
-			return capacity.Reason, o.administratorsKnow(noMore)
+			return capacity.Reason, o.seePool(cannotGrow)
 		}
 		return v1alpha1.ReasonInstanceFull, fmt.Sprintf("%s carries no more ENIs or addresses; a claim must be released first", o.limits.instanceType)
 	}
 	if lacks && capacity.Reason != v1alpha1.ReasonOrphanedENIs {
-		return capacity.Reason, o.administratorsKnow(noMore) // What this round's decision found.
+		return capacity.Reason, o.seePool(cannotGrow) // What this round's decision found.
 	}
 	return v1alpha1.ReasonPoolGrowing, "The pool is taking more from EC2"
 }

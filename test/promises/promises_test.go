@@ -47,28 +47,9 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.write(people, "eniclaims", a, wiped)
 			s.write(operator, "eniclaims", nil, b)
 		}},
-		{"an address whose holder's status was wiped, and an older record restored", "", func(s *stage) {
-			older := thePool()
-			older.Status.PoolUID = older.UID
-			s.write(operator, "enipools", nil, thePool())
-			s.write(operator, "eniclaims", nil, a)
-			wiped := a.DeepCopy()
-			wiped.Status = v1alpha1.ENIClaimStatus{}
-			s.write(people, "eniclaims", a, wiped)
-			s.write(people, "enipools", thePool(), older)
-			s.write(operator, "eniclaims", nil, b)
-		}},
+		{"an address whose holder's status was wiped, and an older record restored", "", func(s *stage) { s.restoreRecord(a, b) }},
 		{"an address whose holder's status was wiped, and an older record restored that names it", HeldOnce, func(s *stage) {
-			older := thePool()
-			older.Status.PoolUID = older.UID
-			older.Status.Addresses = []v1alpha1.PoolAddress{{Address: "10.0.0.1", Claim: &v1alpha1.ClaimReference{Namespace: "shop", Name: "a", UID: a.UID}}}
-			s.write(operator, "enipools", nil, thePool())
-			s.write(operator, "eniclaims", nil, a)
-			wiped := a.DeepCopy()
-			wiped.Status = v1alpha1.ENIClaimStatus{}
-			s.write(people, "eniclaims", a, wiped)
-			s.write(people, "enipools", thePool(), older)
-			s.write(operator, "eniclaims", nil, b)
+			s.restoreRecord(a, b, v1alpha1.PoolAddress{Address: "10.0.0.1", Claim: &v1alpha1.ClaimReference{Namespace: "shop", Name: "a", UID: a.UID}})
 		}},
 		{"lost on a living instance", LostProved, func(s *stage) {
 			s.write(operator, "eniclaims", nil, a)

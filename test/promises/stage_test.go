@@ -226,6 +226,20 @@ func (s *stage) share(most int32) {
 	s.write(operator, "enipools", before, after)
 }
 
+// restoreRecord has people wipe the status of a claim and put an older record of the pool in
+// place, after which the operator gives the address to another claim.
+func (s *stage) restoreRecord(wiped, next *v1alpha1.ENIClaim, recorded ...v1alpha1.PoolAddress) {
+	older := thePool()
+	older.Status.PoolUID, older.Status.Addresses = older.UID, recorded
+	s.write(operator, "enipools", nil, thePool())
+	s.write(operator, "eniclaims", nil, wiped)
+	blank := wiped.DeepCopy()
+	blank.Status = v1alpha1.ENIClaimStatus{}
+	s.write(people, "eniclaims", wiped, blank)
+	s.write(people, "enipools", thePool(), older)
+	s.write(operator, "eniclaims", nil, next)
+}
+
 // deletePool has the operator delete the pool a while after the Node lost its label.
 func (s *stage) deletePool(after time.Duration) {
 	s.serve()
