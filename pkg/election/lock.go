@@ -37,7 +37,8 @@ type Settings struct {
 // NewLock returns the lease as client-go's elector wants it. What the elector learns
 // about the lease opens and shuts the fence.
 func NewLock(config *rest.Config, fence *Fence, settings Settings) (resourcelock.Interface, error) {
-	config = rest.AddUserAgent(config, "leader-election")
+	// A copy: the timeout bounds watches, too, and lists of many claims take longer.
+	config = rest.AddUserAgent(rest.CopyConfig(config), "leader-election")
 	config.Timeout = max(settings.RenewDeadline/2, time.Second)
 	client, err := coordinationv1client.NewForConfig(config)
 	if err != nil {
