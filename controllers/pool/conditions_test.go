@@ -70,8 +70,8 @@ func TestConditions(t *testing.T) {
 				"the pool gets 9 addresses and 1 exclusive ENIs. Lower the minimum, or select larger instances."},
 		{"foreign ENIs take room", newFixture().bounds(10, 0, 20).change(func(f *fixture) { f.otherENIs = 1 }), v1alpha1.ConditionCapacityAvailable,
 			falsely, v1alpha1.ReasonInstanceTypeLimit,
-			"m5.large has room for 1 ENIs of this policy with up to 9 addresses each, which is less than its minimum: " +
-				"the pool gets 9 addresses and 0 exclusive ENIs. Lower the minimum, or select larger instances."},
+			"m5.large has room for 1 ENIs of this policy, besides 1 that are not the pool's, with up to 9 addresses each, which is less than its minimum: " +
+				"the pool gets 9 addresses and 0 exclusive ENIs. Lower the minimum, detach those ENIs, or select larger instances."},
 		{"warm addresses beyond what fits are no trouble", newFixture().bounds(5, 30, 40), v1alpha1.ConditionCapacityAvailable, truly, v1alpha1.ReasonFits, ""},
 		{"prefixes without Nitro", newFixture().bounds(5, 0, 40).prefixes().change(func(f *fixture) { f.limits.nitro = false }),
 			v1alpha1.ConditionCapacityAvailable, falsely, v1alpha1.ReasonInstanceTypeLimit,

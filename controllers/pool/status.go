@@ -213,9 +213,14 @@ func shortMessage(o observation, s *sizing) string {
 	if o.primary.usable {
 		onPrimary = fmt.Sprintf(" and for %d addresses on its primary ENI", o.primary.room*o.unit())
 	}
-	return fmt.Sprintf("%s has room for %d ENIs of this policy with up to %d addresses each%s, which is less than its minimum: "+
-		"the pool gets %d addresses and %d exclusive ENIs. Lower the minimum, or select larger instances.",
-		o.limits.instanceType, max(o.limits.slots-o.otherENIs, 0), o.limits.addressSlots*o.unit(), onPrimary, s.sharedFits, s.exclusiveFits)
+	besides, remedy := "", "Lower the minimum, or select larger instances."
+	if o.otherENIs > 0 {
+		besides = fmt.Sprintf(", besides %d that are not the pool's,", o.otherENIs)
+		remedy = "Lower the minimum, detach those ENIs, or select larger instances."
+	}
+	return fmt.Sprintf("%s has room for %d ENIs of this policy%s with up to %d addresses each%s, which is less than its minimum: "+
+		"the pool gets %d addresses and %d exclusive ENIs. %s",
+		o.limits.instanceType, max(o.limits.slots-o.otherENIs, 0), besides, o.limits.addressSlots*o.unit(), onPrimary, s.sharedFits, s.exclusiveFits, remedy)
 }
 
 // readiness is True when the pool holds its minimum.

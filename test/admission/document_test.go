@@ -494,7 +494,7 @@ var rechecks = []recheck{
 	{"ENIPolicy", "spec.securityGroupSelectorTerms", "They find a security group", v1alpha1.ConditionNetworkResolved + " of the pool", v1alpha1.ReasonSecurityGroupNotFound,
 		"securityGroupSelectorTerms of policy %s find no security group in %s"},
 	{"ENIPolicy", "spec.shared.minimumIPs", "The instance type holds the minimum", v1alpha1.ConditionCapacityAvailable + " of the pool", v1alpha1.ReasonInstanceTypeLimit,
-		"%s has room for %d ENIs of this policy with up to %d addresses each%s, which is less than its minimum: "},
+		"%s has room for %d ENIs of this policy%s with up to %d addresses each%s, which is less than its minimum: "},
 	{"ENIPolicy", "spec.shared.addressType", "The instance type carries prefixes", v1alpha1.ConditionCapacityAvailable + " of the pool", v1alpha1.ReasonInstanceTypeLimit,
 		"%s carries no prefixes: only Nitro instance types do. Set addressType: IPv4, or select other nodes."},
 	{"ENIPool", "", "A pool is deleted when claims hold nothing of it", v1alpha1.ConditionReady, v1alpha1.ReasonInUse,

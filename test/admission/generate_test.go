@@ -72,7 +72,7 @@ var names = map[string][]any{
 	"securityGroupIDs":   {"sg-0123456789abcdef0", "sg-01234567"},
 	"id":                 {"subnet-0123456789abcdef0", "sg-0123456789abcdef0", "eni-attach-1"},
 	"networkInterfaceID": {"eni-0123456789abcdef0", "eni-"},
-	"cooldown":           {"0s", "30s", "24h", "99999ms"},
+	"cooldown":           {"0s", "0.5s", "1999ms"}, // No pool ends while something of it rests.
 	"idleReleaseAfter":   {"0s", "10m", "720h"},
 	"duration":           {"1s", "60s", "720h"},
 	"startupTaint":       {"eni-operator.dev/not-ready", "a..b/c"},

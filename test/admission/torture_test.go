@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"gotest.tools/v3/assert"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
 )
 
 var (
@@ -260,7 +264,8 @@ func (s *siege) judged() {
 	}
 }
 
-// end deletes what was stored, and waits until the operator has let go of all of it.
+// end deletes what was stored, waits until the operator has let go of all of it, and
+// deletes the ENIs that were to be retained in EC2: they would fill the instances.
 func (s *siege) end() {
 	ctx := context.Background()
 	allow := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"`+v1alpha1.DeleteInUseAnnotation+`":"true"}}}`))
@@ -278,6 +283,29 @@ func (s *siege) end() {
 			return nil
 		})
 	}
+	shared.discardRetained(s.t)
+}
+
+// discardRetained detaches and deletes the ENIs that were kept in EC2 without their
+// resources, as people do who have no use for them.
+func (w *world) discardRetained(t *testing.T) {
+	t.Helper()
+	ctx := context.Background()
+	retained, err := w.cloud.DescribeNetworkInterfaces(ctx, &awsec2.DescribeNetworkInterfacesInput{
+		Filters: []ec2types.Filter{{Name: aws.String("tag:" + ec2.TagDeletionPolicy), Values: []string{string(v1alpha1.DeletionPolicyRetain)}}},
+	})
+	assert.NilError(t, err)
+	for _, eni := range retained.NetworkInterfaces {
+		if eni.Attachment != nil {
+			_, err := w.cloud.DetachNetworkInterface(ctx, &awsec2.DetachNetworkInterfaceInput{AttachmentId: eni.Attachment.AttachmentId, Force: aws.Bool(true)})
+			assert.NilError(t, err)
+		}
+		awaiting(t, aws.ToString(eni.NetworkInterfaceId)+" is deleted", func() error {
+			_, err := w.cloud.DeleteNetworkInterface(ctx, &awsec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: eni.NetworkInterfaceId})
+			return err
+		})
+	}
+	t.Logf("%d ENIs were retained", len(retained.NetworkInterfaces))
 }
 
 // keepCanary makes a Node, and a policy for it that no other outranks.
