@@ -221,7 +221,8 @@ const (
 	ReasonAddressLost = "AddressLost"
 	// ReasonAddressNotInPool: spec.address is on none of the pool's ENIs.
 	ReasonAddressNotInPool = "AddressNotInPool"
-	// ReasonAddressInUse: spec.address is held by another claim.
+	// ReasonAddressInUse: spec.address is held by another claim, or all that the pool has
+	// free carries addresses that claims still hold on other ENIs.
 	ReasonAddressInUse = "AddressInUse"
 	// ReasonAddressCooling: spec.address was released a moment ago and rests.
 	ReasonAddressCooling = "AddressCooling"

@@ -78,6 +78,9 @@ type held struct {
 	entry   *v1alpha1.PoolENI
 	eni     *v1alpha1.ElasticNetworkInterface
 	address string
+	// takenBy is the ENI of the pool that has got the address since, of an ENI that the
+	// operator does not read any more because its tags name another owner.
+	takenBy string
 }
 
 // heldBy finds what the record says that a claim holds.
@@ -86,7 +89,11 @@ func heldBy(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.ENICl
 		entry := &stored.Addresses[i]
 		if entry.State == v1alpha1.HolderAllocated && entry.Claim != nil && entry.Claim.UID == claim.UID {
 			eniEntry := entryOf(stored, entry.ENIName)
-			return held{entry: eniEntry, eni: o.resourceOf(eniEntry), address: string(entry.Address)}
+			h := held{entry: eniEntry, eni: o.resourceOf(eniEntry), address: string(entry.Address)}
+			if h.eni != nil && disowned(h.eni) {
+				h.takenBy = o.carrierBesides(h.eni, entry.Address)
+			}
+			return h
 		}
 	}
 	for i := range stored.ENIs {
@@ -137,6 +144,11 @@ func (h held) verdict() verdict {
 		v.reason = v1alpha1.ReasonAddressLost
 		v.message = fmt.Sprintf("%s vanished from ENI %s in EC2 and cannot be assigned again: others have it. Delete this claim and make a new one.",
 			h.address, h.eni.Name)
+	case h.takenBy != "":
+		v.lost = true
+		v.reason = v1alpha1.ReasonAddressLost
+		v.message = fmt.Sprintf("EC2 has %s on ENI %s now: it was unassigned from ENI %s, whose tags do not name this cluster's resource any more. "+
+			"Delete this claim and make a new one.", h.address, h.takenBy, h.eni.Name)
 	case disowned(h.eni):
 		v.reason = v1alpha1.ReasonNotOwned
 		v.message = fmt.Sprintf("The tags of ENI %s (%s) in EC2 do not name this cluster's resource any more, so that the operator leaves it alone; "+
@@ -149,6 +161,21 @@ func (h held) verdict() verdict {
 		v.message = fmt.Sprintf("ENI %s is not attached to the node's instance in EC2", h.eni.Name)
 	}
 	return v
+}
+
+// carrierBesides is the name of the pool's own ENI that carries an address besides one,
+// in the same subnet: another subnet's range may hold the same address, of another VPC.
+func (o observation) carrierBesides(one *v1alpha1.ElasticNetworkInterface, address v1alpha1.Address) string {
+	for i := range o.enis {
+		eni := &o.enis[i]
+		if eni.Name == one.Name || eni.Status.SubnetID != one.Status.SubnetID || gone(eni) || disowned(eni) {
+			continue
+		}
+		if eni.Status.PrimaryAddress == string(address) || slices.Contains(offered(eni), address) {
+			return eni.Name
+		}
+	}
+	return ""
 }
 
 // otherENI reports whether the status of a bound claim names another ENI of EC2 than the
@@ -210,6 +237,10 @@ func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.E
 	if reason = troubledENI(o); reason != "" {
 		return reason, o.seePool("An ENI of the pool is not ready")
 	}
+	if len(o.elsewhere) > 0 && countsFree(stored, claim.Spec.Mode) {
+		return v1alpha1.ReasonAddressInUse, "What the pool has free carries an address that another claim still holds on another ENI; " +
+			"it is handed out when that claim is told that EC2 took the address away, or is deleted"
+	}
 	return whyNotGrown(o, stored, claim.Spec.Mode)
 }
 
@@ -236,6 +267,14 @@ func whyNotGrown(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mo
 		return capacity.Reason, o.seePool(cannotGrow) // What this round's decision found.
 	}
 	return v1alpha1.ReasonPoolGrowing, "The pool is taking more from EC2"
+}
+
+// countsFree reports whether the pool's status counts something of a mode as free.
+func countsFree(stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mode) bool {
+	if mode == v1alpha1.ModeExclusive {
+		return stored.Exclusive != nil && stored.Exclusive.Free > 0
+	}
+	return stored.Shared != nil && stored.Shared.Free > 0
 }
 
 // whyRefused says why a claim is not to be served on this node at all.

@@ -287,6 +287,37 @@ func TestAnENIOfAnotherCluster(t *testing.T) {
 	}
 }
 
+// TestAnAddressThatAnotherENIHasNow: people gave the ENI to another cluster and unassigned an
+// address, which EC2 gave to a new ENI of the pool. Nobody is handed the new ENI before the
+// claim that had the address is told.
+func TestAnAddressThatAnotherENIHasNow(t *testing.T) {
+	for name, row := range map[string]struct {
+		change func(old, other *v1alpha1.ElasticNetworkInterface)
+		lost   bool
+	}{
+		"as its own address": {func(_, _ *v1alpha1.ElasticNetworkInterface) {}, true},
+		"among its addresses": {func(_, other *v1alpha1.ElasticNetworkInterface) {
+			other.Status.PrimaryAddress, other.Status.Addresses = "10.0.2.250", []v1alpha1.Address{"10.0.1.1"}
+		}, true},
+		"it has none of it":       {func(_, other *v1alpha1.ElasticNetworkInterface) { other.Status.PrimaryAddress = "10.0.2.250" }, false},
+		"in another subnet":       {func(_, other *v1alpha1.ElasticNetworkInterface) { other.Status.SubnetID = subnetB }, false},
+		"it is another's as well": {func(_, other *v1alpha1.ElasticNetworkInterface) { retagged(other) }, false},
+		"the tags are right":      {func(old, _ *v1alpha1.ElasticNetworkInterface) { old.Status.Conditions = nil }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture().bounds(0, 0, 20).exclusive(0, 0, 1).eni(1, 1, 4).last(retagged).holds(1, map[string]int{"a": 1}).exclusiveENI(2)
+			f.enis[1].Status.SubnetID, f.enis[1].Status.PrimaryAddress = f.enis[0].Status.SubnetID, "10.0.1.1"
+			row.change(&f.enis[0], &f.enis[1])
+			claim := f.claims[0].DeepCopy()
+			d := plan(f.observation)
+			applyVerdict(claim, verdictOn(f.observation, &d.status, claim), metav1.NewTime(f.now))
+			assert.Equal(t, isTrue(claim.Status.Conditions, v1alpha1.ConditionAddressLost), row.lost)
+			assert.Equal(t, claim.Status.Phase, v1alpha1.ClaimBound)
+			assert.Equal(t, claim.Status.Address, "10.0.1.1")
+		})
+	}
+}
+
 // TestWhatIsHeldOfAnENIOfAnotherClusterCounts towards the minimum of a pool that makes no
 // other for it, so that the pool is ready. What nobody holds does not count.
 func TestWhatIsHeldOfAnENIOfAnotherClusterCounts(t *testing.T) {

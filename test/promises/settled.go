@@ -277,7 +277,7 @@ func (r *Referee) unserved(claim *v1alpha1.ENIClaim) string {
 		return ""
 	case ready.Reason == "NamespaceAtMaximum":
 		return r.underShare(claim, pool)
-	case r.free(claim) && r.shownElsewhere(claim, pool):
+	case ready.Reason == "AddressInUse" && r.free(claim) && r.shownElsewhere(claim, pool):
 		return "" // It is handed out once that claim says that it lost the address, or is deleted.
 	case r.free(claim):
 		return fmt.Sprintf("%s: claim %s waits (%s), and its pool has something free", EverythingEnd, nameOf(claim), ready.Reason)
