@@ -229,6 +229,9 @@ func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.E
 			"a claim of this namespace must be released first", o.pool.Spec.PolicyName, o.mostOf(shareOf(claim).mode))
 	case claim.Spec.Address != nil:
 		return whyNotThat(o, stored, claim)
+	case len(o.elsewhere) > 0 && countsFree(stored, claim.Spec.Mode):
+		return v1alpha1.ReasonAddressInUse, "What the pool has free carries an address that another claim still holds on another ENI; " +
+			"it is handed out when that claim is told that EC2 took the address away, or is deleted"
 	case len(o.troubles) > 0:
 		return o.troubles[0].reason, o.seePool(cannotGrow)
 	case atMaximum(o, stored, claim.Spec.Mode):
@@ -236,10 +239,6 @@ func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.E
 	}
 	if reason = troubledENI(o); reason != "" {
 		return reason, o.seePool("An ENI of the pool is not ready")
-	}
-	if len(o.elsewhere) > 0 && countsFree(stored, claim.Spec.Mode) {
-		return v1alpha1.ReasonAddressInUse, "What the pool has free carries an address that another claim still holds on another ENI; " +
-			"it is handed out when that claim is told that EC2 took the address away, or is deleted"
 	}
 	return whyNotGrown(o, stored, claim.Spec.Mode)
 }

@@ -198,17 +198,45 @@ func (i *Inventory) questionENIs(ctx context.Context, ids []string) (map[string]
 // mostWitnesses bounds the instances that are asked for their ENIs.
 const mostWitnesses = 3
 
-// showsENIs reports whether EC2 shows an ENI of an instance that runs. Without any such
-// instance there is nothing to go by.
+// showsENIs reports whether EC2 shows an ENI of an instance that runs. Only where the
+// cluster has no such instance there is nothing to go by.
 func (i *Inventory) showsENIs(ctx context.Context) (bool, error) {
 	witnesses := i.witnesses()
+	if len(witnesses) == 0 {
+		expected, err := i.expect(ctx)
+		if err != nil {
+			return false, err
+		}
+		running := i.notEnded(expected.Instances)
+		if len(running) == 0 {
+			return true, nil
+		}
+		if _, err := i.fetchInstances(ctx, running[:min(len(running), mostWitnesses)]); err != nil {
+			return false, err
+		}
+		witnesses = i.witnesses()
+	}
 	for _, id := range witnesses {
 		enis, err := i.client.DescribeNetworkInterfaces(ctx, ec2.AttachedTo(id))
 		if err != nil || len(enis) > 0 {
 			return true, err
 		}
 	}
-	return len(witnesses) == 0, nil
+	return false, nil
+}
+
+// notEnded are those instances that have not ended as far as it is known.
+func (i *Inventory) notEnded(instances []string) []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(instances), i.ended)
+}
+
+// ended reports whether EC2 said that an instance is terminated, or it was proved to be
+// gone; i.mu is held.
+func (i *Inventory) ended(id string) bool {
+	known, ok := i.instances[id]
+	return (ok && known.Gone()) || !i.missingInstances[id].goneAt.IsZero()
 }
 
 // witnesses are instances that EC2 showed with their primary ENI.

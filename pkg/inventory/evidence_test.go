@@ -162,6 +162,45 @@ func TestAnEC2WithoutENIsStatesNothing(t *testing.T) {
 	w.unshownStaysUnknown(enis[0])
 }
 
+// TestWithoutAWitnessNothingIsStated: an EC2 that shows no ENI ceases to show the instances, too,
+// after the sweep by which it was trusted. The ENI of a terminated cluster is gone all the same.
+func TestWithoutAWitnessNothingIsStated(t *testing.T) {
+	for name, row := range map[string]struct {
+		knows bool // what instances there were
+		ended bool
+		want  Presence
+	}{
+		"they were shown before":    {knows: true, want: Unknown},
+		"the process is new":        {want: Unknown},
+		"all instances have ended":  {knows: true, ended: true, want: Gone},
+		"they ended, and it is new": {ended: true, want: Gone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, instances, enis := populated(t, 2)
+			w.ec2("DetachNetworkInterface", "AttachmentId", w.known(enis[0]).Attachment.ID, "Force", "true")
+			if row.ended {
+				w.ec2("TerminateInstances", "InstanceId.1", instances[0], "InstanceId.2", instances[1])
+				w.clk.Step(time.Minute)
+			}
+			if !row.knows {
+				w.Inventory = w.fresh(nil)
+			}
+			w.api.noENIs = true
+			w.look(enis[0])
+			w.clk.Step(time.Minute)
+			w.sweep()
+			w.clk.Step(time.Second)
+			w.api.noInstances = !row.ended
+			for _, id := range instances {
+				_, _, err := w.RefreshInstance(w.ctx, id)
+				assert.NilError(t, err)
+			}
+			_, presence := w.look(enis[0])
+			assert.Equal(t, presence, row.want)
+		})
+	}
+}
+
 // oneHidden is an EC2 that does not know one instance.
 type oneHidden struct {
 	ec2.Client

@@ -159,24 +159,24 @@ func (i *Inventory) review(ctx context.Context, expected Expected, shown map[str
 }
 
 // compare counts what is shown and what has vanished, and lists the vanished ENIs.
-func (i *Inventory) compare(expected Expected, shown map[string]bool) (seen sighting, vanished []ExpectedENI) {
+func (i *Inventory) compare(expected Expected, enis map[string]bool) (seen sighting, vanished []ExpectedENI) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	alive := make(map[string]bool, len(expected.Instances))
 	for _, id := range expected.Instances {
-		known, ok := i.instances[id]
-		missed, missing := i.missingInstances[id]
+		_, shown := i.instances[id]
+		_, missing := i.missingInstances[id]
 		switch {
-		case ok && known.Gone(), missing && !missed.goneAt.IsZero():
-			continue // Stated, or proved before.
+		case i.ended(id):
+			continue
 		case missing:
 			seen.instances.vanished++
-		case ok:
+		case shown:
 			seen.instances.shown++
 		}
 		alive[id] = true
 	}
-	vanished = i.compareENIs(expected.ENIs, alive, shown, &seen.enis)
+	vanished = i.compareENIs(expected.ENIs, alive, enis, &seen.enis)
 	return seen, vanished
 }
 
