@@ -204,6 +204,15 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.blameInstance()
 		}},
 		{"a pool goes with its Node's label", WarmKept, func(s *stage) { s.deletePool(5 * time.Minute) }},
+		{"a pool goes whose policy was deleted while its Node was away", "", func(s *stage) {
+			s.serve()
+			s.write(people, "nodes", theNode(), nil)
+			time.Sleep(time.Minute)
+			s.write(people, "enipolicies", thePolicy(), nil)
+			time.Sleep(5 * time.Minute)
+			s.write(people, "nodes", nil, theNode())
+			s.write(operator, "enipools", thePool(), nil)
+		}},
 		{"a pool goes long after its Node's label", "", func(s *stage) { s.deletePool(11 * time.Minute) }},
 		{"a pool goes whose Node names no instance yet", WarmKept, func(s *stage) {
 			s.serve()

@@ -91,9 +91,10 @@ type Referee struct {
 	// stale and waiting are for how long claims say what is not so, and for how long
 	// claims and Nodes lack what they could have.
 	stale, waiting map[types.UID]time.Duration
-	// ungoverned is since when no policy selects a Node, by its name.
-	ungoverned    map[string]time.Time
-	policyDeleted time.Time
+	// ungoverned is since when no policy selects a Node, by its name, and governed when one
+	// was last seen to.
+	ungoverned, governed map[string]time.Time
+	policyDeleted        time.Time
 	// accepted are the ENIs of whose accepted deletion a process knows, by process.
 	accepted map[string]bool
 	// gaveBack is when the operator gave an address of an ENI back to EC2 that the ENI has
@@ -124,7 +125,7 @@ func NewReferee(settings Settings) *Referee {
 		forged:   map[types.UID]bool{},
 		nodeless: map[string]time.Time{}, changed: map[string]time.Time{}, ready: map[types.UID]bool{},
 		made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{}, givenAway: map[string]time.Time{},
-		stale: map[types.UID]time.Duration{}, waiting: map[types.UID]time.Duration{}, ungoverned: map[string]time.Time{},
+		stale: map[types.UID]time.Duration{}, waiting: map[types.UID]time.Duration{}, ungoverned: map[string]time.Time{}, governed: map[string]time.Time{},
 		accepted: map[string]bool{}, gaveBack: map[string]time.Time{}, underway: map[string]int{}, full: map[string]time.Duration{}, lastFull: map[string]time.Time{}, rates: map[string]int{}, seen: map[string]bool{},
 	}
 	r.moved = map[string]time.Time{}

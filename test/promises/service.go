@@ -115,6 +115,7 @@ func (r *Referee) seeGoverned(policyDeleted bool) {
 	for _, node := range r.world.Nodes {
 		switch {
 		case r.governing(node.Labels) != nil:
+			r.governed[node.Name] = time.Now()
 			delete(r.ungoverned, node.Name)
 		case r.ungoverned[node.Name].IsZero():
 			r.ungoverned[node.Name] = time.Now()
@@ -140,9 +141,12 @@ func (r *Referee) judgePoolDeletion(pool *v1alpha1.ENIPool) {
 	}
 }
 
+// judgeIdleTime looks at a pool that goes with its Node's label. One whose policy was deleted
+// goes at once, also where the Node was away at that time.
 func (r *Referee) judgeIdleTime(pool *v1alpha1.ENIPool, ungoverned time.Time) {
 	grace := r.idleTime(pool)
-	if away := time.Since(ungoverned); away < grace && r.policyDeleted.Before(ungoverned.Add(-time.Minute)) {
+	byPolicy := r.policyDeleted.After(r.governed[pool.Name]) || !r.policyDeleted.Before(ungoverned.Add(-time.Minute))
+	if away := time.Since(ungoverned); away < grace && !byPolicy {
 		r.foul(WarmKept, string(pool.UID), "the pool of node %s is deleted %s after its label went, and the idle time is %s", pool.Name, away, grace)
 	}
 }
