@@ -119,7 +119,7 @@ func (r *Reconciler) amend(ctx context.Context, eni *v1alpha1.ElasticNetworkInte
 		r.memory.forgetShortages(eni) // What is given back is room.
 		return r.inventory.Unassign(ctx, refOf(eni), split(d.names))
 	case actAssign:
-		return r.assign(ctx, eni, d, o.freshAssignment)
+		return r.assign(ctx, eni, o, d)
 	case actAdopt:
 		adopt(&eni.Status, d.names)
 		if len(d.names) == 0 {
@@ -139,16 +139,16 @@ func (r *Reconciler) amend(ctx context.Context, eni *v1alpha1.ElasticNetworkInte
 
 // assign asks for addresses by count or by name. Those of a primary ENI are the
 // operator's from then on; the call is fresh if none was made for its record before.
-func (r *Reconciler) assign(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, d decision, fresh bool) error {
+func (r *Reconciler) assign(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation, d decision) error {
 	names := split(d.names)
 	input := ec2.AssignInput{Addresses: names.Addresses, Prefixes: names.Prefixes, AddressCount: d.count, PrefixCount: d.prefixes}
 	assigned, err := r.inventory.Assign(ctx, refOf(eni), input)
 	switch {
 	case err == nil:
-		r.assigned(eni, d, assigned, fresh)
+		r.assigned(eni, d, assigned, o.freshAssignment)
 	case !refused(err):
 	case len(d.names) > 0:
-		return r.assignRefused(ctx, eni, d.names, err)
+		return r.assignRefused(ctx, eni, o, d.names, err)
 	default:
 		lack := r.lacksRoom(ctx, eni, eni.Status.SubnetID, input, 0, err)
 		err = ofSubnet(err, eni.Status.SubnetID, lack)
@@ -169,22 +169,27 @@ func (r *Reconciler) assigned(eni *v1alpha1.ElasticNetworkInterface, d decision,
 }
 
 // assignRefused accepts that EC2 does not assign some names: one that a claim holds is
-// lost, in place of the others new ones are chosen.
-func (r *Reconciler) assignRefused(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, names []string, err error) error {
+// lost, in place of the others new ones are chosen. Where the ENI takes no more, none that
+// claims hold needs to be asked for.
+func (r *Reconciler) assignRefused(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, o observation, names []string, err error) error {
 	eni.Status.Assignment = nil
-	name := v1alpha1.AddressOrPrefix(names[0])
-	if !slices.Contains(eni.Spec.Reclaim, name) {
+	if !slices.Contains(eni.Spec.Reclaim, v1alpha1.AddressOrPrefix(names[0])) {
 		r.inventory.ForgetOccupancy(eni.Status.SubnetID)
 		return err
 	}
 	if !refusedForGood(err) {
 		return err
 	}
-	if since := r.memory.refusedName(eni, name, r.clock.Now()); r.clock.Since(since) < r.options.VisibilityWindow {
-		return nil // It is asked for once more.
+	if ec2.Code(err) == codeAddressLimit {
+		names = reclaimable(o)
 	}
-	log.FromContext(ctx).Info("Address is lost", "address", name, "eniID", eni.Status.NetworkInterfaceID, "errorCode", ec2.Code(err))
-	eni.Status.Lost = append(eni.Status.Lost, name)
+	for _, name := range typed[v1alpha1.AddressOrPrefix](names) {
+		if since := r.memory.refusedName(eni, name, r.clock.Now()); r.clock.Since(since) < r.options.VisibilityWindow {
+			continue // It is asked for once more.
+		}
+		log.FromContext(ctx).Info("Address is lost", "address", name, "eniID", eni.Status.NetworkInterfaceID, "errorCode", ec2.Code(err))
+		eni.Status.Lost = append(eni.Status.Lost, name)
+	}
 	return nil
 }
 

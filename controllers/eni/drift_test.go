@@ -272,6 +272,27 @@ func TestWhatIsInUseIsLost(t *testing.T) {
 	}
 }
 
+// TestAnENIThatTakesNoMoreIsAskedTwice, however many of its addresses claims hold: the
+// refusal is about the ENI.
+func TestAnENIThatTakesNoMoreIsAskedTwice(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 9, PoolName: poolName, InstanceID: w.instance})
+	w.mustSettle()
+	held := w.eni().Status.Addresses[:8]
+	for _, address := range held {
+		w.take(address)
+	}
+	w.sweep()
+	id := w.eni().Status.NetworkInterfaceID
+	w.ec2("AssignPrivateIpAddresses", "NetworkInterfaceId", id, "SecondaryPrivateIpAddressCount", "8") // An m5.large carries nine.
+	w.sweep()
+	w.server.ResetCalls()
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.Reclaim = released(held...) })
+	w.mustSettle()
+	assert.DeepEqual(t, w.eni().Status.Lost, released(held...))
+	assert.Equal(t, w.calls("AssignPrivateIpAddresses"), 2)
+}
+
 // TestWhatVanishesFromAPersonsENIIsReplaced: no claim can hold it.
 func TestWhatVanishesFromAPersonsENIIsReplaced(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{})

@@ -142,7 +142,7 @@ func (h held) verdict() verdict {
 	case covered(h.eni.Status.Lost, v1alpha1.Address(h.address)):
 		v.lost = true
 		v.reason = v1alpha1.ReasonAddressLost
-		v.message = fmt.Sprintf("%s vanished from ENI %s in EC2 and cannot be assigned again: others have it. Delete this claim and make a new one.",
+		v.message = fmt.Sprintf("%s vanished from ENI %s, and EC2 does not assign it again. Delete this claim and make a new one.",
 			h.address, h.eni.Name)
 	case h.takenBy != "":
 		v.lost = true

@@ -271,7 +271,7 @@ func (t *teller) addressesLost(before, after *v1alpha1.ElasticNetworkInterface) 
 			t.tell(ENIAddressLost, "", nil)
 			continue
 		}
-		t.tell(ENIAddressLost, fmt.Sprintf("%s vanished from %s and cannot be assigned again: others have it", name, after.Status.NetworkInterfaceID),
+		t.tell(ENIAddressLost, fmt.Sprintf("%s vanished from %s, and EC2 does not assign it again", name, after.Status.NetworkInterfaceID),
 			&Notice{Warning: true, Reason: v1alpha1.ReasonAddressLost, Action: "Assign"})
 	}
 }

@@ -119,7 +119,7 @@ func TestStoredENI(t *testing.T) {
 		{"address lost", nil, func(e *v1alpha1.ElasticNetworkInterface) {
 			e.Status.NetworkInterfaceID = "eni-1"
 			e.Status.Lost = []v1alpha1.AddressOrPrefix{"10.0.0.9"}
-		}, "ENIAddressLost [true AddressLost Assign: 10.0.0.9 vanished from eni-1 and cannot be assigned again: others have it]"},
+		}, "ENIAddressLost [true AddressLost Assign: 10.0.0.9 vanished from eni-1, and EC2 does not assign it again]"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			assert.Equal(t, told(Stored(newENI(row.before), newENI(row.after))), row.want)
