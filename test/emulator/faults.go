@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/eni-operator/eni-operator/test/emulator/iam"
 )
 
 // AnyAction is the name that stands for all actions, in Fault and Server.Deny.
@@ -186,8 +188,10 @@ type denials struct {
 	mu sync.Mutex
 	// actions are denied to everybody.
 	actions map[string]bool
-	// permissions are all that a caller may use, by access key id.
+	// permissions are all that a caller may use, by access key id, and policies what IAM
+	// decides by.
 	permissions map[string][]string
+	policies    map[string]iam.Policy
 }
 
 // missing is the first action of those that a request needs and its caller lacks.
@@ -216,7 +220,7 @@ func (q *request) permissionsNeeded() []string {
 
 // SetPermissions says what a caller may use from now on, by access key id, as an
 // IAM policy with just these actions would: everything else is answered with
-// UnauthorizedOperation. Resources and conditions of policies are not modelled.
+// UnauthorizedOperation. SetPolicy knows resources and conditions, too.
 func (s *Server) SetPermissions(caller string, actions ...string) {
 	s.denials.mu.Lock()
 	defer s.denials.mu.Unlock()

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"github.com/eni-operator/eni-operator/test/emulator/iam"
 )
 
 // Server is an emulated EC2 endpoint. It serves the EC2 actions of all Regions
@@ -65,7 +67,7 @@ func New(options Options) *Server {
 		identities: &identities{seed: options.Seed},
 		dice:       newDice(options.Seed),
 		throttle:   newThrottle(options.Clock, options.Throttling),
-		denials:    &denials{actions: make(map[string]bool), permissions: make(map[string][]string)},
+		denials:    &denials{actions: make(map[string]bool), permissions: make(map[string][]string), policies: make(map[string]iam.Policy)},
 		stale:      &staleReads{current: options.Stale},
 		past:       &keptPast{span: options.KeepPast},
 		accounts:   newAccounts(options.Accounts),
@@ -168,6 +170,11 @@ func (s *Server) execute(act action, q *request, ago time.Duration) (result, err
 		seen = r.before(ago)
 	}
 	seen.includeManaged = false
+	if action, refused := s.denials.unauthorized(r, q); refused {
+		err := s.refusals.unauthorized(q, action)
+		s.calls.add(r.now, q, err)
+		return nil, err
+	}
 	res, err := act.handle(seen, q)
 	if q.dryRun {
 		err = dryRunOutcome(err)

@@ -52,6 +52,7 @@ type World struct {
 
 	t        testing.TB
 	endpoint string
+	vpc      string
 	subnet   string
 	group    string
 	nodes    []string
@@ -86,6 +87,7 @@ func (w *World) network() {
 	ctx := w.t.Context()
 	vpc, err := w.EC2.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.7.0.0/16")})
 	assert.NilError(w.t, err)
+	w.vpc = *vpc.Vpc.VpcId
 	subnet, err := w.EC2.CreateSubnet(ctx, &ec2.CreateSubnetInput{
 		VpcId: vpc.Vpc.VpcId, AvailabilityZone: aws.String(zone), CidrBlock: aws.String("10.7.1.0/24"),
 		TagSpecifications: tagged(ec2types.ResourceTypeSubnet),
@@ -134,6 +136,9 @@ func (w *World) AddNode(instanceType string) string {
 	made, err := w.EC2.RunInstances(ctx, &ec2.RunInstancesInput{
 		ImageId: aws.String("ami-0123456789abcdef0"), InstanceType: ec2types.InstanceType(instanceType),
 		SubnetId: &w.subnet, SecurityGroupIds: []string{w.group}, MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
+		TagSpecifications: []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeInstance, Tags: []ec2types.Tag{
+			{Key: aws.String("kubernetes.io/cluster/" + ClusterName), Value: aws.String("owned")},
+		}}},
 	})
 	assert.NilError(w.t, err)
 	name := fmt.Sprintf("flow-%d.ec2.internal", len(w.nodes))
