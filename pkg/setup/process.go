@@ -14,6 +14,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/go-logr/logr"
 	uberzap "go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -40,11 +41,22 @@ const logLevelPath = "/debug/log-level"
 // hold; collecting more often took a millisecond more of a processor for each node of a join.
 const heapGrowth = 50
 
-// Memory keeps the process small, unless GOGC says how it should be.
+// heapShare is how much of the container's memory limit Go may take before it collects its
+// garbage as often as it has to. The rest is for what Go does not count.
+const heapShare = 0.9
+
+// Memory keeps the process small, and below the limit of its container, unless GOGC and
+// GOMEMLIMIT say how it should be.
 func Memory() {
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(heapGrowth)
 	}
+	limitMemory(memlimit.FromCgroup)
+}
+
+// limitMemory takes a limit over. Where there is none, nothing bounds the process.
+func limitMemory(limit memlimit.Provider) {
+	_, _ = memlimit.SetGoMemLimitWithOpts(memlimit.WithRatio(heapShare), memlimit.WithProvider(limit))
 }
 
 // Logging sends the log of the process, libraries included, to a writer.
