@@ -1,6 +1,7 @@
 # Made by `make bundle`.
 FROM scratch
 
+LABEL com.redhat.openshift.versions=v4.18
 LABEL operators.operatorframework.io.bundle.channel.default.v1=candidate
 LABEL operators.operatorframework.io.bundle.channels.v1=candidate
 LABEL operators.operatorframework.io.bundle.manifests.v1=manifests/

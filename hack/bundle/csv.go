@@ -67,7 +67,7 @@ func clusterServiceVersion(s *sources, r release, icon []byte) (*unstructured.Un
 	csv.SetNamespace("") // OLM chooses it
 	annotations := csv.GetAnnotations()
 	annotations["containerImage"] = r.image
-	annotations["olm.skipRange"] = "<" + r.version
+	annotations["olm.skipRange"] = fmt.Sprintf(">=%s <%s", r.upgradesFrom, r.version)
 	examples, err := almExamples(s.examples)
 	if err != nil {
 		return nil, err

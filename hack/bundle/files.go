@@ -70,6 +70,10 @@ func fileName(object *unstructured.Unstructured) string {
 	return strings.Join(append(parts, gvk.Version, strings.ToLower(gvk.Kind)), "_")
 }
 
+// openShiftVersions are those whose Kubernetes is not older than the bundle's
+// minKubeVersion: 4.18 has 1.31.
+const openShiftVersions = "v4.18"
+
 // metadata are annotations that tools look for beside the manifests, and in the
 // image's labels.
 func (f files) metadata(r release) {
@@ -80,6 +84,7 @@ func (f files) metadata(r release) {
 		"operators.operatorframework.io.bundle.package.v1":         packageName,
 		"operators.operatorframework.io.bundle.channels.v1":        r.channel,
 		"operators.operatorframework.io.bundle.channel.default.v1": r.channel,
+		"com.redhat.openshift.versions":                            openShiftVersions,
 		"operators.operatorframework.io.test.mediatype.v1":         "scorecard+v1",
 		"operators.operatorframework.io.test.config.v1":            "tests/scorecard/",
 	}

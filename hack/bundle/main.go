@@ -27,6 +27,9 @@ type release struct {
 	version string
 	// replaces is the version that this one upgrades, if any.
 	replaces string
+	// upgradesFrom is the oldest version that may be upgraded to this one at once, without
+	// one in between that migrates something.
+	upgradesFrom string
 	// image is the operator's.
 	image string
 	// channel is the catalog channel that offers it.
@@ -45,6 +48,7 @@ func run(arguments []string, manifests io.Reader) error {
 	flags := pflag.NewFlagSet("bundle", pflag.ContinueOnError)
 	flags.StringVar(&r.version, "version", "", "Semantic version of the bundle, as in 0.1.0.")
 	flags.StringVar(&r.replaces, "replaces", "", "Version that this one upgrades; unset for the first.")
+	flags.StringVar(&r.upgradesFrom, "upgrades-from", "0.1.0", "Oldest version that may be upgraded to this one at once.")
 	flags.StringVar(&r.image, "image", "", "The operator's image.")
 	flags.StringVar(&r.channel, "channel", "candidate", "Catalog channel of the bundle.")
 	iconPath := flags.String("icon", "config/manifests/bases/icon.svg", "The operator's icon.")
@@ -78,6 +82,8 @@ func (r release) validate() error {
 		return fmt.Errorf("--version: %q is no semantic version, as in 0.1.0", r.version)
 	case r.replaces != "" && !semanticVersion.MatchString(r.replaces):
 		return fmt.Errorf("--replaces: %q is no semantic version, as in 0.1.0", r.replaces)
+	case !semanticVersion.MatchString(r.upgradesFrom):
+		return fmt.Errorf("--upgrades-from: %q is no semantic version, as in 0.1.0", r.upgradesFrom)
 	case r.image == "":
 		return fmt.Errorf("--image is required: the operator's image, as in ghcr.io/eni-operator/eni-operator:v%s", r.version)
 	}

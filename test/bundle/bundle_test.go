@@ -8,8 +8,11 @@ SPDX-License-Identifier: Apache-2.0
 package bundle
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -17,6 +20,7 @@ import (
 	"github.com/operator-framework/api/pkg/operators/v1alpha1"
 	"github.com/operator-framework/api/pkg/validation"
 	"gotest.tools/v3/assert"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/eni-operator/eni-operator/test/controlplane"
@@ -92,7 +96,7 @@ func TestEveryPromiseToCatalogsIsKept(t *testing.T) {
 	csv := readCSV(t)
 	for _, key := range []string{
 		"alm-examples", "capabilities", "categories", "containerImage", "createdAt", "description", "olm.skipRange", "repository", "support",
-		"operatorframework.io/suggested-namespace", "features.operators.openshift.io/token-auth-aws",
+		"operatorframework.io/suggested-namespace",
 	} {
 		assert.Assert(t, csv.Annotations[key] != "", key)
 	}
@@ -106,6 +110,46 @@ func TestEveryPromiseToCatalogsIsKept(t *testing.T) {
 	}
 	containers := csv.Spec.InstallStrategy.StrategySpec.DeploymentSpecs[0].Spec.Template.Spec.Containers
 	assert.Equal(t, containers[0].Image, csv.Annotations["containerImage"])
+}
+
+// TestFeaturesAreThere: OpenShift's console and its users take a feature annotation at its
+// word.
+func TestFeaturesAreThere(t *testing.T) {
+	csv := readCSV(t)
+	strategy := csv.Spec.InstallStrategy.StrategySpec
+	grants := grants(append(rulesOf(strategy.ClusterPermissions), rulesOf(strategy.Permissions)...))
+	pod := strategy.DeploymentSpecs[0].Spec.Template.Spec
+	has := map[string]bool{
+		"token-auth-aws": grants[grant{Group: "cloudcredential.openshift.io", Resource: "credentialsrequests", Verb: "create"}],
+		"proxy-aware": slices.ContainsFunc(pod.Volumes, func(volume corev1.Volume) bool {
+			return volume.ConfigMap != nil && strings.Contains(volume.ConfigMap.Name, "trusted-ca")
+		}),
+	}
+	found := 0
+	for key, value := range csv.Annotations {
+		if feature, ok := strings.CutPrefix(key, "features.operators.openshift.io/"); ok {
+			found++
+			assert.Equal(t, value, strconv.FormatBool(has[feature]), feature)
+		}
+	}
+	assert.Assert(t, found > len(has), "every feature is answered")
+}
+
+// TestTheConsoleOffersNoPools: people do not make them.
+func TestTheConsoleOffersNoPools(t *testing.T) {
+	var hidden []string
+	assert.NilError(t, json.Unmarshal([]byte(readCSV(t).Annotations["operators.operatorframework.io/internal-objects"]), &hidden))
+	assert.DeepEqual(t, hidden, []string{"enipools.networking.eni-operator.dev"})
+}
+
+// TestTheSuggestedNamespaceIsRestricted as that of kustomize is.
+func TestTheSuggestedNamespaceIsRestricted(t *testing.T) {
+	suggested := &corev1.Namespace{}
+	assert.NilError(t, json.Unmarshal([]byte(readCSV(t).Annotations["operatorframework.io/suggested-namespace-template"]), suggested))
+	for _, namespace := range ofKind[corev1.Namespace](t, objects(t, "config/default"), "Namespace") {
+		assert.Equal(t, suggested.Name, namespace.Name)
+		assert.Equal(t, suggested.Labels["pod-security.kubernetes.io/enforce"], namespace.Labels["pod-security.kubernetes.io/enforce"])
+	}
 }
 
 // notInBundles are kinds that OLM refuses or makes itself.

@@ -60,7 +60,7 @@ func TestNextVersionUpgradesThisOne(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Equal(t, head.Name, "eni-operator.v"+next.String())
 	assert.Equal(t, head.Replaces, csv.Name)
-	assert.Equal(t, head.SkipRange, "<"+next.String())
+	assert.Equal(t, head.SkipRange, ">=0.1.0 <"+next.String())
 }
 
 func TestGeneratorGivesTheSameBytesTwice(t *testing.T) {

@@ -102,17 +102,20 @@ func TestOLMGrantsWhatKustomizeGrants(t *testing.T) {
 			}
 		}
 	}
-	rules := func(permissions []v1alpha1.StrategyDeploymentPermissions) []rbacv1.PolicyRule {
-		var rules []rbacv1.PolicyRule
-		for _, permission := range permissions {
-			assert.Equal(t, permission.ServiceAccountName, strategy.DeploymentSpecs[0].Spec.Template.Spec.ServiceAccountName)
-			rules = append(rules, permission.Rules...)
-		}
-		return rules
+	for _, permission := range slices.Concat(strategy.ClusterPermissions, strategy.Permissions) {
+		assert.Equal(t, permission.ServiceAccountName, strategy.DeploymentSpecs[0].Spec.Template.Spec.ServiceAccountName)
 	}
 	assert.Assert(t, len(cluster) > 0 && len(namespaced) > 0)
-	assert.DeepEqual(t, grants(rules(strategy.ClusterPermissions)), grants(cluster))
-	assert.DeepEqual(t, grants(rules(strategy.Permissions)), grants(namespaced))
+	assert.DeepEqual(t, grants(rulesOf(strategy.ClusterPermissions)), grants(cluster))
+	assert.DeepEqual(t, grants(rulesOf(strategy.Permissions)), grants(namespaced))
+}
+
+func rulesOf(permissions []v1alpha1.StrategyDeploymentPermissions) []rbacv1.PolicyRule {
+	var rules []rbacv1.PolicyRule
+	for _, permission := range permissions {
+		rules = append(rules, permission.Rules...)
+	}
+	return rules
 }
 
 // TestOLMRunsWhatKustomizeRuns compares the containers, but for what each way to
