@@ -18,9 +18,12 @@ import (
 	"gotest.tools/v3/assert"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -127,7 +130,19 @@ func TestScrapersVerifyTheMetrics(t *testing.T) {
 		case "ServiceMonitor eni-operator-controller-manager-metrics":
 			endpoints, _, err := unstructured.NestedSlice(object.Object, "spec", "endpoints")
 			assert.NilError(t, err)
-			found["asked"] = endpoints[0].(map[string]any)["tlsConfig"] //nolint:forcetypeassert // see config/prometheus
+			endpoint := endpoints[0].(map[string]any) //nolint:forcetypeassert // see config/prometheus
+			found["asked"] = endpoint["tlsConfig"]
+			assert.Assert(t, endpoint["bearerTokenFile"] == nil, "OpenShift refuses a monitor that names a file")
+			found["token"] = endpoint["authorization"]
+		case "Secret eni-operator-metrics-scraper-token":
+			found["account"] = object.GetAnnotations()[corev1.ServiceAccountNameKey]
+		case "ClusterRoleBinding eni-operator-metrics-scraper":
+			binding := &rbacv1.ClusterRoleBinding{}
+			assert.NilError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, binding))
+			found["role"] = binding.RoleRef.Name
+			assert.DeepEqual(t, binding.Subjects, []rbacv1.Subject{
+				{Kind: "ServiceAccount", Namespace: "eni-operator-system", Name: "eni-operator-metrics-scraper"},
+			})
 		case "Certificate eni-operator-metrics-cert":
 			found["names"], _, err = unstructured.NestedSlice(object.Object, "spec", "dnsNames")
 			assert.NilError(t, err)
@@ -135,9 +150,55 @@ func TestScrapersVerifyTheMetrics(t *testing.T) {
 	}
 	const name = "eni-operator-controller-manager-metrics.eni-operator-system.svc"
 	assert.DeepEqual(t, found, map[string]any{
-		"asked": map[string]any{"serverName": name, "ca": map[string]any{"secret": map[string]any{"name": "metrics-server-cert", "key": "ca.crt"}}},
-		"names": []any{name, name + ".cluster.local"},
+		"asked":   map[string]any{"serverName": name, "ca": map[string]any{"secret": map[string]any{"name": "metrics-server-cert", "key": "ca.crt"}}},
+		"names":   []any{name, name + ".cluster.local"},
+		"token":   map[string]any{"credentials": map[string]any{"name": "eni-operator-metrics-scraper-token", "key": "token"}},
+		"account": "eni-operator-metrics-scraper", "role": "eni-operator-metrics-reader",
 	})
+}
+
+// TestNetworkPoliciesBoundTheOperator: they are about its pods, deny what none of them allows, and
+// let through whoever calls its ports.
+func TestNetworkPoliciesBoundTheOperator(t *testing.T) {
+	var pod corev1.PodTemplateSpec
+	for _, object := range kustomize(t, "default") {
+		if object.GetKind() == "Deployment" {
+			deployment := &appsv1.Deployment{}
+			assert.NilError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, deployment))
+			pod = deployment.Spec.Template
+		}
+	}
+	denied := map[networkingv1.PolicyType]bool{}
+	reached := map[int32]bool{}
+	var reaches []int32
+	for _, object := range kustomize(t, "network-policy") {
+		policy := &networkingv1.NetworkPolicy{}
+		assert.NilError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, policy))
+		selector, err := metav1.LabelSelectorAsSelector(&policy.Spec.PodSelector)
+		assert.NilError(t, err)
+		assert.Assert(t, selector.Matches(labels.Set(pod.Labels)) && !selector.Empty(), policy.Name)
+		for _, kind := range policy.Spec.PolicyTypes {
+			denied[kind] = true
+		}
+		for _, rule := range policy.Spec.Ingress {
+			for _, port := range rule.Ports {
+				reached[port.Port.IntVal] = true
+			}
+		}
+		for _, rule := range policy.Spec.Egress {
+			for _, port := range rule.Ports {
+				reaches = append(reaches, port.Port.IntVal)
+			}
+		}
+	}
+	assert.DeepEqual(t, denied, map[networkingv1.PolicyType]bool{networkingv1.PolicyTypeIngress: true, networkingv1.PolicyTypeEgress: true})
+	for _, port := range pod.Spec.Containers[0].Ports {
+		if port.Name != "health" { // The kubelet asks from the pod's own node.
+			assert.Assert(t, reached[port.ContainerPort], port.Name)
+		}
+	}
+	slices.Sort(reaches)
+	assert.DeepEqual(t, slices.Compact(reaches), []int32{53, 80, 443, 6443})
 }
 
 // TestWebhooksAreNotAskedAboutWhatTheOperatorWrites: the account that the Deployment runs
@@ -196,6 +257,12 @@ func tryPod(t *testing.T, api client.Client, object *unstructured.Unstructured) 
 	assert.NilError(t, runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(template, &pod.Spec, true))
 	if pod.Spec.ServiceAccountName == "controller-manager" {
 		pod.Spec.ServiceAccountName = "eni-operator-controller-manager"
+	}
+	for _, container := range pod.Spec.Containers { // Else a ResourceQuota of its namespace refuses the pod.
+		for _, resource := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+			_, requested := container.Resources.Requests[resource]
+			assert.Assert(t, requested, "%s %s requests no %s", object.GetKind(), object.GetName(), resource)
+		}
 	}
 	assert.NilError(t, api.Create(t.Context(), pod, client.DryRunAll), "the pod of %s %s", object.GetKind(), object.GetName())
 	if object.GetKind() == "Deployment" {
