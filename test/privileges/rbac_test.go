@@ -128,9 +128,15 @@ func TestShippedPermissionsSufficeAndNothingOfThemIsUnused(t *testing.T) {
 // what it may do.
 func grantRoles(t *testing.T, w *flow.World, folder string) map[grant]bool {
 	t.Helper()
+	assert.NilError(t, shipped.Grant(t.Context(), w, folder))
+	return shippedGrants(t, folder)
+}
+
+// shippedGrants is what the roles of a folder allow that are bound to the service account.
+func shippedGrants(t *testing.T, folder string) map[grant]bool {
+	t.Helper()
 	granted := map[grant]bool{}
 	bound := map[string]bool{}
-	assert.NilError(t, shipped.Grant(t.Context(), w, folder))
 	all := manifests(t, folder)
 	for _, object := range all {
 		if strings.HasSuffix(object.GetKind(), "RoleBinding") {

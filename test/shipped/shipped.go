@@ -89,10 +89,13 @@ func Webhooks(folder string) (*admissionregistrationv1.ValidatingWebhookConfigur
 }
 
 // rights are the kinds that say what accounts may do.
-var rights = []string{"Namespace", "ServiceAccount", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"}
+var rights = []string{
+	"Namespace", "ServiceAccount", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding",
+	"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+}
 
-// Grant makes the operator's account with its roles, and those for people, as a folder
-// ships them.
+// Grant makes the operator's account with its roles, the policies that bound it, and the roles
+// for people, as a folder ships them.
 func Grant(ctx context.Context, api client.Client, folder string) error {
 	all, err := Manifests(folder)
 	if err != nil {
