@@ -22,11 +22,16 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/options"
 	"github.com/eni-operator/eni-operator/pkg/setup"
 	"github.com/eni-operator/eni-operator/pkg/tracing"
+	"github.com/eni-operator/eni-operator/pkg/version"
 )
 
 func main() {
 	o, err := options.FromProcess()
 	if errors.Is(err, pflag.ErrHelp) {
+		return
+	}
+	if err == nil && o.Version {
+		fmt.Println(version.String())
 		return
 	}
 	if err == nil {
@@ -43,6 +48,7 @@ func run(ctx context.Context, o options.Options) error {
 	if err := setup.Logging(os.Stderr, o); err != nil {
 		return err
 	}
+	ctrl.Log.Info("Starting the ENI operator", "version", version.String())
 	stopTracing, err := tracing.FromEnvironment(ctx, ctrl.Log.WithName("tracing"), o.ClusterName)
 	if err != nil {
 		return err

@@ -19,6 +19,10 @@ done < <(grep '^COPY ' Dockerfile | grep -v -- '--from=')
 find "$workspace" \( -name '*_test.go' -o -name testdata \) -prune -exec rm -rf {} + # as .dockerignore does
 
 for arch in amd64 arm64; do
-  (cd "$workspace" && TARGETOS=linux TARGETARCH=$arch bash -c "$build")
+  (cd "$workspace" && TARGETOS=linux TARGETARCH=$arch VERSION=v0.0.0-test bash -c "$build")
   echo "image: linux/$arch: $(wc -c <"$workspace/eni-operator") bytes"
+  if [[ "$arch" == "$(go env GOARCH)" && "$("$workspace/eni-operator" --version)" != v0.0.0-test ]]; then
+    echo "image: --version does not say the release that the image was built for" >&2
+    exit 1
+  fi
 done

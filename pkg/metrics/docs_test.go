@@ -79,7 +79,7 @@ func TestNames(t *testing.T) {
 		}
 		for _, label := range m.Labels {
 			assert.Assert(t, slices.Contains(strings.Fields("type code state ready reason phase policy zone mode node controller action "+
-				"priority kind outcome subnet subscriber"), label), "%s: the label %s is not known to be bounded", m.Name, label)
+				"priority kind outcome subnet subscriber version go_version"), label), "%s: the label %s is not known to be bounded", m.Name, label)
 			assert.Equal(t, label == "node", strings.HasPrefix(m.Name, "ip_pool_node_") && label == "node", m.Name)
 		}
 	}

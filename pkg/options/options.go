@@ -22,6 +22,9 @@ import (
 
 // Options are the operator's settings.
 type Options struct {
+	// Version asks for the version, and nothing else is looked at.
+	Version bool
+
 	Kubeconfig  string
 	ClusterName string
 	LogLevel    string
@@ -93,6 +96,7 @@ const environmentPrefix = "ENI_OPERATOR_"
 
 // AddFlags registers a flag for every setting, with its default.
 func (o *Options) AddFlags(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.Version, "version", false, "Print the version, and end.")
 	flags.StringVar(&o.Kubeconfig, "kubeconfig", "", "Path of a kubeconfig file. Unset: $KUBECONFIG, or the pod's own service account.")
 	flags.StringVar(&o.ClusterName, "cluster-name", "", "Name of this cluster, for people; written into the tags of every ENI. Required.")
 	flags.StringVar(&o.LogLevel, "log-level", "info", "Level of the log: debug, info or error.")
@@ -194,6 +198,9 @@ func Parse(arguments, environment []string) (Options, error) {
 	}
 	if rest := flags.Args(); len(rest) > 0 {
 		return o, fmt.Errorf("unknown argument %q: settings are flags, as in --cluster-name=NAME", rest[0])
+	}
+	if o.Version {
+		return o, nil
 	}
 	err := o.validate()
 	return o, err
