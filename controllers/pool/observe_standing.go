@@ -34,7 +34,7 @@ func (r *Reconciler) observeStanding(o *observation, instance ec2.Instance) (own
 		}
 		o.standing[id] = standing{addresses: append(slices.Clone(eni.Addresses), eni.PrimaryAddress), prefixes: eni.Prefixes}
 		switch returned, returns := r.returning(o, eni); {
-		case o.resourceUIDs[eni.Tags[ec2.TagUID]]:
+		case o.resourceUIDs[eni.Tags[ec2.TagUID]] && r.inventory.OfCluster(eni):
 			own[id] = true // Its resource does not name it yet, or the cache does not show that.
 		case returns:
 			own[id] = true

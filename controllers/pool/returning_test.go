@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -151,6 +152,36 @@ func TestAResourceThatTookAnENIOver(t *testing.T) {
 	assert.Equal(t, d.status.Shared.Free, int32(3))
 	assert.Equal(t, verdictOn(f.observation, &d.status, &f.claims[0]).reason, v1alpha1.ReasonBound)
 	assert.DeepEqual(t, d.reclaims[eniName(1)], []v1alpha1.AddressOrPrefix{"10.0.1.9"})
+}
+
+// TestAnENIThatWasGivenAwayTakesASlot: it still names the resource that it was made for, whose
+// status was wiped, so that another ENI was made. There is no slot for that one: the pool gives
+// it up, and uses the room of the ENI that is attached.
+func TestAnENIThatWasGivenAwayTakesASlot(t *testing.T) {
+	for name, row := range map[string]struct {
+		cluster string
+		stays   bool
+	}{
+		"another cluster's": {"another", false},
+		"still ours, and the resource is about to name it": {"cluster", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture().bounds(3, 0, 20).eni(1, 1, 1).eni(2, 1, 2).last(func(eni *v1alpha1.ElasticNetworkInterface) {
+				eni.Status.NetworkInterfaceID, eni.Status.Attachment = "eni-new", nil
+				eni.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNoFreeDeviceIndex}}
+			})
+			given := orphan(f.enis[1].Name)
+			given.ID, given.Attachment.Slot = "eni-given", ec2.Slot{DeviceIndex: 2}
+			given.Tags[ec2.TagClusterUID], given.Tags[ec2.TagUID] = row.cluster, string(f.enis[1].UID)
+			attached := orphan(f.enis[0].Name, "10.0.1.1")
+			attached.Tags[ec2.TagUID], attached.Attachment.Slot = string(f.enis[0].UID), ec2.Slot{DeviceIndex: 1}
+			kube := cluster(t, interceptor.Funcs{}, storedPool(f), &f.enis[0], &f.enis[1], nodeWith(thisInstance))
+			r := reconcilerOn(t, shows(attached, given), kube, kube)
+			_, err := r.Reconcile(t.Context(), request())
+			assert.NilError(t, err)
+			assert.Equal(t, poolIn(t, kube).Status.ENIs[1].State == v1alpha1.PoolENIActive, row.stays)
+		})
+	}
 }
 
 // TestUnnotedAddresses that claims hold are asked for again, once the ENI was read.

@@ -28,6 +28,11 @@ type Ref struct {
 	UID string
 }
 
+// OfCluster reports whether an ENI's tags name this cluster.
+func (i *Inventory) OfCluster(eni ec2.NetworkInterface) bool {
+	return eni.Tags[ec2.TagClusterUID] == i.options.ClusterUID
+}
+
 // scope is what a call changes of an ENI.
 type scope int
 
