@@ -38,6 +38,14 @@ func (r *Referee) judgeKeeping(calm bool) {
 	r.keeping = keeping
 }
 
+// ClockStepped notes that the clock of a replica shows another time: what is counted from a
+// stored time may begin again.
+func (r *Referee) ClockStepped() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.keeping)
+}
+
 // kept is what a pool says that it keeps from use, and for how long it may: what cools
 // down, and what it has beyond what it wants while nothing of that changes.
 func (r *Referee) kept(pool *v1alpha1.ENIPool) map[string]time.Duration {

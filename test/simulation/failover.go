@@ -35,8 +35,13 @@ func aStep(rng *rand.Rand) time.Duration {
 
 func stepClock(w *world, rng *rand.Rand) string {
 	r, by := w.replicas[rng.IntN(len(w.replicas))], aStep(rng)
-	r.clock.step(by)
+	w.stepClock(r, by)
 	return fmt.Sprintf("the clock of %s steps by %s", r.name, by.Round(time.Second))
+}
+
+func (w *world) stepClock(r *replica, by time.Duration) {
+	r.clock.step(by)
+	w.referee.ClockStepped()
 }
 
 func skewClocks(w *world, rng *rand.Rand) string {
@@ -44,6 +49,7 @@ func skewClocks(w *world, rng *rand.Rand) string {
 	for _, r := range w.replicas {
 		off := aStep(rng)
 		r.clock.set(off)
+		w.referee.ClockStepped()
 		text += fmt.Sprintf(" %s (%s)", off.Round(time.Second), r.name)
 	}
 	return text
@@ -59,8 +65,8 @@ func corrections() []adversary {
 
 func wrongForAWhile(w *world, rng *rand.Rand) string {
 	r, by, wait := w.replicas[rng.IntN(len(w.replicas))], aStep(rng), time.Duration(rng.Int64N(int64(3*time.Minute)))
-	r.clock.step(by)
-	w.later(wait, func() { r.clock.step(-by) })
+	w.stepClock(r, by)
+	w.later(wait, func() { w.stepClock(r, -by) })
 	return fmt.Sprintf("the clock of %s is wrong by %s for %s", r.name, by.Round(time.Second), wait.Round(time.Second))
 }
 
