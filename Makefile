@@ -144,6 +144,10 @@ test-olm: controlplane $(KUSTOMIZE) ## Install, upgrade and remove the bundle wi
 test-image: ## Compile what the Dockerfile copies, and nothing else, for both architectures.
 	hack/image.sh
 
+.PHONY: test-attacks
+test-attacks: controlplane $(KUSTOMIZE) ## Try the attacks of docs/security.md (about four minutes).
+	hack/attacks.sh
+
 # How long each target of make test-fuzz runs.
 FUZZTIME ?= 1m
 

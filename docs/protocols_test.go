@@ -49,6 +49,27 @@ func TestEverySectionNamesTestsThatExist(t *testing.T) {
 	}
 }
 
+// TestEveryAttackNamesTestsThatExist: make test-attacks runs what the table names.
+func TestEveryAttackNamesTestsThatExist(t *testing.T) {
+	content, err := os.ReadFile("security.md")
+	assert.NilError(t, err)
+	_, table, found := strings.Cut(string(content), "\n## Attacks")
+	assert.Assert(t, found)
+	rows := 0
+	for line := range strings.Lines(table) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| who ") {
+			continue
+		}
+		rows++
+		named := regexp.MustCompile("`([a-z0-9/]+)\\.(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(line, -1)
+		assert.Check(t, len(named) > 0, "no test: %s", line)
+		for _, test := range named {
+			assert.Check(t, defines(t, test[1], test[2]), "there is no %s in %s", test[2], test[1])
+		}
+	}
+	assert.Assert(t, rows >= 15, "%d attacks", rows)
+}
+
 func defines(t *testing.T, folder, test string) bool {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, folder, "*_test.go"))
