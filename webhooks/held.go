@@ -11,8 +11,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -80,7 +78,7 @@ func holdersIn(
 		return nil, err
 	}
 	pool, err := find(ctx, reader, named(name), &v1alpha1.ENIPool{})
-	if err != nil || pool == nil || terminated(pool) {
+	if err != nil || pool == nil || pool.InstanceTerminated() {
 		return nil, err
 	}
 	if pool.Spec.NodeGoneSince != nil {
@@ -90,12 +88,6 @@ func holdersIn(
 		}
 	}
 	return slices.DeleteFunc(of(&pool.Status), func(holder v1alpha1.ClaimReference) bool { return leaving[holder.UID] }), nil
-}
-
-// terminated reports whether EC2 says that a pool's instance is terminated.
-func terminated(pool *v1alpha1.ENIPool) bool {
-	found := meta.FindStatusCondition(pool.Status.Conditions, v1alpha1.ConditionInstanceFound)
-	return found != nil && found.Status == metav1.ConditionFalse && found.Reason == v1alpha1.ReasonInstanceTerminated
 }
 
 // tookItsPool reports whether a Node is gone, or stands for something else than the

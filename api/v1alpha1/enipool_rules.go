@@ -6,7 +6,12 @@ SPDX-License-Identifier: Apache-2.0
 
 package v1alpha1
 
-import "slices"
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // InUse says whether anything of a pool is held, by its record.
 func (s *ENIPoolStatus) InUse() bool {
@@ -69,4 +74,11 @@ func (p *ENIPool) Owns(eni *ElasticNetworkInterface) bool {
 func (p *ENIPool) Serves(instanceID string) bool {
 	return instanceID != "" && p.Spec.InstanceID == instanceID && p.DeletionTimestamp.IsZero() &&
 		p.Spec.NodeGoneSince == nil && p.Status.ObservedGeneration == p.Generation
+}
+
+// InstanceTerminated reports whether the pool's conditions say that EC2 calls its instance
+// terminated.
+func (p *ENIPool) InstanceTerminated() bool {
+	found := meta.FindStatusCondition(p.Status.Conditions, ConditionInstanceFound)
+	return found != nil && found.Status == metav1.ConditionFalse && found.Reason == ReasonInstanceTerminated
 }

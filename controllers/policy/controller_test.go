@@ -142,6 +142,11 @@ func TestANodeThatNamesNoInstanceKeepsItsPool(t *testing.T) {
 	edit(w, &corev1.Node{}, "node", func(node *corev1.Node) { node.Spec.ProviderID = "" })
 	w.cloud.presence = inventory.Gone
 	w.reconcile("node")
+	assert.Assert(t, w.poolOn("node") != nil, "the webhook knows of it by the pool's condition")
+	pool := w.poolOn("node")
+	sayingTerminated(pool)
+	assert.NilError(t, w.Status().Update(t.Context(), pool))
+	w.reconcile("node")
 	assert.Assert(t, w.poolOn("node") == nil, "EC2 says that the instance is terminated")
 }
 

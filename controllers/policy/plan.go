@@ -154,7 +154,7 @@ func planSuspended(o observation) decision {
 	}
 	seen := o.sighting()
 	switch {
-	case o.distrusted:
+	case o.distrusted, o.unannounced():
 		return decision{action: awaitNode, wait: suspendedPoll}
 	case o.terminated:
 		return decision{action: deletePool}
@@ -168,6 +168,12 @@ func planSuspended(o observation) decision {
 		return decision{action: deletePool}
 	}
 	return decision{action: awaitNode, wait: min(left, missingPoll)}
+}
+
+// unannounced reports whether an instance is terminated whose pool does not say so yet, while
+// its Node is there: the webhook judges the pool's deletion by what the pool says.
+func (o observation) unannounced() bool {
+	return o.terminated && o.sighting() == nodeUnnamed && o.pool.Status.InUse() && !o.pool.InstanceTerminated()
 }
 
 // planElsewhere keeps what claims hold of an instance whose Node has another name now.

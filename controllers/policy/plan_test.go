@@ -74,6 +74,10 @@ func holding(state v1alpha1.HolderState) func(*v1alpha1.ENIPool) {
 	}
 }
 
+func sayingTerminated(pool *v1alpha1.ENIPool) {
+	pool.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionInstanceFound, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInstanceTerminated}}
+}
+
 func holdingENI(pool *v1alpha1.ENIPool) {
 	pool.Status.ENIs = []v1alpha1.PoolENI{{Name: "eni", Claim: &v1alpha1.ClaimReference{Name: "a"}}}
 }
@@ -138,6 +142,10 @@ func TestPlan(t *testing.T) {
 			observation{node: nameless, winner: general, missingFor: time.Hour, pool: poolOf(goneFor(time.Hour))}, awaitNode, suspendedPoll, "", 0},
 		{"a node that names none yet, of an instance that EC2 does not know",
 			observation{node: nameless, winner: general, absent: true, pool: poolOf(goneFor(time.Hour))}, awaitNode, suspendedPoll, "", 0},
+		{"a node that names none yet, of an instance that is terminated and in use, before the pool says so",
+			observation{node: nameless, winner: general, terminated: true, pool: poolOf(goneFor(time.Hour), holdingENI)}, awaitNode, suspendedPoll, "", 0},
+		{"and when it says so",
+			observation{node: nameless, winner: general, terminated: true, pool: poolOf(goneFor(time.Hour), holdingENI, sayingTerminated)}, deletePool, 0, "", 0},
 		{"a node that names none yet, of an instance that is terminated",
 			observation{node: nameless, winner: general, terminated: true, pool: poolOf(goneFor(time.Hour))}, deletePool, 0, "", 0},
 
