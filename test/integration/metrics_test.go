@@ -199,7 +199,7 @@ func everyMetricMoves(t *testing.T) {
 	m.reaches(updates+1, "ip_pool_update_seconds_count")
 
 	t.Log("Failure, and recovery")
-	s.disturb(emulator.Fault{Action: "CreateNetworkInterface", Code: "InsufficientFreeAddressesInSubnet", Status: http.StatusBadRequest, Count: 2})
+	s.disturb(emulator.Fault{Action: "CreateNetworkInterface", Code: "InsufficientFreeAddressesInSubnet", Status: http.StatusBadRequest, Count: 1})
 	failing, instance := s.machine("m5.large")
 	m.reaches(1, "eni_creation_errors_total", `code="InsufficientFreeAddressesInSubnet"`)
 	m.reaches(1, "eni_failures_total", `reason="SubnetExhausted"`)

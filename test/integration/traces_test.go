@@ -105,13 +105,13 @@ func traceOfThrottles(t *testing.T, f *traces) {
 func traceOfFailure(t *testing.T, s *scenario, f *traces) {
 	node := s.nodes[1]
 	refused := f.descend("EC2/CreateNetworkInterface"+fromRound, "k8s.node.name="+node, "error.type=InsufficientFreeAddressesInSubnet")
-	assert.Equal(t, len(refused), 2)
+	assert.Equal(t, len(refused), 1)
 	told := 0
 	for _, call := range refused {
 		told += len(f.byID[call.parent].event("ENICreationRefused", "error.type=InsufficientFreeAddressesInSubnet", "eni_operator.eni.attempt="+
 			call.attributes["eni_operator.eni.attempt"]))
 	}
-	assert.Equal(t, told, 2)
+	assert.Equal(t, told, 1)
 	trace := refused[0].trace
 	recovered := f.descend("EC2/CreateNetworkInterface"+fromRound, "k8s.node.name="+node, "http.response.status_code=200")
 	assert.Assert(t, slices.ContainsFunc(recovered, func(call *span) bool {
