@@ -230,8 +230,8 @@ func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.E
 	case claim.Spec.Address != nil:
 		return whyNotThat(o, stored, claim)
 	case len(o.elsewhere) > 0 && countsFree(stored, claim.Spec.Mode):
-		return v1alpha1.ReasonAddressInUse, "What the pool has free carries an address that another claim still holds on another ENI; " +
-			"it is handed out when that claim is told that EC2 took the address away, or is deleted"
+		return v1alpha1.ReasonAddressInUse, "All that the pool has free carries an address that another claim still shows on another ENI; " +
+			"it is assigned once that claim has the condition AddressLost, or is deleted"
 	case len(o.troubles) > 0:
 		return o.troubles[0].reason, o.seePool(cannotGrow)
 	case atMaximum(o, stored, claim.Spec.Mode):

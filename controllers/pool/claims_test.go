@@ -71,8 +71,8 @@ func TestWhyPending(t *testing.T) {
 		{"a free ENI whose address a claim still holds elsewhere", newFixture().exclusive(0, 0, 1).exclusiveENI(1).
 			entry(1, v1alpha1.ModeExclusive, v1alpha1.PoolENIActive).claim("a", 0, wantsENI).
 			change(func(f *fixture) { f.elsewhere = map[v1alpha1.Address]bool{"10.0.1.250": true} }),
-			v1alpha1.ReasonAddressInUse, "What the pool has free carries an address that another claim still holds on another ENI; " +
-				"it is handed out when that claim is told that EC2 took the address away, or is deleted"},
+			v1alpha1.ReasonAddressInUse, "All that the pool has free carries an address that another claim still shows on another ENI; " +
+				"it is assigned once that claim has the condition AddressLost, or is deleted"},
 
 		{"a chosen address outside", newFixture().eni(1, 1, 1).claim("a", 0, wants("10.0.7.7")), v1alpha1.ReasonAddressNotInPool,
 			"None of the node's shared ENIs carries 10.0.7.7"},

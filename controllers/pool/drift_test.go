@@ -288,8 +288,8 @@ func TestAnENIOfAnotherCluster(t *testing.T) {
 }
 
 // TestAnAddressThatAnotherENIHasNow: people gave the ENI to another cluster and unassigned an
-// address, which EC2 gave to a new ENI of the pool. Nobody is handed the new ENI before the
-// claim that had the address is told.
+// address, which EC2 gave to a new ENI of the pool. No claim gets the new ENI before the one
+// that had the address is marked AddressLost.
 func TestAnAddressThatAnotherENIHasNow(t *testing.T) {
 	for name, row := range map[string]struct {
 		change func(old, other *v1alpha1.ElasticNetworkInterface)

@@ -129,7 +129,7 @@ func (i *Inventory) OtherSlots(instance ec2.Instance, own map[string]bool) (slot
 			continue
 		}
 		slots[slot] = true
-		if known, ok := i.enis[id]; ok && !known.primary && known.eni.Tags[ec2.TagClusterUID] == i.options.ClusterUID {
+		if known, ok := i.enis[id]; ok && !known.primary && i.OfCluster(known.eni) {
 			orphans = append(orphans, id)
 		}
 	}

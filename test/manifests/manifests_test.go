@@ -158,7 +158,7 @@ func TestScrapersVerifyTheMetrics(t *testing.T) {
 }
 
 // TestNetworkPoliciesBoundTheOperator: they are about its pods, deny what none of them allows, and
-// let through whoever calls its ports.
+// admit traffic to its ports.
 func TestNetworkPoliciesBoundTheOperator(t *testing.T) {
 	var pod corev1.PodTemplateSpec
 	for _, object := range kustomize(t, "default") {
