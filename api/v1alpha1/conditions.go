@@ -84,6 +84,9 @@ const (
 const (
 	// ReasonEC2Agrees: EC2 shows what this cluster has there.
 	ReasonEC2Agrees = "EC2Agrees"
+	// ReasonEC2NotReached: EC2 has not answered since the operator started, or since this
+	// replica leads; the message says why. Nothing is done before it does.
+	ReasonEC2NotReached = "EC2NotReached"
 	// ReasonOtherRegion: the operator reads another Region than the one in which the
 	// cluster's instances and ENIs are.
 	ReasonOtherRegion = "OtherRegion"

@@ -98,9 +98,9 @@ func (o *operator) waitUntilReady(ctx context.Context) error {
 	return err
 }
 
-// ready returns what /readyz has to say against it.
+// ready returns what /readyz has to say against it, with details: whether it has read EC2.
 func (o *operator) ready(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.health+"/readyz", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.health+"/readyz?verbose", http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (o *operator) ready(ctx context.Context) error {
 		return nil
 	}
 	body, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-	return fmt.Errorf("/readyz: %s: %s", response.Status, strings.TrimSpace(string(body)))
+	return fmt.Errorf("/readyz?verbose: %s: %s", response.Status, strings.TrimSpace(string(body)))
 }
 
 // alive fails when the operator has ended by itself.

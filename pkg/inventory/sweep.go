@@ -34,6 +34,25 @@ func (i *Inventory) sweep(ctx context.Context, asked time.Time) (differences int
 		return 0, err
 	}
 	i.reviewRegion(expected, asked)
+	differences, err = i.compareWithEC2(ctx, expected, asked, leads)
+	if err != nil && ctx.Err() == nil && !i.readFor(leads) {
+		i.notReached(err, asked)
+	}
+	return differences, err
+}
+
+// readFor reports whether a sweep has succeeded that counts: for a leader, one since it
+// was elected.
+func (i *Inventory) readFor(leader bool) bool {
+	if leader {
+		return i.Current()
+	}
+	return i.Synced()
+}
+
+// compareWithEC2 reads what a sweep reads, takes it over, and returns how many ENIs differ
+// from what was known.
+func (i *Inventory) compareWithEC2(ctx context.Context, expected Expected, asked time.Time, leads bool) (differences int, err error) {
 	enis, err := i.client.DescribeNetworkInterfaces(ctx, ec2.OwnedFilter(i.options.ClusterUID))
 	if err != nil {
 		return 0, err

@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -72,7 +73,7 @@ func (i *Inventory) SubscribeTrust(notify func(Trust)) {
 
 // Distrusted reports whether a write was refused because EC2 is not believed.
 func Distrusted(err error) bool {
-	return refusedFor(err, v1alpha1.ReasonOtherRegion, v1alpha1.ReasonNothingKnown, v1alpha1.ReasonTooManyVanished)
+	return refusedFor(err, v1alpha1.ReasonEC2NotReached, v1alpha1.ReasonOtherRegion, v1alpha1.ReasonNothingKnown, v1alpha1.ReasonTooManyVanished)
 }
 
 // refuseDistrusted returns an error while EC2 is not believed; i.mu is held.
@@ -103,6 +104,23 @@ func (i *Inventory) setTrust(judged Trust, asked time.Time) {
 		}
 	}
 }
+
+// notReached distrusts EC2 while the first read that may be acted upon fails, unless
+// something else is known to be wrong. While it fails for the same reason, the first
+// message stands: it may name what differs each time, such as a port.
+func (i *Inventory) notReached(err error, asked time.Time) {
+	reason, message := ec2.Explain(err)
+	prefix := fmt.Sprintf("EC2 was not read yet (%s): ", reason)
+	now := i.Trust()
+	switch {
+	case now.Broken && now.Reason != v1alpha1.ReasonEC2NotReached, now.Broken && strings.HasPrefix(now.Message, prefix):
+		return
+	}
+	i.setTrust(Trust{Broken: true, Reason: v1alpha1.ReasonEC2NotReached, Message: prefix + message + notReachedRemedy}, asked)
+}
+
+const notReachedRemedy = " Nothing is done in EC2, and no claim is served, before our ENIs are known. Check AWS_REGION, AWS_ENDPOINT_URL_EC2, " +
+	"the network path and the operator's IAM identity."
 
 // expect asks what the cluster has. Without a brake nothing is expected.
 func (i *Inventory) expect(ctx context.Context) (Expected, error) {

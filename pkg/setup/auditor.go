@@ -8,13 +8,10 @@ package setup
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -129,16 +126,3 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// errEC2NotReached is the readiness probe's answer before the first sweep.
-var errEC2NotReached = errors.New("EC2 was not reached yet: see the operator's log for the error, " +
-	"and check AWS_REGION, AWS_ENDPOINT_URL_EC2, the network path and the IAM identity")
-
-// ec2Reached is ready once a sweep has succeeded.
-func ec2Reached(inv *inventory.Inventory) healthz.Checker {
-	return func(*http.Request) error {
-		if !inv.Synced() {
-			return errEC2NotReached
-		}
-		return nil
-	}
-}

@@ -11,14 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -101,20 +99,3 @@ func logTrust(inv *inventory.Inventory, log logr.Logger) {
 		log.Info("EC2 is believed again", "message", now.Message)
 	})
 }
-
-// ec2Trusted fails while EC2 is not believed, but only for a person who asks for this
-// check or for details: admission must go on, so that the replica stays ready.
-func ec2Trusted(inv *inventory.Inventory) healthz.Checker {
-	return func(request *http.Request) error {
-		now := inv.Trust()
-		_, verbose := request.URL.Query()["verbose"]
-		asked := verbose || strings.HasSuffix(request.URL.Path, "/"+trustCheck)
-		if !now.Broken || !asked {
-			return nil
-		}
-		return fmt.Errorf("%s: %s", now.Reason, now.Message)
-	}
-}
-
-// trustCheck is the name of the readiness check ec2Trusted.
-const trustCheck = "ec2-trusted"

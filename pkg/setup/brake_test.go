@@ -83,7 +83,7 @@ func TestAWrongRegionKeepsTheReplicaReady(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- a.Start(ctx) }()
 		synctest.Wait()
-		handler := &healthz.Handler{Checks: map[string]healthz.Checker{trustCheck: ec2Trusted(inv)}}
+		handler := &healthz.Handler{Checks: map[string]healthz.Checker{trustCheck: onDemand(trustCheck, ec2Trusted(inv))}}
 		get := func(path string) int {
 			answer := httptest.NewRecorder()
 			handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, http.NoBody))

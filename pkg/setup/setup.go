@@ -29,7 +29,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -312,19 +311,4 @@ func limitsOf(inv *inventory.Inventory) func(string) (ec2.InstanceType, bool) {
 		}
 		return ec2.PublishedLimits(name)
 	}
-}
-
-func addProbes(mgr ctrl.Manager, inv *inventory.Inventory, o options.Options) error {
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return err
-	}
-	if o.EnableWebhooks {
-		if err := mgr.AddReadyzCheck("webhooks", mgr.GetWebhookServer().StartedChecker()); err != nil {
-			return err
-		}
-	}
-	if err := mgr.AddReadyzCheck(trustCheck, ec2Trusted(inv)); err != nil {
-		return err
-	}
-	return mgr.AddReadyzCheck("ec2", ec2Reached(inv))
 }

@@ -22,12 +22,14 @@ import (
 	"github.com/go-logr/logr"
 	"go.uber.org/zap/zapcore"
 	"gotest.tools/v3/assert"
+	"gotest.tools/v3/assert/cmp"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 	"github.com/eni-operator/eni-operator/pkg/inventory"
 	"github.com/eni-operator/eni-operator/pkg/options"
@@ -91,15 +93,19 @@ func TestAuditorWaitsForEC2(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		tries := api.asked.Load()
 		assert.Assert(t, tries > 10 && tries < 60, "%d tries in ten minutes", tries)
-		assert.ErrorContains(t, ready(nil), "AWS_ENDPOINT_URL_EC2")
+		assert.ErrorContains(t, ready(nil), "EC2 was not read yet")
+		assert.Equal(t, inv.Trust().Reason, v1alpha1.ReasonEC2NotReached)
+		assert.Assert(t, cmp.Contains(inv.Trust().Message, "AWS_ENDPOINT_URL_EC2"))
 		api.down.Store(false)
 		time.Sleep(time.Minute)
 		assert.NilError(t, ready(nil))
+		assert.Assert(t, !inv.Trust().Broken)
 		assert.Assert(t, inv.Current())
 
 		api.down.Store(true)
 		time.Sleep(time.Hour)
 		assert.NilError(t, ready(nil), "once is enough: nothing is forgotten")
+		assert.Assert(t, !inv.Trust().Broken, "a later audit that fails is no reason to stop")
 	})
 }
 

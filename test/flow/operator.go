@@ -86,7 +86,7 @@ func (w *World) Start(binary, kubeconfig string, flags ...string) *Operator {
 	return o
 }
 
-// AwaitReady returns when /readyz says ok.
+// AwaitReady returns when the operator is ready, and has read EC2 and believes it.
 func (o *Operator) AwaitReady() {
 	o.t.Helper()
 	Eventually(o.t, "the operator is ready", func() error {
@@ -95,7 +95,7 @@ func (o *Operator) AwaitReady() {
 			o.t.Fatalf("the operator ended (%v); its last words:\n%s", o.Wait(), o.lastWords())
 		default:
 		}
-		request, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, "http://"+o.health+"/readyz", http.NoBody)
+		request, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, "http://"+o.health+"/readyz?verbose", http.NoBody)
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (o *Operator) AwaitReady() {
 		defer func() { _ = response.Body.Close() }()
 		body, err := io.ReadAll(response.Body)
 		if err == nil && response.StatusCode != http.StatusOK {
-			err = fmt.Errorf("/readyz: %s: %s", response.Status, body)
+			err = fmt.Errorf("/readyz?verbose: %s: %s", response.Status, body)
 		}
 		return err
 	})

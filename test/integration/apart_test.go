@@ -73,17 +73,26 @@ func ec2IsDownAtTheStart(t *testing.T) {
 	o := startOperator(t, w, "http://"+address)
 	s := w.tell(t, "ec2-down")
 	node, _ := s.machine("t3.medium")
-	s.create(s.policy(sharing(2, 4)))
+	policy := s.policy(sharing(2, 4))
+	s.create(policy)
 	claim := s.claimOn(node, "web", v1alpha1.ModeShared)
 	s.create(claim)
 
-	eventually(t, "the operator says that it is not ready, and alive", func() error {
+	eventually(t, "the operator is ready for admission, and alive", func() error {
 		ready, _ := o.probe("/readyz")
 		alive, _ := o.probe("/healthz")
-		return first(differ("/readyz", ready, http.StatusInternalServerError), differ("/healthz", alive, http.StatusOK))
+		return first(differ("/readyz", ready, http.StatusOK), differ("/healthz", alive, http.StatusOK))
 	})
-	_, body := o.probe("/readyz?verbose")
-	s.says(body, "[-]ec2")
+	eventually(t, "/readyz?verbose says that EC2 is not read", func() error {
+		_, body := o.probe("/readyz?verbose")
+		return first(differ("[-]ec2", strings.Contains(body, "[-]ec2 "), true), differ("[-]ec2-trusted", strings.Contains(body, "[-]ec2-trusted"), true))
+	})
+	eventually(t, "the policy says why nothing is done", func() error {
+		if err := s.Get(t.Context(), key(policy), policy); err != nil {
+			return err
+		}
+		return conditionIs(policy.Status.Conditions, v1alpha1.ConditionEC2Trusted, metav1.ConditionFalse, v1alpha1.ReasonEC2NotReached)
+	})
 	eventually(t, "the log says what is missing, again and again", func() error {
 		lines := strings.Count(o.log(), "Waiting for EC2")
 		return differ("twice", lines >= 2, true)

@@ -154,12 +154,12 @@ func (o *operator) probe(path string) (status int, body string) {
 	return response.StatusCode, string(text)
 }
 
-// awaitReady returns when /readyz says ok.
+// awaitReady returns when the operator is ready, and has read EC2 and believes it.
 func (o *operator) awaitReady() {
 	o.t.Helper()
 	eventually(o.t, "the operator is ready", func() error {
-		status, body := o.probe("/readyz")
-		return differ("/readyz "+body, status, http.StatusOK)
+		status, body := o.probe("/readyz?verbose")
+		return differ("/readyz?verbose "+body, status, http.StatusOK)
 	})
 }
 

@@ -106,9 +106,10 @@ func (o *operator) await(ctx context.Context, lacks func(context.Context) error)
 	}
 }
 
-// ready returns what /readyz has to say against the operator.
+// ready returns what /readyz has to say against the operator, with details: whether it
+// has read EC2.
 func (o *operator) ready(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.health+"/readyz", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.health+"/readyz?verbose", http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func (o *operator) ready(ctx context.Context) error {
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("/readyz: %s", response.Status)
+		return fmt.Errorf("/readyz?verbose: %s", response.Status)
 	}
 	return nil
 }

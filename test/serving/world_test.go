@@ -136,7 +136,7 @@ func (w *world) start(kubeconfig string, flags ...string) *operator {
 	return o
 }
 
-// awaitReady returns when /readyz says ok.
+// awaitReady returns when the operator is ready, and has read EC2 and believes it.
 func (o *operator) awaitReady() {
 	o.t.Helper()
 	eventually(o.t, func() error {
@@ -145,7 +145,7 @@ func (o *operator) awaitReady() {
 			o.t.Fatal("the operator has ended")
 		default:
 		}
-		status, body := get(o.t, "http://"+o.health+"/readyz", "")
+		status, body := get(o.t, "http://"+o.health+"/readyz?verbose", "")
 		return wants(http.StatusOK, status, body)
 	})
 }
