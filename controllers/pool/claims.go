@@ -257,7 +257,10 @@ func whyNotGrown(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.Mo
 	capacity := meta.FindStatusCondition(stored.Conditions, v1alpha1.ConditionCapacityAvailable)
 	lacks := capacity != nil && capacity.Status == metav1.ConditionFalse && capacity.Reason != v1alpha1.ReasonInstanceTypeLimit
 	if instanceFull(o, stored, mode) {
-		if lacks && (capacity.Reason == v1alpha1.ReasonOrphanedENIs || capacity.Reason == v1alpha1.ReasonInstanceFull) {
+		if len(o.orphans) > 0 {
+			return v1alpha1.ReasonOrphanedENIs, o.seePool(cannotGrow)
+		}
+		if lacks && capacity.Reason == v1alpha1.ReasonInstanceFull {
 			return capacity.Reason, o.seePool(cannotGrow)
 		}
 		return v1alpha1.ReasonInstanceFull, fmt.Sprintf("%s carries no more ENIs or addresses; a claim must be released first", o.limits.instanceType)

@@ -107,6 +107,23 @@ func TestOrphanedENIs(t *testing.T) {
 	assert.Assert(t, strings.Contains(capacity.Message, "eni-orphan"))
 }
 
+// TestAFullSubnetIsToldBesideOrphans expects a claim that an ENI of the pool could serve to
+// say that the subnet is full, and one that waits for the orphan's slot to say that.
+func TestAFullSubnetIsToldBesideOrphans(t *testing.T) {
+	f := newFixture().bounds(0, 0, 20).exclusive(0, 0, 2).limit(2, 5).eni(1, 1, 2).claimsNamed("c").holds(1, map[string]int{"a": 1, "b": 2})
+	f.otherENIs, f.orphans = 1, []string{"eni-orphan"}
+	f.network.rooms = map[string]subnetRoom{subnetA: {known: true}}
+	stored := plan(f.observation).status
+	capacity := meta.FindStatusCondition(stored.Conditions, v1alpha1.ConditionCapacityAvailable)
+	assert.Equal(t, capacity.Reason, v1alpha1.ReasonSubnetExhausted)
+	assert.Assert(t, strings.Contains(capacity.Message, "eni-orphan"))
+
+	reason, _ := whyNotGrown(f.observation, &stored, v1alpha1.ModeShared)
+	assert.Equal(t, reason, v1alpha1.ReasonSubnetExhausted)
+	reason, _ = whyNotGrown(f.observation, &stored, v1alpha1.ModeExclusive)
+	assert.Equal(t, reason, v1alpha1.ReasonOrphanedENIs)
+}
+
 // TestOwnENINotShownYet: an ENI whose id the cache does not show yet is no orphan.
 func TestOwnENINotShownYet(t *testing.T) {
 	own := ec2.NetworkInterface{ID: "eni-1", SubnetID: subnetA, Tags: map[string]string{ec2.TagClusterUID: "cluster", ec2.TagUID: eniName(1)},

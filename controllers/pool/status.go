@@ -172,10 +172,12 @@ func setFindings(o observation, set func(kind string, good bool, reason, message
 
 // shortage says what the policy asks for and the instance, or EC2, has no room for.
 func shortage(o observation, h *holders, s *sizing) (reason, message string) {
+	orphaned := len(o.orphans) > 0
 	switch outside := h.lastResort(o); {
-	case len(o.orphans) > 0:
-		return v1alpha1.ReasonOrphanedENIs, fmt.Sprintf("ENIs of this cluster that no resource stands for take slots of %s: %s. "+
-			"Detach and delete them in EC2 once nobody uses them.", o.pool.Spec.InstanceID, strings.Join(o.orphans, ", "))
+	case orphaned && (s.scarcity == nil || s.scarcity.reason == v1alpha1.ReasonNoFreeDeviceIndex):
+		return v1alpha1.ReasonOrphanedENIs, orphansMessage(o)
+	case orphaned: // ENIs that have slots cannot grow either, whatever becomes of the orphans.
+		return s.scarcity.reason, s.scarcity.message + " " + orphansMessage(o)
 	case s.scarcity != nil:
 		return s.scarcity.reason, s.scarcity.message
 	case s.short:
@@ -185,6 +187,11 @@ func shortage(o observation, h *holders, s *sizing) (reason, message string) {
 	default:
 		return "", ""
 	}
+}
+
+func orphansMessage(o observation) string {
+	return fmt.Sprintf("ENIs of this cluster that no resource stands for take slots of %s: %s. "+
+		"Detach and delete them in EC2 once nobody uses them.", o.pool.Spec.InstanceID, strings.Join(o.orphans, ", "))
 }
 
 // outsideMessage says what a node waits for whose ENIs all lie outside the policy's

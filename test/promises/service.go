@@ -66,11 +66,11 @@ func (r *Referee) wants() map[types.UID]want {
 	for uid, claim := range r.world.Claims {
 		node, bound := r.nodeNamed(claim.Spec.NodeName), claim.Status.Phase == v1alpha1.ClaimBound
 		if node != nil && r.steady(node) && !bound && !r.settings.Hindered(claim) {
-			patience := r.toGrow(node)
-			if r.free(claim) {
-				patience = toBind
+			if r.free(claim) { // Another wait, which begins when something is free.
+				add(uid+"/free", r.unserved(claim), toBind)
+			} else {
+				add(uid, r.unserved(claim), r.toGrow(node))
 			}
-			add(uid, r.unserved(claim), patience)
 		}
 	}
 	for uid, node := range r.world.Nodes {
