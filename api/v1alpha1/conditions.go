@@ -233,8 +233,6 @@ const (
 	ReasonNodeGone = "NodeGone"
 	// ReasonExpired: the claim's lease was not renewed in time.
 	ReasonExpired = "Expired"
-	// ReasonLeaseNameTaken: a Lease that is not ours has the name of the claim's.
-	ReasonLeaseNameTaken = "LeaseNameTaken"
 	// ReasonReleasing: the claim is deleted and gives its address back.
 	ReasonReleasing = "Releasing"
 )

@@ -38,9 +38,8 @@ type ENIClaimSpec struct {
 	Lease *ClaimLease `json:"lease,omitempty"`
 }
 
-// ClaimLease is a promise to renew: the holder of a bound claim sets spec.renewTime
-// of the coordination.k8s.io Lease eniclaim-<name of the claim>, which the operator
-// makes in the claim's namespace, again and again.
+// ClaimLease is a promise to renew: the holder of a bound claim sets renewTime again
+// and again.
 type ClaimLease struct {
 	// Duration is how long a bound claim keeps what it holds without a renewal, as
 	// in 60s. The operator waits for its --lease-grace on top of that. A change
@@ -51,6 +50,12 @@ type ClaimLease struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('720h')",message="must be at least 1s and at most 720h"
 	// +required
 	Duration metav1.Duration `json:"duration"`
+
+	// RenewTime is set by the holder, at least every third of the duration, to another
+	// time than before. Any change is a renewal: the operator compares it with no clock.
+	// +kubebuilder:validation:XValidation:rule="self > timestamp('1970-01-01T00:00:00Z')",message="must be a time after 1970, as in 2026-01-01T00:00:00Z"
+	// +optional
+	RenewTime *metav1.Time `json:"renewTime,omitempty"`
 }
 
 // ClaimPhase is where a claim is.
@@ -71,7 +76,8 @@ const (
 
 // ENIClaimStatus is what was given.
 type ENIClaimStatus struct {
-	// ObservedGeneration is the generation of the spec that this status is of.
+	// ObservedGeneration is the generation of the spec that this status is of. Changes
+	// of the lease alone do not move it.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Phase is where the claim is.
@@ -138,7 +144,6 @@ type ENIClaimStatus struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:selectablefield:JSONPath=`.spec.nodeName`
-// +kubebuilder:validation:XValidation:rule="!has(self.spec.lease) || size(self.metadata.name) <= 244",message="a claim with a lease has a name of at most 244 characters: that of its Lease begins with eniclaim-"
 type ENIClaim struct {
 	metav1.TypeMeta `json:",inline"`
 	// Standard object metadata.
@@ -152,9 +157,8 @@ type ENIClaim struct {
 	Status ENIClaimStatus `json:"status,omitempty"`
 }
 
-// LeaseName is the name of the coordination.k8s.io Lease by which the holder of a
-// claim with spec.lease renews it; it is in the claim's namespace.
-func (c *ENIClaim) LeaseName() string { return "eniclaim-" + c.Name }
+// LeaseRanOut is the message of an expired claim's condition Ready.
+const LeaseRanOut = "The lease was not renewed in time. Delete this claim and make a new one."
 
 // ENIClaimList is a list of claims.
 //

@@ -37,14 +37,6 @@ const (
 	// deleted while claims hold something of it. Nothing is taken from them: it takes
 	// no new claims, and goes when the last one is released.
 	DeleteInUseAnnotation = "networking.eni-operator.dev/delete-in-use"
-
-	// LeaseLabel marks, with the value "true", the Leases by which claims are
-	// renewed. The operator watches no others.
-	LeaseLabel = "networking.eni-operator.dev/claim-lease"
-
-	// LeaseExpiredAnnotation is on a Lease that ran out. Its value is the UID of
-	// the claim, which gives up what it held from then on.
-	LeaseExpiredAnnotation = "networking.eni-operator.dev/lease-expired"
 )
 
 // OperatorLabels are the labels of the pools and ENIs that the operator makes.

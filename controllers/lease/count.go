@@ -10,30 +10,27 @@ import (
 	"sync"
 	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
 
-// sight is what was seen of a claim and its Lease. A change of any part begins a
-// new count: a renewal, whatever time it names, but also another Lease, another
-// duration, and the claim being bound.
+// sight is what was seen of a claim. A change of any part begins a new count: a renewal,
+// whatever time it names, but also another duration, and the claim being bound.
 type sight struct {
 	claim    types.UID
-	lease    types.UID
 	renewed  string
 	duration time.Duration
 	phase    v1alpha1.ClaimPhase
 }
 
-func sightOf(claim *v1alpha1.ENIClaim, lease *coordinationv1.Lease) sight {
-	s := sight{claim: claim.UID, lease: lease.UID, phase: claim.Status.Phase}
-	if lease.Spec.RenewTime != nil {
-		s.renewed = lease.Spec.RenewTime.UTC().String() // Compared with itself only, never with a clock.
-	}
-	if claim.Spec.Lease != nil {
-		s.duration = claim.Spec.Lease.Duration.Duration
+func sightOf(claim *v1alpha1.ENIClaim) sight {
+	s := sight{claim: claim.UID, phase: claim.Status.Phase}
+	if lease := claim.Spec.Lease; lease != nil {
+		s.duration = lease.Duration.Duration
+		if lease.RenewTime != nil {
+			s.renewed = lease.RenewTime.UTC().String() // Compared with itself only, never with a clock.
+		}
 	}
 	return s
 }

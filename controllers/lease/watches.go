@@ -7,28 +7,19 @@ SPDX-License-Identifier: Apache-2.0
 package lease
 
 import (
-	"context"
-	"strings"
-
-	coordinationv1 "k8s.io/api/coordination/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/logging"
 	"github.com/eni-operator/eni-operator/pkg/tracing"
 )
 
-// SetupWithManager adds the controller to a manager, whose cache shows the Leases
-// with our label.
+// SetupWithManager adds the controller to a manager.
 func SetupWithManager(mgr ctrl.Manager, clk clock.WithTicker, options Options) error {
 	r := &Reconciler{
 		client: mgr.GetClient(), live: mgr.GetAPIReader(), events: options.Events,
@@ -44,26 +35,8 @@ func SetupWithManager(mgr ctrl.Manager, clk clock.WithTicker, options Options) e
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName).
 		For(&v1alpha1.ENIClaim{}, builder.WithPredicates(leased())).
-		Watches(&coordinationv1.Lease{}, handler.EnqueueRequestsFromMapFunc(claimOfLease)).
 		WithOptions(settings).
 		Complete(tracing.Reconciler(tracing.KindLease, r, nil))
-}
-
-// claimOfLease is the claim of a Lease of ours: its owner or, where it has none any
-// more, the claim whose Lease has this name.
-func claimOfLease(_ context.Context, object client.Object) []reconcile.Request {
-	lease, ok := object.(*coordinationv1.Lease)
-	if !ok || !ours(lease) {
-		return nil
-	}
-	name, named := strings.CutPrefix(lease.Name, (&v1alpha1.ENIClaim{}).LeaseName())
-	if owner := metav1.GetControllerOf(lease); owner != nil {
-		name, named = owner.Name, true
-	}
-	if !named {
-		return nil
-	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: lease.Namespace, Name: name}}}
 }
 
 // leased accepts the claims that have a lease, or had one until now.

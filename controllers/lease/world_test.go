@@ -14,9 +14,8 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -36,6 +35,7 @@ import (
 const (
 	duration = time.Minute
 	grace    = 20 * time.Second
+	address  = "10.0.0.9"
 )
 
 var (
@@ -56,16 +56,14 @@ type world struct {
 
 	// down: Kubernetes cannot be reached.
 	down bool
-	// stalled is what the cache shows of the Lease while its watch is broken.
-	stalled *coordinationv1.Lease
-	// hidesClaims: the cache does not show the claim yet.
-	hidesClaims bool
-	// beforeUpdate happens right before the controller updates a Lease.
+	// stalled is what the cache shows of the claim while its watch is broken.
+	stalled *v1alpha1.ENIClaim
+	// beforeUpdate happens right before the controller updates the claim's status.
 	beforeUpdate func() error
 	made         int
 }
 
-// newWorld has a bound claim and its new Lease.
+// newWorld has a bound claim, which the controller has seen.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -76,8 +74,7 @@ func newWorld(t *testing.T) *world {
 		WithObjects(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: metav1.NamespaceSystem}}).Build()
 	w.makeClaim(v1alpha1.ClaimBound)
 	w.restart()
-	w.reconcile() // Makes the Lease,
-	w.reconcile() // and sees it.
+	w.reconcile()
 	return w
 }
 
@@ -88,14 +85,14 @@ func (w *world) makeClaim(phase v1alpha1.ClaimPhase) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, UID: types.UID(fmt.Sprintf("claim-%d", w.made)),
 			Finalizers: []string{v1alpha1.Finalizer}},
 		Spec:   v1alpha1.ENIClaimSpec{NodeName: "node", Lease: &v1alpha1.ClaimLease{Duration: metav1.Duration{Duration: duration}}},
-		Status: v1alpha1.ENIClaimStatus{Phase: phase},
+		Status: v1alpha1.ENIClaimStatus{Phase: phase, Address: address},
 	}))
 }
 
 // restart is another process: what the one before counted is gone.
 func (w *world) restart() {
 	live := interceptor.NewClient(w.WithWatch, interceptor.Funcs{Get: w.getLive})
-	cached := interceptor.NewClient(w.WithWatch, interceptor.Funcs{Get: w.getCached, Create: w.create, Update: w.update})
+	cached := interceptor.NewClient(w.WithWatch, interceptor.Funcs{Get: w.getCached, SubResourceUpdate: w.updateStatus})
 	w.r = &Reconciler{
 		client: cached, live: live, events: eventstest.Recorder(w.recorder), clock: w.clock, counts: newCounts(), grace: grace,
 		pulse: &pulse{live: live, clock: w.clock, grace: grace},
@@ -110,40 +107,22 @@ func (w *world) getLive(ctx context.Context, c client.WithWatch, key client.Obje
 	return c.Get(ctx, key, object, o...)
 }
 
-// getCached shows the Leases with our label only, as the manager's cache does.
 func (w *world) getCached(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, o ...client.GetOption) error {
-	if _, isClaim := object.(*v1alpha1.ENIClaim); isClaim && w.hidesClaims {
-		return apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("eniclaims").GroupResource(), key.Name)
-	}
-	lease, ok := object.(*coordinationv1.Lease)
-	if ok && w.stalled != nil {
-		w.stalled.DeepCopyInto(lease)
+	if claim, ok := object.(*v1alpha1.ENIClaim); ok && w.stalled != nil {
+		w.stalled.DeepCopyInto(claim)
 		return nil
 	}
-	err := c.Get(ctx, key, object, o...)
-	if ok && err == nil && lease.Labels[v1alpha1.LeaseLabel] != "true" {
-		return apierrors.NewNotFound(coordinationv1.Resource("leases"), key.Name)
-	}
-	return err
+	return c.Get(ctx, key, object, o...)
 }
 
-func (w *world) create(ctx context.Context, c client.WithWatch, object client.Object, o ...client.CreateOption) error {
-	if w.down {
-		return errOutOfReach
-	}
-	w.made++
-	object.SetUID(types.UID(fmt.Sprintf("lease-%d", w.made)))
-	return c.Create(ctx, object, o...)
-}
-
-func (w *world) update(ctx context.Context, c client.WithWatch, object client.Object, o ...client.UpdateOption) error {
+func (w *world) updateStatus(ctx context.Context, c client.Client, name string, object client.Object, o ...client.SubResourceUpdateOption) error {
 	if w.down {
 		return errOutOfReach
 	}
 	if err := w.beforeUpdate(); err != nil {
 		return err
 	}
-	return c.Update(ctx, object, o...)
+	return c.SubResource(name).Update(ctx, object, o...)
 }
 
 // pass lets time pass while the process runs, and reconciles whatever is due by the
@@ -190,43 +169,31 @@ func (w *world) setDuration(d time.Duration) {
 	w.changeClaim(func(claim *v1alpha1.ENIClaim) { claim.Spec.Lease.Duration.Duration = d })
 }
 
-func (w *world) lease() *coordinationv1.Lease {
-	w.t.Helper()
-	lease := &coordinationv1.Lease{}
-	assert.NilError(w.t, w.Get(w.t.Context(), types.NamespacedName{Namespace: key.Namespace, Name: "eniclaim-web-0"}, lease))
-	return lease
-}
-
-func (w *world) changeLease(how func(*coordinationv1.Lease)) {
-	w.t.Helper()
-	lease := w.lease()
-	how(lease)
-	assert.NilError(w.t, w.Update(w.t.Context(), lease))
-}
-
 // renew is what a holder does.
 func (w *world) renew() { w.t.Helper(); w.renewAt(w.clock.Now()) }
 
 func (w *world) renewAt(at time.Time) {
 	w.t.Helper()
-	w.changeLease(func(lease *coordinationv1.Lease) { now := metav1.NewMicroTime(at); lease.Spec.RenewTime = &now })
+	w.changeClaim(func(claim *v1alpha1.ENIClaim) { now := metav1.NewTime(at); claim.Spec.Lease.RenewTime = &now })
 }
 
-// held fails unless the Lease has its holder; expired, unless it ran out.
+// held fails unless the claim keeps what it holds; expired, unless its lease ran out.
 func (w *world) held() {
 	w.t.Helper()
-	lease := w.lease()
-	assert.Assert(w.t, lease.Spec.HolderIdentity != nil && !hasExpired(lease, w.claim()), "after %s: %+v", w.clock.Since(start), lease)
+	status := w.claim().Status
+	assert.Assert(w.t, status.Phase == v1alpha1.ClaimBound && status.Address == address, "after %s: %+v", w.clock.Since(start), status)
 }
 
 func (w *world) expired() {
 	w.t.Helper()
-	lease := w.lease()
-	assert.Assert(w.t, lease.Spec.HolderIdentity == nil && hasExpired(lease, w.claim()), "after %s: %+v", w.clock.Since(start), lease)
+	status := w.claim().Status
+	assert.Assert(w.t, status.Phase == v1alpha1.ClaimExpired && status.Address == "", "after %s: %+v", w.clock.Since(start), status)
+	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
+	assert.Assert(w.t, ready != nil && ready.Status == metav1.ConditionFalse && ready.Reason == v1alpha1.ReasonExpired)
 }
 
-// expiresAfter says that a new count began now: the Lease runs out after its
-// duration and the grace, and no earlier.
+// expiresAfter says that a new count began now: the lease runs out after its duration and
+// the grace, and no earlier.
 func (w *world) expiresAfter(d time.Duration) {
 	w.t.Helper()
 	w.reconcile()

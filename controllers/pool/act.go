@@ -29,8 +29,7 @@ import (
 )
 
 // prepareClaims does what must be stored before a decision: claims that may be
-// served get our finalizer, and claims that are deleted, or whose lease ran out,
-// show no address any more. A claim for which that fails stays as it was in this round,
+// served get our finalizer, and claims that are deleted show no address any more. A claim for which that fails stays as it was in this round,
 // which goes on for all others.
 func (r *Reconciler) prepareClaims(ctx context.Context, o *observation) error {
 	o.unprepared = map[types.UID]bool{}
@@ -44,7 +43,7 @@ func (r *Reconciler) prepareClaims(ctx context.Context, o *observation) error {
 			continue
 		}
 		before := claim.DeepCopy()
-		err := r.prepareClaim(ctx, *o, claim)
+		err := r.prepareClaim(ctx, claim)
 		if client.IgnoreNotFound(err) != nil {
 			failed = append(failed, fmt.Errorf("preparing claim %s/%s: %w", claim.Namespace, claim.Name, err))
 			o.claims[i] = *before
@@ -54,10 +53,8 @@ func (r *Reconciler) prepareClaims(ctx context.Context, o *observation) error {
 	return firstOf(failed)
 }
 
-func (r *Reconciler) prepareClaim(ctx context.Context, o observation, claim *v1alpha1.ENIClaim) error {
+func (r *Reconciler) prepareClaim(ctx context.Context, claim *v1alpha1.ENIClaim) error {
 	switch {
-	case o.expires(claim):
-		return r.expireClaim(ctx, claim)
 	case claim.DeletionTimestamp.IsZero():
 		_, err := store.AddFinalizer(ctx, r.client, claim)
 		return err
@@ -69,14 +66,6 @@ func (r *Reconciler) prepareClaim(ctx context.Context, o observation, claim *v1a
 	default:
 		return nil
 	}
-}
-
-// expireClaim stores that a claim's lease ran out.
-func (r *Reconciler) expireClaim(ctx context.Context, claim *v1alpha1.ENIClaim) error {
-	before := claim.DeepCopy()
-	expire(claim)
-	_, err := r.written.UpdateStatus(ctx, r.client, r.events, before, claim)
-	return err
 }
 
 // errStaleRecord says that the record in the cache is not the latest.

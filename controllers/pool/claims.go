@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -376,8 +377,18 @@ func instanceFull(o observation, stored *v1alpha1.ENIPoolStatus, mode v1alpha1.M
 	})
 }
 
-// applyVerdict is the only place that builds a claim's status.
+// applyVerdict sets a claim's status. It stays as it is where only the generation differs:
+// each renewal of a lease moves that.
 func applyVerdict(claim *v1alpha1.ENIClaim, v verdict, now metav1.Time) {
+	before := claim.Status.DeepCopy()
+	buildStatus(claim, v, now)
+	if sameButForGeneration(before, &claim.Status) {
+		claim.Status = *before
+	}
+}
+
+// buildStatus is the only place that builds a claim's status, but for the end of its lease.
+func buildStatus(claim *v1alpha1.ENIClaim, v verdict, now metav1.Time) {
 	status := &claim.Status
 	if v.phase != v1alpha1.ClaimBound {
 		*status = v1alpha1.ENIClaimStatus{Conditions: status.Conditions}
@@ -409,6 +420,18 @@ func setNotReady(claim *v1alpha1.ENIClaim, reason, message string) {
 	})
 }
 
+// sameButForGeneration reports whether two statuses say the same, of whatever generation.
+func sameButForGeneration(a, b *v1alpha1.ENIClaimStatus) bool {
+	same := b.DeepCopy()
+	same.ObservedGeneration = a.ObservedGeneration
+	for i := range same.Conditions {
+		if condition := meta.FindStatusCondition(a.Conditions, same.Conditions[i].Type); condition != nil {
+			same.Conditions[i].ObservedGeneration = condition.ObservedGeneration
+		}
+	}
+	return equality.Semantic.DeepEqual(a, same)
+}
+
 func describe(status *v1alpha1.ENIClaimStatus, v verdict, now metav1.Time) {
 	eni := v.eni
 	status.Address = v.address
@@ -431,17 +454,8 @@ func describe(status *v1alpha1.ENIClaimStatus, v verdict, now metav1.Time) {
 
 func expiredVerdict() verdict {
 	return verdict{phase: v1alpha1.ClaimExpired, reason: v1alpha1.ReasonExpired,
-		message: "The lease was not renewed in time. Delete this claim and make a new one."}
+		message: v1alpha1.LeaseRanOut}
 }
-
-// expires says whether a claim's lease ran out and the claim does not say so yet.
-func (o observation) expires(claim *v1alpha1.ENIClaim) bool {
-	ended := claim.Status.Phase == v1alpha1.ClaimLost || claim.Status.Phase == v1alpha1.ClaimExpired
-	return o.expired[string(claim.UID)] && claim.DeletionTimestamp.IsZero() && !ended
-}
-
-// expire is the status of a claim whose lease ran out: it holds nothing any more.
-func expire(claim *v1alpha1.ENIClaim) { applyVerdict(claim, expiredVerdict(), metav1.Time{}) }
 
 // surrender is the status of a claim that is being deleted: it holds nothing any
 // more.

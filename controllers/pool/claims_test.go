@@ -13,6 +13,7 @@ import (
 	"gotest.tools/v3/assert"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -216,26 +217,52 @@ func TestApplyVerdict(t *testing.T) {
 	})
 }
 
-func TestExpires(t *testing.T) {
+// TestARenewalIsNoNews expects a claim whose generation alone has moved, as each renewal of
+// its lease moves it, to be written no more.
+func TestARenewalIsNoNews(t *testing.T) {
+	now := metav1.NewTime(time.Unix(1800000000, 0))
+	waits := verdict{phase: v1alpha1.ClaimPending, reason: v1alpha1.ReasonPoolGrowing, message: "it grows"}
+	claim := &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{Generation: 1}}
+	applyVerdict(claim, waits, now)
+	told := claim.Status.DeepCopy()
+	claim.Generation = 2
+	applyVerdict(claim, waits, now)
+	assert.DeepEqual(t, claim.Status, *told)
+
+	waits.message = "it grows still"
+	applyVerdict(claim, waits, now)
+	assert.Equal(t, claim.Status.ObservedGeneration, int64(2))
+	assert.Equal(t, claim.Status.Conditions[0].ObservedGeneration, int64(2))
+}
+
+// TestRenewalsAreNotForThePool expects neither a renewal nor another lease to bring a pool
+// up, and what it works by to do.
+func TestRenewalsAreNotForThePool(t *testing.T) {
+	before := newFixture().claim("a", 0).claims[0]
 	for _, row := range []struct {
-		name  string
-		claim func(*v1alpha1.ENIClaim)
-		ran   bool
-		want  bool
+		name   string
+		change func(*v1alpha1.ENIClaim)
+		passes bool
 	}{
-		{"a bound claim whose lease ran out", boundTo(1, "10.0.1.1"), true, true},
-		{"one whose lease did not", boundTo(1, "10.0.1.1"), false, false},
-		{"one that is being deleted gives back by itself", deleting, true, false},
-		{"one that expired already", inPhase(v1alpha1.ClaimExpired), true, false},
-		{"one that lost what it held", inPhase(v1alpha1.ClaimLost), true, false},
+		{"a renewal", func(c *v1alpha1.ENIClaim) {
+			c.Generation++
+			c.Spec.Lease = &v1alpha1.ClaimLease{RenewTime: &metav1.Time{Time: time.Unix(1800000000, 0)}}
+		}, false},
+		{"a label", func(c *v1alpha1.ENIClaim) { c.Labels = map[string]string{"app": "web"} }, false},
+		{"a deletion", deleting, true},
+		{"another claim of the name", func(c *v1alpha1.ENIClaim) { c.UID = "another" }, true},
+		{"another node, of an older release", func(c *v1alpha1.ENIClaim) { c.Spec.NodeName = "other" }, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			f := newFixture().claim("a", 0, row.claim)
-			f.expired = map[string]bool{"a": row.ran}
-			assert.Equal(t, f.expires(&f.claims[0]), row.want)
+			after := before.DeepCopy()
+			row.change(after)
+			assert.Equal(t, changedButForRenewals().Update(event.UpdateEvent{ObjectOld: before.DeepCopy(), ObjectNew: after}), row.passes)
 		})
 	}
 }
+
+// expire is what the lease controller does to a claim.
+func expire(claim *v1alpha1.ENIClaim) { applyVerdict(claim, expiredVerdict(), metav1.Time{}) }
 
 func setReady(claim *v1alpha1.ENIClaim) {
 	meta.SetStatusCondition(&claim.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonBound})

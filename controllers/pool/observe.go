@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -110,13 +109,9 @@ func (r *Reconciler) observeClaims(ctx context.Context, pool *v1alpha1.ENIPool, 
 func (r *Reconciler) takeClaims(ctx context.Context, pool *v1alpha1.ENIPool, claims []v1alpha1.ENIClaim, o *observation) error {
 	o.claims = nil
 	o.allowed = map[string]bool{}
-	o.expired = map[string]bool{}
 	for i := range claims {
 		claim := claims[i].DeepCopy()
 		o.claims = append(o.claims, *claim)
-		if err := r.observeLease(ctx, claim, o); err != nil {
-			return err
-		}
 		if _, known := o.allowed[claim.Namespace]; known {
 			continue
 		}
@@ -127,23 +122,6 @@ func (r *Reconciler) takeClaims(ctx context.Context, pool *v1alpha1.ENIPool, cla
 		o.allowed[claim.Namespace] = allowed
 	}
 	return r.observeVanished(ctx, pool, o)
-}
-
-// observeLease reads whether a claim's lease ran out. An older copy of a Lease only
-// shows it later: it never runs out twice, nor is it ever taken back.
-func (r *Reconciler) observeLease(ctx context.Context, claim *v1alpha1.ENIClaim, o *observation) error {
-	if claim.Spec.Lease == nil {
-		return nil
-	}
-	found := &coordinationv1.Lease{}
-	err := r.client.Get(ctx, types.NamespacedName{Namespace: claim.Namespace, Name: claim.LeaseName()}, found)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading Lease %s of claim %s/%s: %w", claim.LeaseName(), claim.Namespace, claim.Name, err)
-	}
-	if err == nil && found.Annotations[v1alpha1.LeaseExpiredAnnotation] == string(claim.UID) {
-		o.expired[string(claim.UID)] = true
-	}
-	return nil
 }
 
 func (r *Reconciler) namespaceAllowed(ctx context.Context, pool *v1alpha1.ENIPool, name string) (bool, error) {

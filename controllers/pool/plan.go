@@ -82,7 +82,6 @@ type observation struct {
 	confirmed map[string]types.UID
 	claims    []v1alpha1.ENIClaim
 	vanished  map[string]bool // UIDs of claims that a live read did not find
-	expired   map[string]bool // UIDs of claims whose lease ran out
 	// unnamed are UIDs of claims that are bound, by a live read, and that the latest
 	// record does not name: the record was edited, or an older one was restored.
 	unnamed map[types.UID]bool

@@ -68,7 +68,6 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"deleteClaim":    func(*rapid.T) { w.withClaim(w.deleteClaim) },
 		"recreateClaim":  func(*rapid.T) { w.withClaim(w.recreateClaim) },
 		"runOut":         func(*rapid.T) { w.withClaim(w.runOut) },
-		"replaceLease":   func(*rapid.T) { w.withClaim(w.replaceLease) },
 		"loseFinalizer":  func(*rapid.T) { w.withClaim(func(uid types.UID) { w.say("vanished %s", uid); delete(w.claims, uid) }) },
 		"reconcile":      func(*rapid.T) { w.reconcile(w.fresh()) },
 		"reconcileAgain": func(*rapid.T) { w.reconcile(w.fresh()) },
@@ -136,7 +135,7 @@ func (w *world) old() reading {
 	r.hidden, r.renewed = map[types.UID]bool{}, map[types.UID]bool{}
 	for _, uid := range w.claimUIDs() {
 		r.hidden[uid] = rapid.IntRange(0, 3).Draw(w.T, "hidden") == 0
-		r.renewed[uid] = w.ranOut[uid] && rapid.Bool().Draw(w.T, "still renewed")
+		r.renewed[uid] = w.ended[uid] && rapid.Bool().Draw(w.T, "still renewed")
 	}
 	w.say("reading old versions")
 	return r

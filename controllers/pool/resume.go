@@ -49,7 +49,7 @@ func unnamedClaims(pool *v1alpha1.ENIPool, o *observation) map[types.UID]bool {
 		claim := &o.claims[i]
 		place, known := named[claim.UID]
 		bound := claim.Status.Phase == v1alpha1.ClaimBound && claim.Status.Address != "" && claim.Status.ENIName != ""
-		if !bound || !claim.DeletionTimestamp.IsZero() || o.expired[string(claim.UID)] {
+		if !bound || !claim.DeletionTimestamp.IsZero() {
 			continue
 		}
 		if !known || o.past(&pool.Status, place) && o.shows(claim) {

@@ -11,9 +11,8 @@ import (
 	"maps"
 	"slices"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
@@ -50,8 +49,7 @@ func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.Pass
 		For(&v1alpha1.ENIPool{}).
 		Watches(&v1alpha1.ElasticNetworkInterface{}, handler.EnqueueRequestsFromMapFunc(poolOfENI)).
 		Watches(&v1alpha1.ENIClaim{}, handler.EnqueueRequestsFromMapFunc(nodeOfClaim),
-			builder.WithPredicates(predicate.Or(r.written.ByOthers(), predicate.GenerationChangedPredicate{}))).
-		Watches(&coordinationv1.Lease{}, handler.EnqueueRequestsFromMapFunc(r.nodeOfLease), builder.WithPredicates(ranOut())).
+			builder.WithPredicates(predicate.Or(r.written.ByOthers(), changedButForRenewals()))).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.poolsOfNode), builder.WithPredicates(instanceChanged())).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.nodesOfNamespace),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
@@ -109,24 +107,19 @@ func nodeOfClaim(_ context.Context, object client.Object) []reconcile.Request {
 	return named(claim.Spec.NodeName)
 }
 
-// ranOut lets the Leases through that ran out.
-func ranOut() predicate.Predicate {
-	return predicate.NewPredicateFuncs(func(object client.Object) bool {
-		return object.GetAnnotations()[v1alpha1.LeaseExpiredAnnotation] != ""
-	})
-}
-
-// nodeOfLease is the node of a Lease's claim.
-func (r *Reconciler) nodeOfLease(ctx context.Context, lease client.Object) []reconcile.Request {
-	owner := metav1.GetControllerOf(lease)
-	if owner == nil {
-		return nil
-	}
-	claim := &v1alpha1.ENIClaim{}
-	if err := r.client.Get(ctx, types.NamespacedName{Namespace: lease.GetNamespace(), Name: owner.Name}, claim); err != nil {
-		return nil // Without its claim a Lease means nothing.
-	}
-	return named(claim.Spec.NodeName)
+// changedButForRenewals passes claims that are deleted, or whose spec changes, but for the
+// lease: holders renew all the time, and what that means is not for the pool.
+func changedButForRenewals() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, okBefore := e.ObjectOld.(*v1alpha1.ENIClaim)
+		after, okAfter := e.ObjectNew.(*v1alpha1.ENIClaim)
+		if !okBefore || !okAfter || before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() || before.UID != after.UID {
+			return true
+		}
+		was, is := before.Spec, after.Spec
+		was.Lease, is.Lease = nil, nil
+		return !equality.Semantic.DeepEqual(was, is)
+	}}
 }
 
 // nodesOfNamespace are the nodes with claims of a namespace, whose labels may let

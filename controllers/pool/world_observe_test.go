@@ -70,10 +70,6 @@ func textsOf[T ~string](values []T) []string {
 
 // observeClaims reads the claims from the cache, or live where the record is lost.
 func (w *world) observeClaims(o *observation, r reading) {
-	o.expired = map[string]bool{}
-	for uid := range w.ranOut {
-		o.expired[string(uid)] = !r.renewed[uid]
-	}
 	o.vanished = map[string]bool{}
 	for _, holder := range o.pool.Status.Holders() {
 		if w.claims[holder.UID] == nil {
@@ -90,8 +86,12 @@ func (w *world) observeClaims(o *observation, r reading) {
 func (w *world) shownClaims(r reading) []v1alpha1.ENIClaim {
 	var claims []v1alpha1.ENIClaim
 	for _, uid := range w.claimUIDs() {
+		claim := w.claims[uid]
+		if r.renewed[uid] {
+			claim = w.unexpired[uid]
+		}
 		if !r.hidden[uid] {
-			claims = append(claims, *w.claims[uid].DeepCopy())
+			claims = append(claims, *claim.DeepCopy())
 		}
 	}
 	return claims

@@ -50,8 +50,8 @@ type world struct {
 	empty    sightings
 	// freed is when an address began to rest.
 	freed map[v1alpha1.Address]time.Time
-	// ranOut are claims whose Lease says that it ran out.
-	ranOut map[types.UID]bool
+	// unexpired are expired claims as they were before.
+	unexpired map[types.UID]*v1alpha1.ENIClaim
 	// ended are claims that were told that they expired.
 	ended map[types.UID]bool
 	// told is what claims were told that they hold.
@@ -80,7 +80,7 @@ func worldOf(t *rapid.T, f *fixture, plugins ...string) *world {
 		cloud: map[v1alpha1.Address]string{}, leaving: map[v1alpha1.Address]bool{}, vanished: map[v1alpha1.Address]map[string]bool{},
 		noticed: map[v1alpha1.Address]map[string]bool{},
 		buried:  map[string][]v1alpha1.ElasticNetworkInterface{}, full: map[string]bool{}, freed: map[v1alpha1.Address]time.Time{}, told: map[types.UID]string{},
-		ranOut: map[types.UID]bool{}, ended: map[types.UID]bool{}}
+		unexpired: map[types.UID]*v1alpha1.ENIClaim{}, ended: map[types.UID]bool{}}
 	f.pool.Status = v1alpha1.ENIPoolStatus{}
 	f.pool.ResourceVersion = "0"
 	w.pools = []*v1alpha1.ENIPool{f.pool}
@@ -172,17 +172,22 @@ func (w *world) deleteClaim(uid types.UID) {
 	}
 }
 
-// runOut is what the lease controller does with the Lease of a bound claim that was
-// not renewed in time.
+// runOut is what the lease controller does with a bound claim that was not renewed in
+// time.
 func (w *world) runOut(uid types.UID) {
 	if claim := w.claims[uid]; claim.Spec.Lease != nil && claim.Status.Phase == v1alpha1.ClaimBound && claim.DeletionTimestamp.IsZero() {
 		w.say("the lease of %s ran out", uid)
-		w.ranOut[uid] = true
+		w.unexpired[uid] = claim.DeepCopy()
+		expire(claim)
+		w.ended[uid] = true
 	}
 }
 
-// replaceLease is a person who deletes a Lease: the next one has not run out.
-func (w *world) replaceLease(uid types.UID) { delete(w.ranOut, uid) }
+// overtaken reports whether the copy of a claim is from before its end: what is written by
+// it is refused.
+func (w *world) overtaken(claim *v1alpha1.ENIClaim) bool {
+	return w.ended[claim.UID] && claim.Status.Phase != v1alpha1.ClaimExpired && w.claims[claim.UID] != nil
+}
 
 func (w *world) claimUIDs() []types.UID { return slices.Sorted(maps.Keys(w.claims)) }
 
@@ -206,7 +211,7 @@ type reading struct {
 	enis []v1alpha1.ElasticNetworkInterface
 	// hidden are claims that the cache does not show yet; live reads do.
 	hidden map[types.UID]bool
-	// renewed are claims of which the cache does not show yet that their Lease ran
+	// renewed are claims of which the cache does not show yet that their lease ran
 	// out.
 	renewed map[types.UID]bool
 	// steps after which the process dies: 1 the decision is stored, 2 the claims
@@ -263,10 +268,8 @@ func (w *world) prepare(o observation) bool {
 	for i := range o.claims {
 		claim := &o.claims[i]
 		switch {
-		case o.expires(claim):
-			expire(claim)
-			w.say("claim %s expired", claim.UID)
-			w.ended[claim.UID] = true
+		case w.overtaken(claim):
+			continue
 		case claim.DeletionTimestamp.IsZero() && len(claim.Finalizers) == 0:
 			claim.Finalizers = []string{v1alpha1.Finalizer}
 		case !claim.DeletionTimestamp.IsZero() && claim.Status.Address != "":
@@ -285,7 +288,7 @@ func (w *world) tell(o observation) (changed, stale bool) {
 	for i := range o.claims {
 		claim := &o.claims[i]
 		v := verdictOn(o, &o.pool.Status, claim)
-		if o.keeps(claim, v) {
+		if o.keeps(claim, v) || w.overtaken(claim) {
 			continue
 		}
 		if !claim.DeletionTimestamp.IsZero() {

@@ -84,8 +84,6 @@ const (
 	ClaimExpired Type = "ClaimExpired"
 	// ClaimAddressLost: its address vanished in EC2 and cannot be had again.
 	ClaimAddressLost Type = "ClaimAddressLost"
-	// ClaimLeaseNameTaken: a Lease of others has the name of the claim's.
-	ClaimLeaseNameTaken Type = "ClaimLeaseNameTaken"
 	// ClaimReleased: it is deleted, and has given back what it held.
 	ClaimReleased Type = "ClaimReleased"
 )
@@ -108,7 +106,7 @@ const (
 var allTypes = []Type{
 	ENIStateChanged, ENICreationAttempted, ENICreationRefused, ENIAddressesChanged, ENIReady, ENINotReady, ENIFailed, ENIAddressLost, ENIGone,
 	PoolResized, PoolReady, PoolNotReady, PoolNameTaken, PoolGone,
-	ClaimPending, ClaimBound, ClaimLost, ClaimExpired, ClaimAddressLost, ClaimLeaseNameTaken, ClaimReleased,
+	ClaimPending, ClaimBound, ClaimLost, ClaimExpired, ClaimAddressLost, ClaimReleased,
 	PolicyReady, PolicyNotReady, PolicyNodesUnusable, PolicyEC2Distrusted, PolicyEC2Trusted,
 }
 

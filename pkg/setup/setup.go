@@ -13,10 +13,8 @@ import (
 	"crypto/tls"
 	"fmt"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -205,8 +203,7 @@ func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Node{}:          {Transform: slimNode},
-				&coordinationv1.Lease{}: {Label: labels.SelectorFromSet(labels.Set{v1alpha1.LeaseLabel: "true"})},
+				&corev1.Node{}: {Transform: slimNode},
 			},
 		},
 	}

@@ -23,7 +23,6 @@ import (
 	"go.uber.org/zap/zapcore"
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/assert/cmp"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
@@ -172,17 +171,6 @@ func TestManagerOptions(t *testing.T) {
 	o.MetricsSecure = true
 	m = managerOptions(nil, o)
 	assert.Assert(t, m.Metrics.SecureServing && m.Metrics.FilterProvider != nil, "no metrics for just anybody")
-}
-
-// TestCacheHoldsOurLeasesOnly: every node of a cluster renews a Lease of its own.
-func TestCacheHoldsOurLeasesOnly(t *testing.T) {
-	for object, by := range managerOptions(nil, options.Options{}).Cache.ByObject {
-		if _, ok := object.(*coordinationv1.Lease); ok {
-			assert.Equal(t, by.Label.String(), "networking.eni-operator.dev/claim-lease=true")
-			return
-		}
-	}
-	t.Error("the cache holds all Leases")
 }
 
 func TestLogging(t *testing.T) {

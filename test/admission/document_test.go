@@ -389,8 +389,7 @@ var celExamples = []celExample{
 	{"ENIClaim", "mode is immutable; delete the claim and make a new one", update("ENIClaim", "web", `{spec: {mode: Exclusive}}`)},
 	{"ENIClaim", "must be an IPv4 address, as in 10.0.3.9", inClaim(`address: "::1"`)},
 	{"ENIClaim", "must be at least 1s and at most 720h", inClaim(`lease: {duration: 999ms}`)},
-	{"ENIClaim", "a claim with a lease has a name of at most 244 characters: that of its Lease begins with eniclaim-",
-		create("ENIClaim", strings.Repeat("n", 245), `{spec: {nodeName: beta, lease: {duration: 60s}}}`)},
+	{"ENIClaim", "must be a time after 1970, as in 2026-01-01T00:00:00Z", inClaim(`lease: {duration: 60s, renewTime: "0001-01-01T00:00:00Z"}`)},
 }
 
 // celRules are the messages of a schema's rules in CEL, with the field of the first.

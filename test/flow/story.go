@@ -15,7 +15,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"gotest.tools/v3/assert"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -174,10 +173,7 @@ func (w *World) Change() {
 	kept := w.Claim("leased-1", v1alpha1.ModeShared, time.Hour)
 	w.awaitPhase(w.Claim("leased-0", v1alpha1.ModeShared, time.Second), v1alpha1.ClaimExpired)
 	w.awaitPhase(kept, v1alpha1.ClaimBound)
-	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: kept.LeaseName()}}
-	Eventually(w.t, "a leased claim has its Lease", func() error { return w.Get(w.t.Context(), client.ObjectKeyFromObject(lease), lease) })
 	w.update(kept, func(claim client.Object) { claim.(*v1alpha1.ENIClaim).Spec.Lease = nil })
-	w.AwaitGone(lease)
 	for _, name := range []string{"leased-0", "leased-1", "web-2", "web-3"} {
 		w.remove(&v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name}})
 	}

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -25,28 +25,21 @@ import (
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
 
-// leaseOf is a claim's Lease.
-func leaseOf(claim *v1alpha1.ENIClaim) *coordinationv1.Lease {
-	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: claim.Namespace, Name: claim.LeaseName()}}
-}
-
-// renew is the one call of a holder, which names neither an object's version nor
-// anything but the time.
+// renew is the one call of a holder, which names neither an object's version nor anything
+// but the time.
 func (s *scenario) renew(claim *v1alpha1.ENIClaim) error {
-	now := metav1.NowMicro().UTC().Format(metav1.RFC3339Micro)
-	patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"renewTime":%q}}`, now))
-	return s.Patch(s.t.Context(), leaseOf(claim), patch)
+	now := time.Now().UTC().Format(time.RFC3339Nano)
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"lease":{"renewTime":%q}}}`, now))
+	return s.Patch(s.t.Context(), claim.DeepCopy(), patch)
 }
 
-// bindLeased makes a claim with a lease, and waits until it is bound and its Lease
-// is there.
+// bindLeased makes a claim with a lease, and waits until it is bound.
 func (s *scenario) bindLeased(node, name string, mode v1alpha1.Mode, duration time.Duration) *v1alpha1.ENIClaim {
 	s.t.Helper()
 	claim := s.claimOn(node, name, mode)
 	claim.Spec.Lease = &v1alpha1.ClaimLease{Duration: metav1.Duration{Duration: duration}}
 	s.create(claim)
 	s.awaitBound(claim)
-	eventually(s.t, "the Lease of "+name+" is there", func() error { return s.Get(s.t.Context(), key(leaseOf(claim)), leaseOf(claim)) })
 	return claim
 }
 
@@ -95,49 +88,32 @@ func TestLeases(t *testing.T) {
 		s.remove(t.Context(), dropped)
 		s.awaitGone(t.Context(), dropped)
 		again := s.bindLeased(node, "dropped", v1alpha1.ModeShared, time.Hour)
-		eventually(t, "the Lease is the new claim's", func() error {
-			lease := leaseOf(again)
-			if err := s.Get(t.Context(), key(lease), lease); err != nil {
-				return err
-			}
-			return first(differ("owner", metav1.GetControllerOf(lease).UID, again.UID), differ("expired", again.UID == expired, false))
-		})
+		assert.Assert(t, again.UID != expired)
 	})
-	t.Run("the Lease goes with its claim", func(t *testing.T) {
-		s.remove(t.Context(), kept)
-		s.awaitGone(t.Context(), leaseOf(kept))
+	t.Run("a renewal is not answered by a write", func(t *testing.T) {
+		assert.NilError(t, s.Get(t.Context(), key(kept), kept))
+		before := kept.Status
+		assert.NilError(t, s.renew(kept))
+		s.bind(node, v1alpha1.ModeShared, "after") // The pool has looked at its claims.
+		assert.NilError(t, s.Get(t.Context(), key(kept), kept))
+		assert.DeepEqual(t, kept.Status, before)
+		assert.Assert(t, kept.Generation > kept.Status.ObservedGeneration)
 	})
 }
 
-func TestLeaseIsChangedWithItsClaim(t *testing.T) {
+func TestLeaseIsChanged(t *testing.T) {
 	t.Parallel()
 	s := shared.tell(t, "lease-changes")
 	node, _ := s.machine("m5.large")
 	s.create(s.policy(sharing(2, 4)))
 	s.awaitReady(node)
 	claim := s.bindLeased(node, "web-0", v1alpha1.ModeShared, time.Hour)
-	lasts := func(seconds int32) {
-		t.Helper()
-		eventually(t, "the Lease lasts as long as the claim says", func() error {
-			lease := leaseOf(claim)
-			if err := s.Get(t.Context(), key(lease), lease); err != nil {
-				return err
-			}
-			return differ("seconds", *lease.Spec.LeaseDurationSeconds, seconds)
-		})
-	}
-	lasts(3600)
-	s.remove(t.Context(), leaseOf(claim)) // A person, or whatever collects Leases.
-	lasts(3600)
-	s.update(claim, func() { claim.Spec.Lease.Duration.Duration = 90 * time.Minute })
-	lasts(5400)
 	s.update(claim, func() { claim.Spec.Lease = nil })
-	s.awaitGone(t.Context(), leaseOf(claim))
 	s.update(claim, func() { claim.Spec.Lease = &v1alpha1.ClaimLease{Duration: metav1.Duration{Duration: time.Second}} })
 	s.awaitExpired(claim, func() error { return nil })
 }
 
-// aLeaseCountsAnewAfterEachFailover: no operator lives long enough to see the Lease
+// aLeaseCountsAnewAfterEachFailover: no operator lives long enough to see the lease
 // run out, though all of them together do.
 func aLeaseCountsAnewAfterEachFailover(t *testing.T) {
 	const duration, life = 9 * time.Second, 4 * time.Second
@@ -156,9 +132,7 @@ func aLeaseCountsAnewAfterEachFailover(t *testing.T) {
 		o = startOperator(t, w, w.http.URL)
 		o.awaitReady()
 	}
-	lease := leaseOf(claim)
-	assert.NilError(t, s.Get(t.Context(), key(lease), lease))
-	assert.Assert(t, lease.Spec.RenewTime == nil && lease.Spec.HolderIdentity != nil, "%+v", lease.Spec)
+	assert.Assert(t, claim.Spec.Lease.RenewTime == nil)
 	s.awaitBound(claim)
 
 	s.awaitExpired(claim, func() error { return nil })
@@ -172,7 +146,7 @@ func TestDocumentedRenewal(t *testing.T) {
 	assert.NilError(t, err)
 	page, err := os.ReadFile(filepath.Join(root, "docs", "leases.md"))
 	assert.NilError(t, err)
-	command := regexp.MustCompile(`(?m)^kubectl patch lease .*$`).FindString(string(page))
+	command := regexp.MustCompile(`(?m)^kubectl patch eniclaim .*$`).FindString(string(page))
 	assert.Assert(t, command != "")
 	kubectl, err := controlplane.Binary("kubectl")
 	assert.NilError(t, err)
@@ -181,12 +155,11 @@ func TestDocumentedRenewal(t *testing.T) {
 	node, _ := s.machine("m5.large")
 	s.create(s.policy(sharing(2, 4)))
 	s.awaitReady(node)
-	lease := leaseOf(s.bindLeased(node, "web-0", v1alpha1.ModeShared, time.Hour))
+	claim := s.bindLeased(node, "web-0", v1alpha1.ModeShared, time.Hour)
 	shell := exec.CommandContext(t.Context(), "sh", "-c", command)
 	shell.Env = append(os.Environ(), "KUBECONFIG="+s.Plane.KubeconfigPath, "PATH="+filepath.Dir(kubectl)+":"+os.Getenv("PATH"))
 	output, err := shell.CombinedOutput()
 	assert.NilError(t, err, string(output))
-	assert.NilError(t, s.Get(t.Context(), key(lease), lease))
-	assert.Assert(t, lease.Spec.RenewTime != nil)
-	assert.Equal(t, *lease.Spec.HolderIdentity, "web-0")
+	assert.NilError(t, s.Get(t.Context(), key(claim), claim))
+	assert.Assert(t, claim.Spec.Lease.RenewTime != nil)
 }

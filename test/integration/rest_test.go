@@ -90,11 +90,6 @@ func (s *scenario) everything() []client.Object {
 	}
 	for _, claim := range s.claims(s.t.Context()) {
 		objects = append(objects, &claim)
-		if claim.Spec.Lease != nil {
-			lease := leaseOf(&claim)
-			assert.NilError(s.t, s.Get(s.t.Context(), key(lease), lease))
-			objects = append(objects, lease)
-		}
 	}
 	return objects
 }

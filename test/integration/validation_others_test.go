@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"gotest.tools/v3/assert"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -121,6 +120,10 @@ func TestClaimRules(t *testing.T) {
 			refuse: inClaim("lease: {duration: 999ms}", "lease: {duration: 720h1s}"),
 			field:  "spec.lease.duration", words: "must be at least 1s and at most 720h",
 		}, {
+			name: "a lease's renewal", accept: inClaim("lease: {duration: 60s, renewTime: '2026-01-01T00:00:00Z'}", "lease: {duration: 60s, renewTime: '2026-01-01T00:00:00.123456Z'}"),
+			refuse: inClaim("lease: {duration: 60s, renewTime: '0001-01-01T00:00:00Z'}"),
+			field:  "spec.lease.renewTime", words: "must be a time after 1970",
+		}, {
 			name: "a lease has a duration", accept: inClaim("mode: Shared"), refuse: inClaim("lease: {}"),
 			field: "spec.lease.duration", words: "Required value",
 		},
@@ -136,15 +139,6 @@ func TestClaimRules(t *testing.T) {
 		{name: "lease removed", before: `{nodeName: nowhere, lease: {duration: 60s}}`, after: `{lease: null}`},
 		{name: "nothing", before: `{nodeName: nowhere, address: 10.0.3.9}`, after: `{nodeName: nowhere}`},
 	})
-}
-
-// TestNameOfALeasedClaim: the name of the Lease is longer, and has to fit as well.
-func TestNameOfALeasedClaim(t *testing.T) {
-	t.Parallel()
-	assert.NilError(t, dryRun(t, object(t, "ENIClaim", strings.Repeat("a", 244), `{nodeName: nowhere, lease: {duration: 60s}}`)))
-	err := dryRun(t, object(t, "ENIClaim", strings.Repeat("a", 245), `{nodeName: nowhere, lease: {duration: 60s}}`))
-	assert.ErrorContains(t, err, "a claim with a lease has a name of at most 244 characters")
-	assert.NilError(t, dryRun(t, object(t, "ENIClaim", strings.Repeat("a", 253), `{nodeName: nowhere}`)))
 }
 
 func TestPoolRules(t *testing.T) {

@@ -51,7 +51,6 @@ func (g grant) String() string {
 
 // unused are granted although this test never sees them used, and why.
 var unused = map[string]string{
-	"list coordination.k8s.io/leases":          informer,
 	"list namespaces":                          informer,
 	"list nodes":                               informer,
 	"get networking.eni-operator.dev/enipools": "asked of the API server, and not of the cache, before ENIs are made or given up because their pool seems gone",

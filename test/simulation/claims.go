@@ -12,9 +12,9 @@ import (
 	"slices"
 	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
@@ -108,25 +108,23 @@ func silenceHolder(w *world, rng *rand.Rand) string {
 		return ""
 	}
 	w.mu.Lock()
-	w.silent[claim.Namespace+"/"+claim.LeaseName()] = true
+	w.silent[claim.Namespace+"/"+claim.Name] = true
 	w.mu.Unlock()
 	return fmt.Sprintf("the holder of %s/%s falls silent", claim.Namespace, claim.Name)
 }
 
-// renew is what holders do.
+// renew is what holders do. A renewal that others' admission refuses is tried again in a
+// while.
 func (w *world) renew() {
-	leases := &coordinationv1.LeaseList{}
-	w.ignore(w.List(w.ctx, leases, client.MatchingLabels{v1alpha1.LeaseLabel: "true"}))
-	for i := range leases.Items {
-		lease := &leases.Items[i]
+	for _, claim := range w.claims() {
 		w.mu.Lock()
-		silent := w.silent[lease.Namespace+"/"+lease.Name]
+		silent := w.silent[claim.Namespace+"/"+claim.Name]
 		w.mu.Unlock()
-		if !silent {
-			now := metav1.NowMicro()
-			lease.Spec.RenewTime = &now
-			_ = w.Update(w.ctx, lease) // tried again in a while
+		if claim.Spec.Lease == nil || silent {
+			continue
 		}
+		patch := fmt.Appendf(nil, `{"spec":{"lease":{"renewTime":%q}}}`, time.Now().UTC().Format(time.RFC3339))
+		_ = w.Patch(w.ctx, &claim, client.RawPatch(types.MergePatchType, patch))
 	}
 }
 

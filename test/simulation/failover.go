@@ -148,7 +148,7 @@ func networks() []adversary {
 	}
 }
 
-var watched = []string{"nodes", "enipools", "eniclaims", "elasticnetworkinterfaces", "enipolicies", "leases"}
+var watched = []string{"nodes", "enipools", "eniclaims", "elasticnetworkinterfaces", "enipolicies"}
 
 func lagWatches(w *world, rng *rand.Rand) string {
 	return w.lagWatchesOf(rng, w.replicas[rng.IntN(len(w.replicas))])
