@@ -8,10 +8,12 @@ package inventory
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
 )
 
@@ -197,9 +199,23 @@ func (i *Inventory) ForgetENI(id string) {
 }
 
 // LookByOwner reads the ENIs that carry the UID of an ElasticNetworkInterface.
-// There is more than one only if a creation was repeated in vain.
+// There is more than one only if a creation was repeated in vain. None is an answer only of
+// an EC2 that shows ENIs of instances: another would be made, or a resource let go, on the
+// word of one that shows nothing.
 func (i *Inventory) LookByOwner(ctx context.Context, uid string) ([]ec2.NetworkInterface, error) {
 	enis, _, err := i.ownerReads.Get(ctx, uid)
+	if err != nil || len(enis) > 0 {
+		return enis, err
+	}
+	shown, err := i.showsENIs(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking whether EC2 shows ENIs at all: %w", err)
+	}
+	if !shown {
+		return nil, &refusedError{reason: v1alpha1.ReasonNothingKnown,
+			text: "EC2 shows no ENIs of instances that it shows or has shown, so that it does not prove that there is none. It is asked again"}
+	}
+	enis, _, err = i.ownerReads.Get(ctx, uid) // The first answer may be from before it showed any.
 	return enis, err
 }
 

@@ -269,7 +269,8 @@ func (i *Inventory) questionInstances(ctx context.Context, ids []string) (map[st
 }
 
 // question asks for each id, and where EC2 answers NotFound, whether another kind of
-// answer contradicts that.
+// answer contradicts that. If none does, it asks once more: the first answer may be the last
+// one of an EC2 that showed nothing, and what did not contradict it may be of a later one.
 func question(ids []string, ask func(id string) error, contradicted func(id string) (bool, error)) (map[string]statement, error) {
 	answers := make(map[string]statement, len(ids))
 	for _, id := range ids {
@@ -285,9 +286,15 @@ func question(ids []string, ask func(id string) error, contradicted func(id stri
 		if err != nil {
 			return nil, fmt.Errorf("asking whether anything in EC2 refers to %s, which it does not know by its id: %w", id, err)
 		}
-		if !there {
-			answers[id] = stated
+		if there {
+			continue
 		}
+		if err := ask(id); err == nil {
+			continue
+		} else if !ec2.UnknownID(err) {
+			return nil, err
+		}
+		answers[id] = stated
 	}
 	return answers, nil
 }

@@ -201,6 +201,43 @@ func TestWithoutAWitnessNothingIsStated(t *testing.T) {
 	}
 }
 
+// TestTheLastEmptyAnswerIsNoStatement: EC2 shows nothing until right after the question, so
+// that what could contradict the answer is of an EC2 that shows all again.
+func TestTheLastEmptyAnswerIsNoStatement(t *testing.T) {
+	w, _, enis := populated(t, 2)
+	w.ec2("DetachNetworkInterface", "AttachmentId", w.known(enis[0]).Attachment.ID, "Force", "true")
+	w.api.emptyAnswers = 1
+	there, err := w.asksForENI(w.ctx, enis[0])
+	assert.NilError(t, err)
+	assert.Assert(t, there)
+
+	w.ec2("DeleteNetworkInterface", "NetworkInterfaceId", enis[0])
+	there, err = w.asksForENI(w.ctx, enis[0])
+	assert.NilError(t, err)
+	assert.Assert(t, !there)
+}
+
+// TestAnOwnersENIIsMissedOnlyWhereEC2ShowsENIs: whoever looks for it makes another, or lets
+// its resource go, if there is none.
+func TestAnOwnersENIIsMissedOnlyWhereEC2ShowsENIs(t *testing.T) {
+	w, _, enis := populated(t, 2)
+	owner := w.known(enis[0]).Tags[ec2.TagUID]
+	w.api.noENIs = true
+	found, err := w.LookByOwner(w.ctx, owner)
+	assert.ErrorContains(t, err, "EC2 shows no ENIs")
+	assert.Equal(t, len(found), 0)
+	w.api.noENIs = false
+
+	w.api.emptyAnswers = 1
+	found, err = w.LookByOwner(w.ctx, owner)
+	assert.NilError(t, err)
+	assert.Equal(t, found[0].ID, enis[0], "the first answer was from before it showed any")
+
+	found, err = w.LookByOwner(w.ctx, "nobody")
+	assert.NilError(t, err)
+	assert.Equal(t, len(found), 0)
+}
+
 // oneHidden is an EC2 that does not know one instance.
 type oneHidden struct {
 	ec2.Client

@@ -61,6 +61,8 @@ type spy struct {
 	// noInstances and noENIs have only the answers about one kind show nothing.
 	noInstances bool
 	noENIs      bool
+	// emptyAnswers is how many more answers about ENIs, to whatever question, show nothing.
+	emptyAnswers int
 	// unattached is an instance whose ENIs are not found by it.
 	unattached string
 }
@@ -90,6 +92,10 @@ func (s *spy) DescribeInstances(ctx context.Context, filters ...ec2.Filter) ([]e
 
 func (s *spy) DescribeNetworkInterfaces(ctx context.Context, filters ...ec2.Filter) ([]ec2.NetworkInterface, error) {
 	if s.blind || s.noENIs {
+		return nil, s.nothing(filters)
+	}
+	if s.emptyAnswers > 0 {
+		s.emptyAnswers--
 		return nil, s.nothing(filters)
 	}
 	if s.unattached != "" && slices.Equal(filters[0].Values, ec2.AttachedTo(s.unattached).Values) {

@@ -59,7 +59,7 @@ func TestLeases(t *testing.T) {
 	const duration = 8 * time.Second
 	s := shared.tell(t, "leases")
 	node, _ := s.machine("m5.large")
-	s.create(s.policy(sharing(2, 4), exclusive(1, 1)))
+	s.create(s.policy(sharing(2, 8), exclusive(1, 1)))
 	s.awaitReady(node)
 	kept := s.bindLeased(node, "kept", v1alpha1.ModeShared, duration)
 	dropped := s.bindLeased(node, "dropped", v1alpha1.ModeShared, duration)
@@ -91,13 +91,13 @@ func TestLeases(t *testing.T) {
 		assert.Assert(t, again.UID != expired)
 	})
 	t.Run("a renewal is not answered by a write", func(t *testing.T) {
-		assert.NilError(t, s.Get(t.Context(), key(kept), kept))
-		before := kept.Status
-		assert.NilError(t, s.renew(kept))
+		long := s.bindLeased(node, "long", v1alpha1.ModeShared, time.Hour)
+		before := long.Status
+		assert.NilError(t, s.renew(long))
 		s.bind(node, v1alpha1.ModeShared, "after") // The pool has looked at its claims.
-		assert.NilError(t, s.Get(t.Context(), key(kept), kept))
-		assert.DeepEqual(t, kept.Status, before)
-		assert.Assert(t, kept.Generation > kept.Status.ObservedGeneration)
+		assert.NilError(t, s.Get(t.Context(), key(long), long))
+		assert.DeepEqual(t, long.Status, before)
+		assert.Assert(t, long.Generation > long.Status.ObservedGeneration)
 	})
 }
 

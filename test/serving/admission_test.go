@@ -40,10 +40,10 @@ func TestAdmissionAnswersWithoutEC2(t *testing.T) {
 	assert.Assert(t, cmp.Contains(body, "[-]ec2 "))
 
 	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: unique(t)}}
-	policy.Spec.SubnetSelectorTerms = []v1alpha1.SubnetSelectorTerm{{ID: "subnet-1"}}
+	policy.Spec.StartupTaint = "node.kubernetes.io/not-ready"
 	judged := review(t, webhooks, policy)
-	assert.Assert(t, !judged.Allowed, "a policy without a mode")
-	assert.Assert(t, cmp.Contains(judged.Result.Message, "spec"))
+	assert.Assert(t, !judged.Allowed, "a policy that would remove a taint of Kubernetes")
+	assert.Assert(t, cmp.Contains(judged.Result.Message, "spec.startupTaint"))
 }
 
 // review asks the webhook whether a policy may be created, as the API server does.
