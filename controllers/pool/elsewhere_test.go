@@ -103,3 +103,12 @@ func TestWaitForAnAddressHeldElsewhere(t *testing.T) {
 	f.elsewhere = nil
 	assert.Equal(t, holding(plan(f.observation)), "a:10.0.1.1 b:-2")
 }
+
+// TestAnAddressShownElsewhereIsNoSupply expects a pool to take one more where a claim waits
+// and the only free address is one that another claim shows on another ENI.
+func TestAnAddressShownElsewhereIsNoSupply(t *testing.T) {
+	f := newFixture().bounds(0, 0, 20).eni(1, 1, 2).holds(1, map[string]int{"a": 1}).claim("b", 0)
+	assert.Equal(t, len(plan(f.observation).counts), 0, "b gets the second address")
+	f.elsewhere = map[v1alpha1.Address]bool{"10.0.1.2": true}
+	assert.DeepEqual(t, plan(f.observation).counts, map[string]int32{eniName(1): 3})
+}

@@ -260,12 +260,15 @@ func (h *holders) lostTo(entry *v1alpha1.PoolAddress) bool {
 	return !h.alive(entry.ENIName) || covered(h.resources[entry.ENIName].Status.Lost, entry.Address)
 }
 
-// blocked is how many addresses of an ENI nobody can have since the record says that a claim
-// holds them of another one: of an ENI that is gone, or from which they vanished.
+// blocked is how many addresses of an ENI nobody can have since a claim holds them of another
+// one, by the record or by its own status: of an ENI that is gone, or from which they vanished.
 func (h *holders) blocked(name string) int32 {
 	count := int32(0)
 	for _, address := range offered(h.resources[name]) {
-		if entry := h.addresses[address]; entry != nil && entry.ENIName != name {
+		entry := h.addresses[address]
+		recordedElsewhere := entry != nil && entry.ENIName != name
+		shownElsewhere := entry == nil && h.elsewhere[address]
+		if recordedElsewhere || shownElsewhere {
 			count++
 		}
 	}
