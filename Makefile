@@ -240,6 +240,7 @@ patches:
     spec:
       template:
         spec:
+          serviceAccountName: eni-operator-$(if $(filter abandon,$(MODE)),controller-manager,uninstaller)
           containers:
           - name: uninstall
             image: $(IMG)

@@ -58,6 +58,9 @@ func run(ctx context.Context, o options.Options) error {
 	if err != nil {
 		return err
 	}
+	if o.Uninstall == options.UninstallDelete {
+		return setup.UninstallDelete(ctx, config, o)
+	}
 	limits, err := ec2.DefaultLimits().With(o.EC2Limits)
 	if err != nil {
 		return fmt.Errorf("--ec2-limits: %w", err)
@@ -67,8 +70,8 @@ func run(ctx context.Context, o options.Options) error {
 	if err != nil {
 		return err
 	}
-	if o.Uninstall != "" {
-		return setup.Uninstall(ctx, config, client, fence, o)
+	if o.Uninstall == options.UninstallAbandon {
+		return setup.UninstallAbandon(ctx, config, client, fence, o)
 	}
 	manager, err := setup.New(ctx, config, client, fence, o)
 	if err != nil {

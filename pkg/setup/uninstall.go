@@ -23,29 +23,42 @@ import (
 	"github.com/eni-operator/eni-operator/pkg/uninstall"
 )
 
-// Uninstall ends the operator's work in the cluster, as --uninstall says.
-// Deleting needs the operator to run; letting go takes its lease, so that it must
-// have been stopped.
-func Uninstall(ctx context.Context, config *rest.Config, api ec2.Client, fence *election.Fence, o options.Options) error {
-	scheme, err := Scheme()
+// UninstallDelete has everything of the operator's deleted by the operator that runs. It asks
+// nothing of EC2 itself, and needs no credentials for it.
+func UninstallDelete(ctx context.Context, config *rest.Config, o options.Options) error {
+	u, err := uninstaller(config)
 	if err != nil {
 		return err
-	}
-	direct, err := client.New(config, client.Options{Scheme: scheme})
-	if err != nil {
-		return fmt.Errorf("connecting to Kubernetes: %w", err)
-	}
-	uid, err := clusterUID(ctx, direct)
-	if err != nil {
-		return err
-	}
-	u := &uninstall.Uninstaller{Client: direct, EC2: api, ClusterUID: uid, Log: ctrl.Log.WithName("uninstall")}
-	if o.Uninstall == options.UninstallAbandon {
-		return asLeader(ctx, config, fence, o, u.Abandon)
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.UninstallTimeout)
 	defer cancel()
 	return u.Delete(ctx)
+}
+
+// UninstallAbandon lets go of everything in Kubernetes and leaves the ENIs in EC2. It takes
+// the operator's lease, so that the operator must have been stopped.
+func UninstallAbandon(ctx context.Context, config *rest.Config, api ec2.Client, fence *election.Fence, o options.Options) error {
+	u, err := uninstaller(config)
+	if err != nil {
+		return err
+	}
+	u.EC2 = api
+	if u.ClusterUID, err = clusterUID(ctx, u.Client); err != nil {
+		return err
+	}
+	return asLeader(ctx, config, fence, o, u.Abandon)
+}
+
+func uninstaller(config *rest.Config) (*uninstall.Uninstaller, error) {
+	scheme, err := Scheme()
+	if err != nil {
+		return nil, err
+	}
+	direct, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to Kubernetes: %w", err)
+	}
+	return &uninstall.Uninstaller{Client: direct, Log: ctrl.Log.WithName("uninstall")}, nil
 }
 
 // asLeader does something once, while holding the operator's lease.

@@ -31,16 +31,15 @@ import (
 
 // Uninstaller ends the operator's work in a cluster.
 type Uninstaller struct {
-	Client     client.Client
+	Client client.Client
+	Log    logr.Logger
+	// EC2 and ClusterUID are for letting go alone.
 	EC2        ec2.Client
 	ClusterUID string
-	Log        logr.Logger
 }
 
 // poll is how often Delete looks whether everything is gone.
 const poll = time.Second
-
-// +kubebuilder:rbac:groups=networking.eni-operator.dev,resources=enipolicies;eniclaims,verbs=patch;delete
 
 // Delete asks for everything to be deleted, and waits until the running operator
 // has done it. When ctx ends before, the error says what is left.

@@ -21,6 +21,7 @@ import (
 	"github.com/eni-operator/eni-operator/test/controlplane"
 	"github.com/eni-operator/eni-operator/test/emulator/iam"
 	"github.com/eni-operator/eni-operator/test/flow"
+	"github.com/eni-operator/eni-operator/test/shipped"
 )
 
 // permittedActions are the EC2 actions that a policy allows.
@@ -105,7 +106,7 @@ func TestMissingPermissionsAreNamed(t *testing.T) {
 		w.Server.SetPermissions(flow.OperatorKey, permitted...)
 		p.recover()
 	}
-	_, refused := uses(t, audit)
+	_, refused := uses(t, audit, shipped.User)
 	assert.DeepEqual(t, refused, []string(nil))
 }
 

@@ -206,5 +206,8 @@ func (r *replica) uninstall(mode string) error {
 	if err != nil {
 		return err
 	}
-	return setup.Uninstall(ctx, process.connection.Config(), api, fence, o)
+	if o.Uninstall == options.UninstallDelete {
+		return setup.UninstallDelete(ctx, process.connection.Config(), o)
+	}
+	return setup.UninstallAbandon(ctx, process.connection.Config(), api, fence, o)
 }
