@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/time/rate"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -49,7 +50,10 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, options Options) er
 	if err != nil {
 		return fmt.Errorf("asking the API server who the operator is: %w", err)
 	}
-	w := &world{cached: mgr.GetCache(), live: mgr.GetAPIReader(), options: options}
+	w := &world{
+		cached: mgr.GetCache(), live: mgr.GetAPIReader(), options: options,
+		confirmations: rate.NewLimiter(confirmationsPerSecond, confirmationsAtOnce),
+	}
 	return errors.Join(
 		serve(mgr, &v1alpha1.ENIPolicy{}, &policyValidator{w}),
 		serve(mgr, &v1alpha1.ENIPool{}, &poolValidator{w}),

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -26,7 +27,16 @@ type world struct {
 	cached  client.Reader
 	live    client.Reader
 	options Options
+	// confirmations bounds how many refusals are looked at again; nil: all are.
+	confirmations *rate.Limiter
 }
+
+// Each confirmation is a handful of reads of the API server. People are confirmed as fast as
+// they type; whoever is refused in a loop gets the cache's verdict.
+const (
+	confirmationsPerSecond = 10
+	confirmationsAtOnce    = 50
+)
 
 // confirmed judges by the cache, and once more by a live read if the verdict is a
 // refusal: what a person applied a moment ago, such as the policy that allows what is
@@ -34,7 +44,7 @@ type world struct {
 // the answer: an error about the operator's own account does not help the person who asks.
 func confirmed(ctx context.Context, w *world, judge func(context.Context, client.Reader) (verdict, error)) (verdict, error) {
 	found, err := judge(ctx, w.cached)
-	if err != nil || len(found.refusals) == 0 {
+	if err != nil || len(found.refusals) == 0 || (w.confirmations != nil && !w.confirmations.Allow()) {
 		return found, err
 	}
 	again, err := judge(ctx, w.live)

@@ -21,7 +21,7 @@ import (
 func TestNotRenewed(t *testing.T) {
 	w := newWorld(t)
 	w.expiresAfter(duration + grace)
-	t.Run("and it stays so, whatever the holder writes", func(t *testing.T) {
+	t.Run("and it stays so, whatever the holder writes", func(*testing.T) {
 		w.renew()
 		w.pass(time.Minute)
 		w.expired()
@@ -236,7 +236,9 @@ func TestLeaseTakenOffAClaim(t *testing.T) {
 	w.changeClaim(func(claim *v1alpha1.ENIClaim) { claim.Spec.Lease = nil })
 	w.pass(time.Hour)
 	w.held()
-	w.changeClaim(func(claim *v1alpha1.ENIClaim) { claim.Spec.Lease = &v1alpha1.ClaimLease{Duration: metav1.Duration{Duration: duration}} })
+	w.changeClaim(func(claim *v1alpha1.ENIClaim) {
+		claim.Spec.Lease = &v1alpha1.ClaimLease{Duration: metav1.Duration{Duration: duration}}
+	})
 	w.expiresAfter(duration + grace)
 }
 

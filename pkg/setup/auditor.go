@@ -125,4 +125,3 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return true
 	}
 }
-

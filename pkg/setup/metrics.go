@@ -9,13 +9,17 @@ package setup
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 
+	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -80,4 +84,16 @@ func sizeOf(path string) func() (int64, bool) {
 		}
 		return info.Size(), true
 	}
+}
+
+// reviewsPerSecond bounds how often the API server is asked who somebody is that asks for
+// metrics, and whether they may: anybody who reaches the port can ask with another token each
+// time. A scraper's answer is kept for a minute.
+const reviewsPerSecond = 5
+
+// authorized is the filter before metrics and debug endpoints.
+func authorized(config *rest.Config, httpClient *http.Client) (metricsserver.Filter, error) {
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = reviewsPerSecond, 2*reviewsPerSecond
+	return filters.WithAuthenticationAndAuthorization(config, httpClient)
 }

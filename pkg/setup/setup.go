@@ -27,7 +27,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -107,7 +106,7 @@ func New(
 	settings := managerOptions(scheme, o)
 	seen := &store.Seen{}
 	settings.NewClient = seen.NewClient
-	settings.Metrics.ExtraHandlers = debugHandlers(bus)
+	settings.Metrics.ExtraHandlers = debugHandlers(bus, o)
 	a.manager(&settings)
 	mgr, err := newServingManager(ctx, config, fence, settings, o)
 	if err != nil {
@@ -181,7 +180,7 @@ func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
 		CertDir: o.MetricsCertPath, CertName: certName, KeyName: keyName,
 	}
 	if o.MetricsSecure {
-		server.FilterProvider = filters.WithAuthenticationAndAuthorization
+		server.FilterProvider = authorized
 	}
 	return ctrl.Options{
 		Scheme:                        scheme,

@@ -54,11 +54,11 @@ func (g grant) String() string {
 
 // unused are granted although this test never sees them used, and why.
 var unused = map[string]string{
-	"list namespaces":                          informer,
-	"list nodes":                               informer,
+	"list namespaces": informer,
+	"list nodes":      informer,
 	"get networking.eni-operator.dev/enipools": "asked of the API server, and not of the cache, before ENIs are made or given up because their pool seems gone",
-	"patch events":                             "client-go counts an event of the election that repeats by a patch",
-	"patch events.k8s.io/events":               "client-go counts an event that repeats by a patch",
+	"patch events":               "client-go counts an event of the election that repeats by a patch",
+	"patch events.k8s.io/events": "client-go counts an event that repeats by a patch",
 }
 
 // informer is why there is a verb that no watch of this API server needs.
