@@ -202,20 +202,12 @@ func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Node{}: {Transform: slimNode},
+				&corev1.Node{}:       {Transform: slimNode},
+				&corev1.Namespace{}:  {Transform: slimNamespace},
+				&v1alpha1.ENIClaim{}: {Transform: slimClaim},
 			},
 		},
 	}
-}
-
-// slimNode drops what the operator does not read of a Node: most of it.
-func slimNode(object any) (any, error) {
-	if node, ok := object.(*corev1.Node); ok {
-		node.ManagedFields = nil
-		node.Annotations = nil
-		node.Status = corev1.NodeStatus{}
-	}
-	return object, nil
 }
 
 // clusterUID is who this cluster is: the UID of its namespace kube-system.

@@ -226,3 +226,18 @@ users: [{name: a}]
 	assert.NilError(t, err)
 	assert.Equal(t, config.Host, "https://127.0.0.1:1")
 }
+
+// TestClaimsInTheCache expects the caches not to keep what tenants write on claims, but for
+// the trace.
+func TestClaimsInTheCache(t *testing.T) {
+	claim := &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{
+		Name: "web-0", Labels: map[string]string{"app": "web"}, Finalizers: []string{v1alpha1.Finalizer, "example.com/other"},
+		Annotations:     map[string]string{"example.com/note": strings.Repeat("x", 1<<10), v1alpha1.TraceparentAnnotation: "00-1"},
+		OwnerReferences: []metav1.OwnerReference{{Name: "web"}}, ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
+	}}
+	slim, err := slimClaim(claim)
+	assert.NilError(t, err)
+	assert.DeepEqual(t, slim, &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{
+		Name: "web-0", Finalizers: []string{v1alpha1.Finalizer, "example.com/other"}, Annotations: map[string]string{v1alpha1.TraceparentAnnotation: "00-1"},
+	}})
+}

@@ -8,6 +8,7 @@ package integration
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -293,4 +294,32 @@ func TestStrongestPolicyGoverns(t *testing.T) {
 		return first(differ("policy", back.Spec.PolicyName, weak.Name), differ("UID", back.UID, pool.UID))
 	})
 	assert.Equal(t, s.resources(t.Context())[0].UID, enis[0].UID)
+}
+
+// TestWhatPeopleWriteOnAClaimStays: the operator keeps a part of each claim in its caches, and
+// writes finalizers and statuses by that.
+func TestWhatPeopleWriteOnAClaimStays(t *testing.T) {
+	t.Parallel()
+	s := shared.tell(t, "claim-metadata")
+	node, _ := s.machine("m5.large")
+	s.create(s.policy(sharing(2, 4)))
+	s.awaitReady(node)
+	claim := s.claimOn(node, "web-0", v1alpha1.ModeShared)
+	claim.Labels = map[string]string{"app": "web"}
+	claim.Annotations = map[string]string{"example.com/note": "mine"}
+	claim.Finalizers = []string{"example.com/first"}
+	s.create(claim)
+	s.awaitBound(claim)
+	assert.DeepEqual(t, claim.Labels, map[string]string{"app": "web"})
+	assert.Equal(t, claim.Annotations["example.com/note"], "mine")
+	assert.DeepEqual(t, claim.Finalizers, []string{"example.com/first", v1alpha1.Finalizer})
+
+	s.remove(t.Context(), claim)
+	eventually(t, "the operator lets go of it, and others do not", func() error {
+		if err := s.Get(t.Context(), key(claim), claim); err != nil {
+			return err
+		}
+		return differ("finalizers", strings.Join(claim.Finalizers, " "), "example.com/first")
+	})
+	s.update(claim, func() { claim.Finalizers = nil })
 }
