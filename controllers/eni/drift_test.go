@@ -324,3 +324,34 @@ func TestGroupsAndTagsOfOthersHandsAreRepaired(t *testing.T) {
 	assert.Equal(t, w.only().Tags["team"], "payments")
 	assert.Equal(t, w.only().Tags["note"], "mine")
 }
+
+// TestAnENIThatGotTooMuchWhileItWasDetached expects its status to say what it carries, and
+// that it is not attached, so that its pool gives back what nobody holds; EC2 attaches it then.
+func TestAnENIThatGotTooMuchWhileItWasDetached(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 9})
+	w.mustSettle()
+	before := w.eni().Status
+	w.ec2("DetachNetworkInterface", "AttachmentId", before.Attachment.ID, "Force", "true")
+	w.clock.Step(time.Minute)
+	w.ec2("AssignPrivateIpAddresses", "NetworkInterfaceId", before.NetworkInterfaceID, "SecondaryPrivateIpAddressCount", "2")
+	assert.NilError(t, w.reconciler.inventory.Sweep(t.Context()))
+	_, err := w.once()
+	assert.ErrorContains(t, err, codeAddressLimit)
+	status := w.eni().Status
+	assert.Assert(t, status.Attachment == nil)
+	assert.Equal(t, status.State, v1alpha1.ENIAttaching)
+	assert.Equal(t, len(status.Addresses), 11)
+
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) {
+		for _, address := range status.Addresses {
+			if !slices.Contains(before.Addresses, address) {
+				eni.Spec.Release = append(eni.Spec.Release, v1alpha1.AddressOrPrefix(address))
+			}
+		}
+	})
+	w.clock.Step(time.Minute)
+	w.mustSettle()
+	assert.DeepEqual(t, w.eni().Status.Addresses, before.Addresses)
+	assert.Assert(t, w.eni().Status.Attachment != nil)
+}

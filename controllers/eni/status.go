@@ -106,8 +106,24 @@ func (r *Reconciler) describeKnown(ctx context.Context, eni *v1alpha1.ElasticNet
 		return r.describe(ctx, eni, known)
 	case ok:
 		withdraw(eni, known, r.doubtAbout(known.ID))
+	case o.presence == present && o.ownership == owned && !eni.Primary():
+		correct(&eni.Status, o)
 	}
 	return nil
+}
+
+// correct has a status show what was read before a step that left the ENI's state unclear:
+// EC2 refuses to attach an ENI, say, to which somebody assigned too many addresses after they
+// detached it. Its pool gives those back once it sees them, and its claims say that it is
+// detached.
+func correct(status *v1alpha1.ElasticNetworkInterfaceStatus, o observation) {
+	if at := o.actual.attachment; at == nil || at.changing || !inPlace(status.Attachment, at.instanceID) {
+		status.Attachment = nil
+	}
+	if !inherits(o.doubt, status) {
+		status.Addresses, status.Prefixes = typed[v1alpha1.Address](o.actual.addresses), typed[v1alpha1.Prefix](o.actual.prefixes)
+		status.AddressCount = addressCount(status)
+	}
 }
 
 // withdraw takes out of a status what an ENI that is others' by now does not have: a claim

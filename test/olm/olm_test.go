@@ -26,6 +26,7 @@ import (
 
 	"github.com/eni-operator/eni-operator/test/bundle/catalog"
 	"github.com/eni-operator/eni-operator/test/flow"
+	"github.com/eni-operator/eni-operator/test/shipped"
 )
 
 const (
@@ -87,7 +88,8 @@ func TestOLM(t *testing.T) {
 	assert.DeepEqual(t, story.Holdings(), held)
 
 	t.Log("Uninstalling before unsubscribing: nothing is left")
-	job := story.Start(binary, w.kubeconfig(), "--uninstall=delete", "--leader-elect-namespace="+namespace)
+	assert.NilError(t, shipped.Grant(t.Context(), w, "config/uninstall"))
+	job := story.Start(binary, w.kubeconfig("eni-operator-uninstaller"), "--uninstall=delete", "--leader-elect-namespace="+namespace)
 	select {
 	case <-job.Done():
 		assert.NilError(t, job.Wait(), job.Log())
@@ -169,13 +171,13 @@ func (w *world) runAsPod(story *flow.World, binary string) *flow.Operator {
 	assert.Equal(w.t, environment["ENI_OPERATOR_CLUSTER_NAME"], flow.ClusterName)
 	assert.Equal(w.t, deployment.Spec.Template.Spec.ServiceAccountName, account)
 	assert.Assert(w.t, slices.Contains(container.Args, "--enable-webhooks"))
-	operator := story.Start(binary, w.kubeconfig(), append(w.serveWebhooks(), "--leader-elect-namespace="+namespace)...)
+	operator := story.Start(binary, w.kubeconfig(account), append(w.serveWebhooks(), "--leader-elect-namespace="+namespace)...)
 	operator.AwaitReady()
 	return operator
 }
 
 // kubeconfig has a token of the service account that OLM made.
-func (w *world) kubeconfig() string {
+func (w *world) kubeconfig(account string) string {
 	w.t.Helper()
 	return flow.Kubeconfig(w.t, w.plane.Config, flow.Token(w.t, w, namespace, account))
 }
