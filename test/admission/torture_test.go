@@ -99,6 +99,29 @@ func TestTimesAreTimes(t *testing.T) {
 	}
 }
 
+// TestRenewalsCanBeRead: tenants write the time of a renewal, and no webhook is asked. What
+// the API server takes for a time, Go must read, or the operator could read no claim any more.
+func TestRenewalsCanBeRead(t *testing.T) {
+	taken := 0
+	for _, text := range []string{
+		"2026-01-01T00:00:00Z", "2026-01-01T00:00:00.123456789+01:00", "2026-01-01t00:00:00z", "2026-01-01T23:59:60Z", "2026-01-01T00:00:00",
+		"2026-01-01 00:00:00Z", "2026-01-01T00:00:00+0100", "2026-01-01T00:00Z", "20026-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z",
+		"2026-01-01T00:00:00,5Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00+23:59", "2026-02-30T00:00:00Z", "2026-01-01", "1767225600",
+	} {
+		claim := create("ENIClaim", "times", fmt.Sprintf(`{spec: {nodeName: times, lease: {duration: 60s, renewTime: %q}}}`, text))
+		_, refused, err := shared.try(t.Context(), claim)
+		assert.NilError(t, err)
+		if apierrors.IsInvalid(refused) || apierrors.IsBadRequest(refused) {
+			continue
+		}
+		assert.NilError(t, refused, text)
+		taken++
+		read := &metav1.Time{}
+		assert.NilError(t, read.UnmarshalJSON(fmt.Appendf(nil, "%q", text)), text)
+	}
+	assert.Assert(t, taken >= 2, "%d times were taken", taken)
+}
+
 // unguardedTimes are the times of a schema that no rule compares with a time.
 func unguardedTimes(s *schema, path []string, guarded bool) []string {
 	guarded = guarded || slices.ContainsFunc(s.XValidations, func(rule apiextensionsv1.ValidationRule) bool {
