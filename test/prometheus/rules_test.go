@@ -208,7 +208,7 @@ var stories = []story{
 	{"ENIsLeaked", `eni_operator_leaked_enis 0+0x40 2+0x40 0+0x20`, "", ""},
 	{"ENIsOrphanedOnInstances", `eni_operator_attached_orphan_enis 1+0x100`, "", "1 ENIs of this cluster are attached to instances and belong to no resource."},
 	{"EC2NotTrusted", `eni_operator_ec2_trusted{pod="a"} 0+0x100
-		eni_operator_ec2_trusted{pod="b"} 1+0x100`, "", "EC2 does not show what this cluster has there: the operator changes nothing."},
+		eni_operator_ec2_trusted{pod="b"} 1+0x100`, "", "EC2 does not answer, or does not show what this cluster has there: the operator changes nothing."},
 	{"EC2NotTrusted", `eni_operator_ec2_trusted{pod="a"} 1+0x100`, "", ""},
 	{"ENIsLost", `eni_addresses_lost_total{pod="a"} 0+0x80 3+0x20`, "", "Addresses or whole ENIs were taken away in EC2 outside the operator."},
 	{"ENIsLost", `eni_addresses_lost_total{pod="a"} 3+0x100`, "", ""},
