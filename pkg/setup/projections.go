@@ -10,6 +10,7 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -40,13 +41,13 @@ func slimNamespace(object any) (any, error) {
 }
 
 // slimClaim drops what tenants write on a claim for themselves. Of its annotations the trace
-// is read.
+// is read. Of other kinds it drops who changed which field.
 func slimClaim(object any) (any, error) {
+	object, err := cache.TransformStripManagedFields()(object)
 	if claim, ok := object.(*v1alpha1.ENIClaim); ok {
-		claim.ManagedFields = nil
 		claim.Labels = nil
 		claim.OwnerReferences = nil
 		maps.DeleteFunc(claim.Annotations, func(key, _ string) bool { return key != v1alpha1.TraceparentAnnotation })
 	}
-	return object, nil
+	return object, err
 }

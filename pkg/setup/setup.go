@@ -200,11 +200,12 @@ func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
 		// A decision is made on what the decisions before it wrote.
 		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
 		Cache: cache.Options{
-			DefaultTransform: cache.TransformStripManagedFields(),
+			// Claims are told by their type: a kind that is named below must be served already,
+			// and requireKinds has better words for one that is not.
+			DefaultTransform: slimClaim,
 			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Node{}:       {Transform: slimNode},
-				&corev1.Namespace{}:  {Transform: slimNamespace},
-				&v1alpha1.ENIClaim{}: {Transform: slimClaim},
+				&corev1.Node{}:      {Transform: slimNode},
+				&corev1.Namespace{}: {Transform: slimNamespace},
 			},
 		},
 	}
