@@ -32,7 +32,7 @@ type world struct {
 }
 
 // Each confirmation is a handful of reads of the API server. People are confirmed as fast as
-// they type; whoever is refused in a loop gets the cache's verdict.
+// they type; a client that is refused in a loop gets the cache's verdict.
 const (
 	confirmationsPerSecond = 10
 	confirmationsAtOnce    = 50

@@ -217,8 +217,8 @@ func TestTheLastEmptyAnswerIsNoStatement(t *testing.T) {
 	assert.Assert(t, !there)
 }
 
-// TestAnOwnersENIIsMissedOnlyWhereEC2ShowsENIs: whoever looks for it makes another, or lets
-// its resource go, if there is none.
+// TestAnOwnersENIIsMissedOnlyWhereEC2ShowsENIs: if there is none, another one is made, or the
+// finalizer of its resource is removed.
 func TestAnOwnersENIIsMissedOnlyWhereEC2ShowsENIs(t *testing.T) {
 	w, _, enis := populated(t, 2)
 	owner := w.known(enis[0]).Tags[ec2.TagUID]

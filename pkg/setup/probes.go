@@ -32,7 +32,7 @@ const (
 
 // addProbes adds /healthz and /readyz. A replica is ready once it can answer for
 // admission: the webhooks are served, and what they read of Kubernetes is there. It need not
-// reach EC2, since whoever corrects or removes a policy needs admission while EC2 is away;
+// reach EC2, since policies must be corrected and deleted while EC2 is away, by admission;
 // /readyz?verbose and the condition EC2Trusted say whether it does.
 func addProbes(mgr ctrl.Manager, inv *inventory.Inventory, o options.Options) error {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {

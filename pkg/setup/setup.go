@@ -200,8 +200,8 @@ func managerOptions(scheme *runtime.Scheme, o options.Options) ctrl.Options {
 		// A decision is made on what the decisions before it wrote.
 		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: ptr.To(true)}},
 		Cache: cache.Options{
-			// Claims are told by their type: a kind that is named below must be served already,
-			// and requireKinds has better words for one that is not.
+			// slimClaim checks the type itself: a kind that is listed below must be served already,
+			// and requireKinds has a clearer error for one that is not.
 			DefaultTransform: slimClaim,
 			ByObject: map[client.Object]cache.ByObject{
 				&corev1.Node{}:      {Transform: slimNode},
