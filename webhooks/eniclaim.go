@@ -203,11 +203,14 @@ func (v *verdict) judgeAddress(view claimView, namespace string, address v1alpha
 	}
 }
 
-// judgeHolder refuses an address that another claim holds.
+// judgeHolder refuses an address that another claim holds, and warns of one that is reserved
+// for another namespace.
 func (v *verdict) judgeHolder(view claimView, namespace string, address v1alpha1.Address) {
 	path := specPath.Child("address")
 	holder := view.pool.Status.HolderOf(address)
-	switch {
+	switch owner := view.pool.ReservedFor(address); {
+	case holder == nil && owner != "" && owner != namespace:
+		v.warn(path, "%s is reserved for the namespace that released it: this claim waits until that is over, and other claims may have the address by then", address)
 	case holder == nil:
 	case view.holder == nil || view.holder.UID != holder.UID || !view.holder.DeletionTimestamp.IsZero():
 		v.warn(path, "%s is held by %s, which is going: this claim waits until the address has rested", address, holder.SeenFrom(namespace))

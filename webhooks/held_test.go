@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 	corev1 "k8s.io/api/core/v1"
@@ -109,6 +110,46 @@ func deletions(t *testing.T, w *world) map[string]error {
 	_, verdicts["pool"] = (&poolValidator{w}).ValidateDelete(t.Context(), pool)
 	_, verdicts["ENI"] = (&eniValidator{world: w}).ValidateDelete(t.Context(), eni)
 	return verdicts
+}
+
+// TestReservedAddressesAreWarnedOf: a claim that asks for what another namespace released is
+// told that it waits, and not who had it.
+func TestReservedAddressesAreWarnedOf(t *testing.T) {
+	const address = "10.0.0.9"
+	policy := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "policy"}}
+	policy.Spec.Shared = &v1alpha1.SharedBounds{MaximumIPs: 20}
+	for _, row := range []struct {
+		name      string
+		namespace string
+		state     v1alpha1.HolderState
+		reserves  time.Duration
+		warned    bool
+	}{
+		{"reserved for another", "market", v1alpha1.HolderReserved, time.Minute, true},
+		{"rests, and will be", "market", v1alpha1.HolderCooling, time.Minute, true},
+		{"rests, and will not be", "market", v1alpha1.HolderCooling, 0, false},
+		{"its own", "shop", v1alpha1.HolderReserved, time.Minute, false},
+		{"on its way back", "market", v1alpha1.HolderReleasing, time.Minute, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			pool := &v1alpha1.ENIPool{ObjectMeta: metav1.ObjectMeta{Name: "node"}, Spec: v1alpha1.ENIPoolSpec{NodeName: "node", InstanceID: "i-0123456789abcdef0"}}
+			pool.Spec.Shared = &v1alpha1.SharedBounds{ReserveAfterRelease: &metav1.Duration{Duration: row.reserves}}
+			pool.Status.Addresses = []v1alpha1.PoolAddress{{Address: address, ENIName: "eni", State: row.state,
+				Claim: &v1alpha1.ClaimReference{Namespace: "shop", Name: "payroll", UID: "u"}}}
+			w := worldOf(t, pool, nodeOn(onEC2), policy.DeepCopy())
+			claim := &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{Namespace: row.namespace, Name: "another"}}
+			claim.Spec = v1alpha1.ENIClaimSpec{NodeName: "node", Mode: v1alpha1.ModeShared, Address: ptr.To(v1alpha1.Address(address))}
+			warnings, err := (&claimValidator{w}).ValidateCreate(t.Context(), claim)
+			assert.NilError(t, err)
+			if !row.warned {
+				assert.Equal(t, len(warnings), 0, "%v", warnings)
+				return
+			}
+			assert.Equal(t, len(warnings), 1)
+			assert.Assert(t, strings.Contains(warnings[0], "is reserved for the namespace that released it"), warnings[0])
+			assert.Assert(t, !strings.Contains(warnings[0], "payroll"))
+		})
+	}
 }
 
 // TestTheEarlierInstancesPoolJudgesNoClaim: what claims hold of a pool that serves another

@@ -229,6 +229,9 @@ const (
 	ReasonAddressInUse = "AddressInUse"
 	// ReasonAddressCooling: spec.address was released a moment ago and rests.
 	ReasonAddressCooling = "AddressCooling"
+	// ReasonAddressReserved: spec.address was released by a claim of another namespace, for
+	// which it is reserved for a while.
+	ReasonAddressReserved = "AddressReserved"
 	// ReasonNodeGone: the node is gone, and the address with it.
 	ReasonNodeGone = "NodeGone"
 	// ReasonExpired: the claim's lease was not renewed in time.

@@ -63,6 +63,23 @@ func (s *ENIPoolStatus) HolderOf(address Address) *ClaimReference {
 	return s.Addresses[at].Claim
 }
 
+// ReservedFor is the namespace that alone gets an address of the pool by name, while the address
+// rests and afterwards, for as long as it is reserved. Empty: none.
+func (p *ENIPool) ReservedFor(address Address) string {
+	at := slices.IndexFunc(p.Status.Addresses, func(entry PoolAddress) bool { return entry.Address == address })
+	if at < 0 || p.Status.Addresses[at].Claim == nil {
+		return ""
+	}
+	shared := p.Spec.Shared
+	reserves := shared != nil && shared.ReserveAfterRelease != nil && shared.ReserveAfterRelease.Duration > 0
+	switch entry := &p.Status.Addresses[at]; {
+	case entry.State == HolderReserved, entry.State == HolderCooling && reserves:
+		return entry.Claim.Namespace
+	default:
+		return ""
+	}
+}
+
 // Owns says whether an ENI is one of a pool's: it names the pool, and is on its Node and
 // its instance. One that only names it is nobody's.
 func (p *ENIPool) Owns(eni *ElasticNetworkInterface) bool {

@@ -48,9 +48,9 @@ type ENIPoolSpec struct {
 	ENITemplate `json:",inline"`
 }
 
-// HolderState is what is known of an address that is not free.
+// HolderState is what is known of an address that is not free, or not for everybody.
 //
-// +kubebuilder:validation:Enum=Allocated;Cooling;Releasing;Quarantined
+// +kubebuilder:validation:Enum=Allocated;Cooling;Reserved;Releasing;Quarantined
 type HolderState string
 
 const (
@@ -58,6 +58,9 @@ const (
 	HolderAllocated HolderState = "Allocated"
 	// HolderCooling was released by its claim and rests.
 	HolderCooling HolderState = "Cooling"
+	// HolderReserved is free, and for some time only claims of the namespace that released
+	// it get it by name.
+	HolderReserved HolderState = "Reserved"
 	// HolderReleasing is on its way back to the subnet; there is no way back.
 	HolderReleasing HolderState = "Releasing"
 	// HolderQuarantined has an owner that nobody can name: it is not handed out,
@@ -65,7 +68,7 @@ const (
 	HolderQuarantined HolderState = "Quarantined"
 )
 
-// PoolAddress is an address of the pool that is not free.
+// PoolAddress is an address of the pool that is not free, or not for everybody.
 type PoolAddress struct {
 	// Address is the address.
 	// +required
@@ -75,7 +78,7 @@ type PoolAddress struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	// +required
 	ENIName string `json:"eniName"`
-	// State is why the address is not free.
+	// State is why the address is not free, or not for everybody.
 	// +required
 	State HolderState `json:"state"`
 	// Claim is who holds it, or held it last.
@@ -159,7 +162,8 @@ type SharedStatus struct {
 	Capacity int32 `json:"capacity"`
 	// Allocated is the number of addresses held by claims.
 	Allocated int32 `json:"allocated"`
-	// Free is the number of addresses that a claim could have now.
+	// Free is the number of addresses that a claim could have now, those included that are
+	// reserved for a namespace.
 	Free int32 `json:"free"`
 	// Cooling is the number of released addresses that still rest.
 	Cooling int32 `json:"cooling"`
@@ -230,7 +234,7 @@ type ENIPoolStatus struct {
 	// +optional
 	ENIs []PoolENI `json:"enis,omitempty"`
 
-	// Addresses are the addresses of shared ENIs that are not free.
+	// Addresses are the addresses of shared ENIs that are not free, or not for everybody.
 	// +kubebuilder:validation:MaxItems=4096
 	// +listType=map
 	// +listMapKey=address

@@ -252,6 +252,18 @@ type SharedBounds struct {
 	// +optional
 	Cooldown *metav1.Duration `json:"cooldown,omitempty"`
 
+	// ReserveAfterRelease is how long an address, once it has rested, is reserved for the
+	// namespace whose claim released it, as in 5m: claims of other namespaces cannot have
+	// it by name (spec.address) until then. Claims that ask for no address in particular
+	// get it when nothing else is free. 0s: no address is reserved.
+	// +kubebuilder:default="5m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=20
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(\.[0-9]{1,9})?(ns|us|µs|ms|s|m|h))+$`
+	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('24h')",message="must be at most 24h"
+	// +optional
+	ReserveAfterRelease *metav1.Duration `json:"reserveAfterRelease,omitempty"`
+
 	// IdleReleaseAfter is how long addresses beyond what the pool wants are kept
 	// before they go back to the subnet, as in 10m.
 	// +kubebuilder:default="10m"

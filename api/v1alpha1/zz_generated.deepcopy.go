@@ -856,6 +856,11 @@ func (in *SharedBounds) DeepCopyInto(out *SharedBounds) {
 		*out = new(v1.Duration)
 		**out = **in
 	}
+	if in.ReserveAfterRelease != nil {
+		in, out := &in.ReserveAfterRelease, &out.ReserveAfterRelease
+		*out = new(v1.Duration)
+		**out = **in
+	}
 	if in.IdleReleaseAfter != nil {
 		in, out := &in.IdleReleaseAfter, &out.IdleReleaseAfter
 		*out = new(v1.Duration)

@@ -25,7 +25,7 @@ func (h *holders) allocate(o observation) {
 		return
 	}
 	order := h.fullestFirst()
-	free := h.candidates(append(slices.Clone(order), h.lastResort(o)...))
+	free, unreserved := h.reservedLast(h.candidates(append(slices.Clone(order), h.lastResort(o)...)))
 	left := h.sharedLeft(o)
 	taken := h.shares()
 	h.waiting = slices.DeleteFunc(inTurns(h.waiting, taken), func(claim *v1alpha1.ENIClaim) bool {
@@ -40,7 +40,7 @@ func (h *holders) allocate(o observation) {
 			}
 			return given
 		}
-		at := chosen(o.ipam(), claim, free)
+		at := h.chosen(o.ipam(), claim, free, unreserved)
 		if at < 0 || (left <= 0 && h.enis[free[at].ENI].State != v1alpha1.PoolENIActive) {
 			return false
 		}
@@ -48,6 +48,9 @@ func (h *holders) allocate(o observation) {
 		taken[of]++
 		h.put(free[at].Address, free[at].ENI, v1alpha1.HolderAllocated, referenceTo(claim), o.now)
 		free = slices.Delete(free, at, at+1)
+		if at < unreserved {
+			unreserved--
+		}
 		return true
 	})
 	h.waiting = withinMaximum(o, h.waiting, taken)
@@ -64,11 +67,16 @@ func (h *holders) candidates(order []string) []ipam.Candidate {
 	return free
 }
 
-// chosen is which of the free addresses a claim gets: the one that it asks for, or
-// one that the plugin chooses. Negative: none.
-func chosen(plugin ipam.Plugin, claim *v1alpha1.ENIClaim, free []ipam.Candidate) int {
+// chosen is which of the free addresses a claim gets: the one that it asks for, or one that
+// the plugin chooses, of those that are reserved only where there is no other. Negative: none.
+func (h *holders) chosen(plugin ipam.Plugin, claim *v1alpha1.ENIClaim, free []ipam.Candidate, unreserved int) int {
 	if claim.Spec.Address != nil {
-		return slices.IndexFunc(free, func(c ipam.Candidate) bool { return c.Address == *claim.Spec.Address })
+		return slices.IndexFunc(free, func(c ipam.Candidate) bool {
+			return c.Address == *claim.Spec.Address && !h.reservedFromOthers(claim, c.Address)
+		})
+	}
+	if unreserved > 0 {
+		free = free[:unreserved]
 	}
 	if len(free) == 0 {
 		return -1
@@ -212,10 +220,12 @@ func (h *holders) giveENI(order []string, claim *v1alpha1.ENIClaim) bool {
 	return false
 }
 
+// put enters an address that is free no more, and reserved for nobody.
 func (h *holders) put(
 	address v1alpha1.Address, eni string, state v1alpha1.HolderState, claim *v1alpha1.ClaimReference, now time.Time,
 ) {
 	h.addresses[address] = &v1alpha1.PoolAddress{
 		Address: address, ENIName: eni, State: state, Claim: claim, Since: metav1.NewTime(now),
 	}
+	delete(h.reserved, address)
 }

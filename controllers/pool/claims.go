@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -319,10 +320,16 @@ func whyNotThat(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.E
 	if at < 0 {
 		return whyNotFree(o, stored, address)
 	}
-	if stored.Addresses[at].State == v1alpha1.HolderCooling {
+	switch entry := &stored.Addresses[at]; {
+	case entry.State == v1alpha1.HolderCooling:
 		return v1alpha1.ReasonAddressCooling, fmt.Sprintf("%s was released a moment ago and rests", address)
+	case entry.State != v1alpha1.HolderReserved:
+		return v1alpha1.ReasonAddressNotInPool, fmt.Sprintf("%s is on its way back to the subnet", address)
+	case entry.Claim != nil && entry.Claim.Namespace != claim.Namespace:
+		return v1alpha1.ReasonAddressReserved, fmt.Sprintf("%s is reserved until %s for another namespace, which released it; until then claims that ask for no address may take it",
+			address, o.reservedUntil(entry).UTC().Format(time.RFC3339))
 	}
-	return v1alpha1.ReasonAddressNotInPool, fmt.Sprintf("%s is on its way back to the subnet", address)
+	return whyNotFree(o, stored, address)
 }
 
 // whyNotFree says why a claim cannot have an address that nobody holds: no ENI

@@ -27,8 +27,10 @@ type holders struct {
 	// strangers are resources with the name of an entry, and another UID than its.
 	strangers map[string]*v1alpha1.ElasticNetworkInterface
 	addresses map[v1alpha1.Address]*v1alpha1.PoolAddress
-	claims    map[string]*v1alpha1.ENIClaim // by UID
-	waiting   []*v1alpha1.ENIClaim
+	// reserved are free addresses that one namespace alone can ask for by name.
+	reserved map[v1alpha1.Address]*v1alpha1.PoolAddress
+	claims   map[string]*v1alpha1.ENIClaim // by UID
+	waiting  []*v1alpha1.ENIClaim
 	// adopted are ENIs that the record did not know.
 	adopted []string
 	// refused are ENIs that get no more from EC2 for now.
@@ -44,6 +46,7 @@ func holdersOf(o observation) *holders {
 		resources: map[string]*v1alpha1.ElasticNetworkInterface{},
 		strangers: map[string]*v1alpha1.ElasticNetworkInterface{},
 		addresses: map[v1alpha1.Address]*v1alpha1.PoolAddress{},
+		reserved:  map[v1alpha1.Address]*v1alpha1.PoolAddress{},
 		claims:    map[string]*v1alpha1.ENIClaim{},
 		refused:   map[string]bool{},
 		elsewhere: o.elsewhere,
@@ -68,7 +71,12 @@ func (h *holders) load(stored *v1alpha1.ENIPoolStatus) {
 		h.enis[entry.Name] = &entry
 	}
 	for _, entry := range stored.Addresses {
-		h.addresses[entry.Address] = &entry
+		switch {
+		case entry.State != v1alpha1.HolderReserved:
+			h.addresses[entry.Address] = &entry
+		case entry.Claim != nil:
+			h.reserved[entry.Address] = &entry
+		}
 	}
 }
 
@@ -290,15 +298,15 @@ func (h *holders) uses() map[string]use {
 			u.resting++
 		case v1alpha1.HolderQuarantined:
 			u.aside++
-		case v1alpha1.HolderReleasing:
+		case v1alpha1.HolderReleasing, v1alpha1.HolderReserved:
 		}
 		uses[entry.ENIName] = u
 	}
 	return uses
 }
 
-// cool moves released addresses to rest, and rested ones back to the free, or to
-// the subnet.
+// cool moves released addresses to rest, and rested ones back to the free, which are
+// reserved for a while, or to the subnet.
 func (h *holders) cool(o observation) {
 	plugin := o.ipam()
 	h.startResting(o)
@@ -309,8 +317,10 @@ func (h *holders) cool(o observation) {
 			h.put(address, entry.ENIName, v1alpha1.HolderReleasing, nil, o.now)
 		default:
 			h.endRest(address, entry)
+			h.reserve(o, entry)
 		}
 	}
+	h.expireReservations(o)
 	for _, entry := range h.enis {
 		if entry.CoolingSince != nil && rested(o, *entry.CoolingSince) {
 			entry.CoolingSince = nil

@@ -174,6 +174,22 @@ func (w *world) judgeRecord(before *v1alpha1.ENIPool, o observation) {
 	for _, entry := range stored.Status.Addresses {
 		if entry.State == v1alpha1.HolderAllocated && !held[entry.Address] {
 			w.judgeAllocation(entry, o)
+			w.judgeReservation(before, entry, o)
+		}
+	}
+}
+
+// judgeReservation holds a new allocation to what the record before it reserved.
+func (w *world) judgeReservation(before *v1alpha1.ENIPool, entry v1alpha1.PoolAddress, o observation) {
+	claim := w.claims[entry.Claim.UID]
+	if claim == nil || claim.Spec.Address == nil {
+		return
+	}
+	for _, last := range before.Status.Addresses {
+		resting := last.State == v1alpha1.HolderCooling
+		reserved := last.State == v1alpha1.HolderReserved && o.now.Before(last.Since.Add(o.reserveFor()))
+		if last.Address == entry.Address && (resting || reserved) && last.Claim != nil && last.Claim.Namespace != claim.Namespace {
+			w.Fatalf("%s of %s was handed by name to %s/%s", entry.Address, last.Claim.Namespace, claim.Namespace, claim.UID)
 		}
 	}
 }

@@ -198,7 +198,7 @@ func plan(o observation) decision {
 	h.reclaimMissing(&d)
 	d.status = statusOf(o, h, s)
 	d.status.SurplusSince = surplusSince
-	d.recheck = soonest(soonest(h.nextThaw(o), wait), soonest(soonest(idle, s.retry(o)), h.recheckElsewhere()))
+	d.recheck = soonest(h.nextThaw(o), h.nextUnreserved(o), wait, idle, s.retry(o), h.recheckElsewhere())
 	return d
 }
 
@@ -278,11 +278,15 @@ func (o observation) idleReleaseAfter() time.Duration {
 	return o.idleAfter
 }
 
-func soonest(a, b time.Duration) time.Duration {
-	if a == 0 || (b != 0 && b < a) {
-		return b
+// soonest is the shortest of some waits, of which 0 is none.
+func soonest(waits ...time.Duration) time.Duration {
+	var shortest time.Duration
+	for _, wait := range waits {
+		if shortest == 0 || (wait != 0 && wait < shortest) {
+			shortest = wait
+		}
 	}
-	return a
+	return shortest
 }
 
 // sane returns a stored time, or now where the stored one is further ahead than the wait

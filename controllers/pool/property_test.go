@@ -91,12 +91,17 @@ func (w *world) actions() map[string]func(*rapid.T) {
 
 func (w *world) drawClaim(*rapid.T) {
 	mode, fixed := v1alpha1.ModeShared, (*v1alpha1.Address)(nil)
-	switch rapid.IntRange(0, 5).Draw(w.T, "kind") {
+	switch rapid.IntRange(0, 5).Draw(w.T, "kind") { // The others ask for any address.
 	case 0:
 		mode = v1alpha1.ModeExclusive
 	case 1:
 		a := address(9, rapid.IntRange(1, 8).Draw(w.T, "address"))
 		fixed = &a
+	case 2:
+		if entries := w.pool().Status.Addresses; len(entries) > 0 {
+			a := rapid.SampledFrom(entries).Draw(w.T, "recorded").Address
+			fixed = &a
+		}
 	}
 	w.createClaim(fmt.Sprintf("web-%d", rapid.IntRange(0, 19).Draw(w.T, "name")), mode, fixed, rapid.Bool().Draw(w.T, "leased"))
 }

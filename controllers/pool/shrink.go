@@ -69,7 +69,7 @@ func (h *holders) findIdle(shared, exclusive int32) idle {
 			found.shared += size
 			continue
 		}
-		for _, p := range slices.Backward(h.freeParts(name)) {
+		for _, p := range slices.Backward(h.reservedFirst(h.freeParts(name))) {
 			if gives := int32(len(p.addresses)); found.shared+gives <= shared { //nolint:gosec // 1 or 16
 				found.parts[name] = append(found.parts[name], p)
 				found.shared += gives

@@ -54,7 +54,7 @@ func sizeOf(o observation, h *holders) *sizing {
 			if h.active(entry.ENIName) {
 				s.sharedReturning++
 			}
-		case v1alpha1.HolderReleasing, v1alpha1.HolderQuarantined:
+		case v1alpha1.HolderReleasing, v1alpha1.HolderQuarantined, v1alpha1.HolderReserved:
 		}
 	}
 	for _, claim := range h.waiting {

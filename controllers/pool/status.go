@@ -47,6 +47,9 @@ func recordOf(o observation, h *holders, s *sizing) v1alpha1.ENIPoolStatus {
 	for _, entry := range h.addresses {
 		status.Addresses = append(status.Addresses, *entry)
 	}
+	for _, entry := range h.reserved {
+		status.Addresses = append(status.Addresses, *entry)
+	}
 	slices.SortFunc(status.Addresses, func(a, b v1alpha1.PoolAddress) int {
 		return strings.Compare(string(a.Address), string(b.Address))
 	})

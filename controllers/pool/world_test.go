@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -71,6 +72,8 @@ func newWorld(t *rapid.T, plugins ...string) *world {
 		f.withPrimary(rapid.Int32Range(0, 3).Draw(t, "room"))
 	}
 	f.pool.Spec.IPAM = rapid.SampledFrom(plugins).Draw(t, "ipam")
+	f.pool.Spec.Shared.ReserveAfterRelease = &metav1.Duration{Duration: 5 * time.Minute}
+	f.change(admitting("market"))
 	return worldOf(t, f, plugins...)
 }
 
@@ -141,7 +144,12 @@ func (w *world) writeENI(eni *v1alpha1.ElasticNetworkInterface) bool {
 
 // --- claims ---
 
+// createClaim makes a claim. Some names are of another namespace.
 func (w *world) createClaim(name string, mode v1alpha1.Mode, fixed *v1alpha1.Address, leased bool) {
+	namespace := "shop"
+	if strings.HasSuffix(name, "3") || strings.HasSuffix(name, "5") || strings.HasSuffix(name, "7") {
+		namespace = "market"
+	}
 	for _, claim := range w.claims {
 		if claim.Name == name {
 			return
@@ -150,7 +158,7 @@ func (w *world) createClaim(name string, mode v1alpha1.Mode, fixed *v1alpha1.Add
 	w.made++
 	uid := types.UID(fmt.Sprintf("%s#%d", name, w.made))
 	w.claims[uid] = &v1alpha1.ENIClaim{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: uid, CreationTimestamp: metav1.NewTime(w.now)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: uid, CreationTimestamp: metav1.NewTime(w.now)},
 		Spec:       v1alpha1.ENIClaimSpec{NodeName: nodeName, Mode: mode, Address: fixed},
 	}
 	if leased {

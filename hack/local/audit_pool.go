@@ -37,9 +37,15 @@ func (a *audit) sharedCounts(subject string, pool *v1alpha1.ENIPool, enis []type
 	if shared == nil {
 		shared = &v1alpha1.SharedStatus{}
 	}
+	taken := 0
+	for _, entry := range pool.Status.Addresses {
+		if entry.State != v1alpha1.HolderReserved {
+			taken++
+		}
+	}
 	a.same(subject, "capacity", shared.Capacity, int32(capacity))
 	a.same(subject, "allocated addresses", shared.Allocated, a.bound(pool.Spec.NodeName, v1alpha1.ModeShared))
-	a.same(subject, "free addresses", shared.Free, int32(capacity-len(pool.Status.Addresses)))
+	a.same(subject, "free addresses", shared.Free, int32(capacity-taken))
 	a.same(subject, "allocated + free + cooling", shared.Allocated+shared.Free+shared.Cooling, int32(capacity))
 }
 

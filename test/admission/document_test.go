@@ -521,6 +521,8 @@ var rechecks = []recheck{
 	{"ENIClaim", "spec.address", "An ENI of the pool carries the address", v1alpha1.ConditionReady, v1alpha1.ReasonAddressNotInPool,
 		"None of the node's shared ENIs carries %s"},
 	{"ENIClaim", "spec.address", "No other claim holds the address", v1alpha1.ConditionReady, v1alpha1.ReasonAddressInUse, "%s is held by %s"},
+	{"ENIClaim", "spec.address", "The address is not reserved for another namespace", v1alpha1.ConditionReady, v1alpha1.ReasonAddressReserved,
+		"%s is reserved until %s for another namespace, which released it"},
 }
 
 func reconcilerRows(t *testing.T, root, kind string) []row {

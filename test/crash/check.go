@@ -195,7 +195,7 @@ func poolsAgree(seen view) error {
 			differ("ENIs", int(pool.Status.ENICount), len(seen.ours)),
 		)
 		for _, entry := range pool.Status.Addresses {
-			if entry.State != v1alpha1.HolderAllocated {
+			if entry.State != v1alpha1.HolderAllocated && entry.State != v1alpha1.HolderReserved {
 				err = firstError(err, fmt.Errorf("%s is %s", entry.Address, entry.State))
 			}
 		}
@@ -229,7 +229,7 @@ func claimsHold(seen view) error {
 	recorded := map[string]string{}
 	for i := range seen.pools {
 		for _, entry := range seen.pools[i].Status.Addresses {
-			if entry.Claim != nil {
+			if entry.Claim != nil && entry.State != v1alpha1.HolderReserved {
 				recorded[string(entry.Address)] = string(entry.Claim.UID)
 			}
 		}

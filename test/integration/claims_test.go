@@ -158,6 +158,41 @@ func TestClaimForAnAddressThatRests(t *testing.T) {
 	assert.Equal(t, claim.Status.Address, address)
 }
 
+// TestAnAddressIsNotTakenByName: a tenant who asks again and again for the address of another
+// does not get it when that one's claim is made anew, as in a rolling restart.
+func TestAnAddressIsNotTakenByName(t *testing.T) {
+	t.Parallel()
+	s := shared.tell(t, "snatched")
+	node, _ := s.machine("m5.large")
+	policy := s.policy(sharing(4, 9))
+	s.create(policy)
+	s.awaitReady(node)
+	holder := s.bind(node, v1alpha1.ModeShared, "db")[0]
+	address := v1alpha1.Address(holder.Status.Address)
+	other := s.namespace + "-other"
+	s.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other}})
+	s.remove(t.Context(), holder)
+
+	thief := s.claimOn(node, "thief", v1alpha1.ModeShared)
+	thief.Namespace, thief.Spec.Address = other, &address
+	s.create(thief)
+	s.awaitGone(t.Context(), holder)
+	s.awaitPending(thief, v1alpha1.ReasonAddressReserved)
+	s.says(messageOf(thief.Status.Conditions, v1alpha1.ConditionReady), string(address), "reserved until", "another namespace")
+
+	again := s.claimOn(node, "db", v1alpha1.ModeShared)
+	again.Spec.Address = &address
+	s.create(again)
+	s.awaitBound(again)
+	assert.Equal(t, again.Status.Address, string(address))
+
+	t.Log("Nobody's for ever: without a reservation it is the next one's")
+	s.update(policy, func() { policy.Spec.Shared.ReserveAfterRelease = &metav1.Duration{} })
+	s.remove(t.Context(), again)
+	s.awaitBound(thief)
+	assert.Equal(t, thief.Status.Address, string(address))
+}
+
 func TestMaximumBelowWhatIsAllocatedTakesNothingAway(t *testing.T) {
 	t.Parallel()
 	s := shared.tell(t, "lowered")

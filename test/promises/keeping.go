@@ -51,8 +51,12 @@ func (r *Referee) ClockStepped() {
 func (r *Referee) kept(pool *v1alpha1.ENIPool) map[string]time.Duration {
 	kept := map[string]time.Duration{}
 	for i := range pool.Status.Addresses {
-		if entry := &pool.Status.Addresses[i]; entry.State == v1alpha1.HolderCooling {
+		switch entry := &pool.Status.Addresses[i]; entry.State {
+		case v1alpha1.HolderCooling:
 			kept[string(entry.Address)+" of "+entry.ENIName+" cool"] = r.settings.Cooldown
+		case v1alpha1.HolderReserved:
+			kept[string(entry.Address)+" of "+entry.ENIName+" reserved"] = reserveTime(pool) + time.Minute // The record is tidied once a minute.
+		case v1alpha1.HolderAllocated, v1alpha1.HolderReleasing, v1alpha1.HolderQuarantined:
 		}
 	}
 	for i := range pool.Status.ENIs {
@@ -70,6 +74,14 @@ func (r *Referee) kept(pool *v1alpha1.ENIPool) map[string]time.Duration {
 		kept[fmt.Sprintf("%d exclusive ENIs, %d of them held, where it wants %d,", counts.Capacity, counts.Allocated, counts.Desired)] = r.surplusTime(pool)
 	}
 	return kept
+}
+
+// reserveTime is how long a pool reserves what has rested for who released it.
+func reserveTime(pool *v1alpha1.ENIPool) time.Duration {
+	if shared := pool.Spec.Shared; shared != nil && shared.ReserveAfterRelease != nil {
+		return shared.ReserveAfterRelease.Duration
+	}
+	return 0
 }
 
 // surplusTime is how long a pool may keep what it does not want: the idle time begins again

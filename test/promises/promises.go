@@ -61,6 +61,7 @@ const (
 	WarmKept      = "what is warm is kept"        // When a label is away for a moment.
 	AskedOnce     = "asked once"                  // What is under way, or was accepted, is not asked again.
 	ShareKept     = "shares are kept"             // No namespace gets more of a node than its policy allows.
+	ReservedKept  = "reservations are kept"       // What a namespace released goes to no other by name, while it rests or is reserved.
 	TaintKept     = "tainted until ready"         // By the startup taint.
 	WritesAccept  = "writes are accepted"         // What the operator writes fits the schemas.
 	LeavesNothing = "uninstalling leaves nothing" // No ENI but retained ones, no address, no finalizer.

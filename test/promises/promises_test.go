@@ -146,6 +146,9 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 		}},
 		{"a namespace gets more than the policy allows", ShareKept, func(s *stage) { s.share(1) }},
 		{"a namespace gets what the policy allows", "", func(s *stage) { s.share(2) }},
+		{"a claim gets by name what another namespace released", ReservedKept, func(s *stage) { s.snatch("10.0.0.1", time.Minute) }},
+		{"a claim gets what another namespace released, and asked for none", "", func(s *stage) { s.snatch("", time.Minute) }},
+		{"a claim gets it by name, where nothing is reserved", "", func(s *stage) { s.snatch("10.0.0.1", 0) }},
 		{"the taint goes before there is a pool", TaintKept, func(s *stage) {
 			tainted := theNode()
 			tainted.Spec.Taints = []corev1.Taint{{Key: "not-ready"}}

@@ -229,6 +229,7 @@ func (r *Referee) See(w Write) {
 		case operator:
 			delete(r.forged, after.UID)
 			r.judgeShares(before, after)
+			r.judgeReservations(before, after)
 		case before == nil || !equality.Semantic.DeepEqual(before.Status, after.Status):
 			r.forgeRecord(after)
 		}

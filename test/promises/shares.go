@@ -27,6 +27,29 @@ func (r *Referee) judgeShares(before, after *v1alpha1.ENIPool) {
 	}
 }
 
+// judgeReservations looks whether a record gives a claim by name what a claim of another
+// namespace released just before. When a reservation ends depends on the replica's clock.
+func (r *Referee) judgeReservations(before, after *v1alpha1.ENIPool) {
+	if before == nil || reserveTime(after) == 0 {
+		return
+	}
+	released := map[v1alpha1.Address]*v1alpha1.ClaimReference{}
+	for _, entry := range before.Status.Addresses {
+		if entry.State == v1alpha1.HolderCooling {
+			released[entry.Address] = entry.Claim
+		}
+	}
+	for _, entry := range after.Status.Addresses {
+		last := released[entry.Address]
+		if last == nil || entry.State != v1alpha1.HolderAllocated || entry.Claim == nil || entry.Claim.Namespace == last.Namespace {
+			continue
+		}
+		if claim := r.world.Claims[entry.Claim.UID]; claim != nil && claim.Spec.Address != nil {
+			r.foul(ReservedKept, string(claim.UID), "claim %s gets %s by name, which %s/%s released", nameOf(claim), entry.Address, last.Namespace, last.Name)
+		}
+	}
+}
+
 // holding is what a claim has by a record.
 type holding struct {
 	namespace string

@@ -226,6 +226,24 @@ func (s *stage) share(most int32) {
 	s.write(operator, "enipools", before, after)
 }
 
+// snatch has the operator give a claim the address that one of another namespace released,
+// where the pool reserves addresses for some time.
+func (s *stage) snatch(asked v1alpha1.Address, reserved time.Duration) {
+	before := thePool()
+	before.Spec.Shared = &v1alpha1.SharedBounds{ReserveAfterRelease: &metav1.Duration{Duration: reserved}}
+	before.Status.Addresses = []v1alpha1.PoolAddress{{Address: "10.0.0.1", State: v1alpha1.HolderCooling, Claim: &v1alpha1.ClaimReference{Namespace: "bank", Name: "old", UID: "u-old"}}}
+	claim := bound("a", "10.0.0.1")
+	claim.Status = v1alpha1.ENIClaimStatus{}
+	if asked != "" {
+		claim.Spec.Address = &asked
+	}
+	s.write(people, "eniclaims", nil, claim)
+	after := before.DeepCopy()
+	after.Status.Addresses[0].State = v1alpha1.HolderAllocated
+	after.Status.Addresses[0].Claim = &v1alpha1.ClaimReference{Namespace: "shop", Name: "a", UID: claim.UID}
+	s.write(operator, "enipools", before, after)
+}
+
 // restoreRecord has people wipe the status of a claim and put an older record of the pool in
 // place, after which the operator gives the address to another claim.
 func (s *stage) restoreRecord(wiped, next *v1alpha1.ENIClaim, recorded ...v1alpha1.PoolAddress) {

@@ -211,10 +211,11 @@ const startupTaint = "eni-operator.dev/no-addresses-yet"
 // basePolicies are those that a story begins and ends with.
 func basePolicies(rng *rand.Rand) []*v1alpha1.ENIPolicy {
 	terms := []v1alpha1.SubnetSelectorTerm{{Tags: map[string]v1alpha1.TagValue{"role": "pods"}}}
+	reserved := &metav1.Duration{Duration: 5 * time.Minute} // As by default.
 	general := &v1alpha1.ENIPolicy{ObjectMeta: metav1.ObjectMeta{Name: "general"}}
 	general.Spec.NodeSelector = metav1.LabelSelector{MatchLabels: map[string]string{"pool": "general"}}
 	general.Spec.SubnetSelectorTerms = terms
-	general.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: 2 + rng.Int32N(4), WarmIPs: rng.Int32N(3), MaximumIPs: 14}
+	general.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: 2 + rng.Int32N(4), WarmIPs: rng.Int32N(3), MaximumIPs: 14, ReserveAfterRelease: reserved}
 	general.Spec.Exclusive = &v1alpha1.ExclusiveBounds{Minimum: rng.Int32N(2), Maximum: 2}
 	if rng.IntN(2) == 0 {
 		general.Spec.StartupTaint = startupTaint
@@ -223,7 +224,7 @@ func basePolicies(rng *rand.Rand) []*v1alpha1.ENIPolicy {
 	gold.Spec.NodeSelector = metav1.LabelSelector{MatchLabels: map[string]string{"tier": "gold"}}
 	gold.Spec.Priority = 10
 	gold.Spec.SubnetSelectorTerms = terms
-	gold.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: 3, WarmIPs: 1, MaximumIPs: 10}
+	gold.Spec.Shared = &v1alpha1.SharedBounds{MinimumIPs: 3, WarmIPs: 1, MaximumIPs: 10, ReserveAfterRelease: reserved}
 	if rng.IntN(4) == 0 {
 		gold.Spec.Shared.MaximumIPs, gold.Spec.Shared.AddressType = 32, v1alpha1.AddressTypeIPv4Prefix
 	}
