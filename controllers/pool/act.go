@@ -269,7 +269,7 @@ func (r *Reconciler) changeENI(ctx context.Context, o observation, eni *v1alpha1
 }
 
 // withoutPool answers the claims of a node that has no pool: those that wait are
-// told so, those that held something lost it, unless the Node stands.
+// told so, those that held something lost it, unless a pool is to come that finds it.
 func (r *Reconciler) withoutPool(ctx context.Context, node string) error {
 	claims := &v1alpha1.ENIClaimList{}
 	if err := r.client.List(ctx, claims, client.MatchingFields{index.NodeName: node}); err != nil {
@@ -285,7 +285,7 @@ func (r *Reconciler) withoutPool(ctx context.Context, node string) error {
 	if !apierrors.IsNotFound(err) {
 		return fmt.Errorf("reading pool %s, which the cache does not show: %w", node, err)
 	}
-	stands, err := r.nodeExists(ctx, node)
+	keeps, err := r.keepsWithoutPool(ctx, node)
 	if err != nil {
 		return err
 	}
@@ -293,8 +293,8 @@ func (r *Reconciler) withoutPool(ctx context.Context, node string) error {
 	var failed []error
 	for i := range claims.Items {
 		claim := claims.Items[i].DeepCopy()
-		if stands && claim.Status.Phase == v1alpha1.ClaimBound && claim.DeletionTimestamp.IsZero() {
-			continue // A pool that the Node gets again finds what the claim holds.
+		if claim.Status.Phase == v1alpha1.ClaimBound && claim.DeletionTimestamp.IsZero() && keeps(claim) {
+			continue
 		}
 		if err := r.answerWithoutPool(ctx, claim, now); client.IgnoreNotFound(err) != nil {
 			failed = append(failed, fmt.Errorf("updating claim %s/%s of a node without pool: %w", claim.Namespace, claim.Name, err))
@@ -303,14 +303,26 @@ func (r *Reconciler) withoutPool(ctx context.Context, node string) error {
 	return firstOf(failed)
 }
 
-// nodeExists asks Kubernetes itself whether there is a Node: what its claims hold is not
-// lost with its pool alone.
-func (r *Reconciler) nodeExists(ctx context.Context, name string) (bool, error) {
-	err := r.live.Get(ctx, client.ObjectKey{Name: name}, &corev1.Node{})
-	if client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("reading node %s, which has no pool: %w", name, err)
+// keepsWithoutPool says which bound claims of a node keep what they hold though its pool is not
+// there: all while there is the Node, which gets another pool, and those of ENIs that still have
+// a resource, for which a pool is made as well. Kubernetes itself is asked.
+func (r *Reconciler) keepsWithoutPool(ctx context.Context, node string) (func(*v1alpha1.ENIClaim) bool, error) {
+	err := r.live.Get(ctx, client.ObjectKey{Name: node}, &corev1.Node{})
+	if err == nil {
+		return func(*v1alpha1.ENIClaim) bool { return true }, nil
 	}
-	return err == nil, nil
+	if !apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("reading node %s, which has no pool: %w", node, err)
+	}
+	left := &v1alpha1.ElasticNetworkInterfaceList{}
+	if err := r.live.List(ctx, left, client.MatchingFields{index.NodeName: node}); err != nil {
+		return nil, fmt.Errorf("listing the ENIs of node %s, which has no pool: %w", node, err)
+	}
+	return func(claim *v1alpha1.ENIClaim) bool {
+		return slices.ContainsFunc(left.Items, func(eni v1alpha1.ElasticNetworkInterface) bool {
+			return eni.Name == claim.Status.ENIName && eni.Spec.PoolName == node
+		})
+	}, nil
 }
 
 // answerUnsynced writes to the claims of a node that have no status yet what they wait

@@ -239,8 +239,8 @@ func whyPending(o observation, stored *v1alpha1.ENIPoolStatus, claim *v1alpha1.E
 	case atMaximum(o, stored, claim.Spec.Mode):
 		return v1alpha1.ReasonPoolAtMaximum, fmt.Sprintf("Policy %s allows no more on this node; a claim must be released first", o.pool.Spec.PolicyName)
 	}
-	if reason = troubledENI(o); reason != "" {
-		return reason, o.seePool("An ENI of the pool is not ready")
+	if name, reason := troubledENI(o); reason != "" {
+		return reason, fmt.Sprintf("ENI %s of the node's pool is not ready. Its conditions say why", name)
 	}
 	return whyNotGrown(o, stored, claim.Spec.Mode)
 }
@@ -296,18 +296,18 @@ func whyRefused(o observation, claim *v1alpha1.ENIClaim) (reason, message string
 	}
 }
 
-// troubledENI returns why an ENI of the pool is not ready that more than time keeps from it.
-func troubledENI(o observation) (reason string) {
+// troubledENI returns an ENI of the pool that more than time keeps from being ready, and why.
+func troubledENI(o observation) (name, reason string) {
 	for i := range o.enis {
 		ready := meta.FindStatusCondition(o.enis[i].Status.Conditions, v1alpha1.ConditionReady)
 		if gone(&o.enis[i]) {
 			continue // The pool makes another.
 		}
 		if ready != nil && ready.Status == metav1.ConditionFalse && !v1alpha1.Underway(ready.Reason) && ready.Reason != v1alpha1.ReasonDeleting {
-			return ready.Reason
+			return o.enis[i].Name, ready.Reason
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // whyNotThat says why a claim cannot have the address that it chose.

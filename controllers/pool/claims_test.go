@@ -53,7 +53,7 @@ func TestWhyPending(t *testing.T) {
 			entry(1, v1alpha1.ModeExclusive, v1alpha1.PoolENIActive, coolingFor(time.Second)).claim("a", 0, wantsENI),
 			v1alpha1.ReasonPoolAtMaximum, "Policy general allows no more on this node; a claim must be released first"},
 		{"an ENI in trouble", newFixture().bounds(0, 0, 20).eni(1, 1, 1).last(unready(v1alpha1.ReasonSubnetExhausted, false)).claimsNamed("a"),
-			v1alpha1.ReasonSubnetExhausted, "An ENI of the pool is not ready. The conditions of ENIPool ip-10-0-1-17.ec2.internal say why"},
+			v1alpha1.ReasonSubnetExhausted, "ENI " + eniName(1) + " of the node's pool is not ready. Its conditions say why"},
 		{"an ENI that needs nothing but time", newFixture().bounds(0, 0, 20).eni(1, 1, 1).last(unready(v1alpha1.ReasonAttaching, false)).claimsNamed("a"),
 			v1alpha1.ReasonPoolGrowing, "The pool is taking more from EC2"},
 		{"a trouble of the node", newFixture().bounds(0, 0, 20).claimsNamed("a").

@@ -210,19 +210,26 @@ func TestUnnotedAddresses(t *testing.T) {
 	}
 }
 
-// TestClaimsWhosePoolIsTornAway keep what they hold while their Node is there.
+// TestClaimsWhosePoolIsTornAway keep what they hold while a pool is to come: for their Node, or
+// for ENIs that are left without it.
 func TestClaimsWhosePoolIsTornAway(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		node  bool
+		eni   bool
 		phase v1alpha1.ClaimPhase
 	}{
-		{"the Node is there", true, v1alpha1.ClaimBound},
-		{"the Node is gone", false, v1alpha1.ClaimLost},
+		{"the Node and the ENI are there", true, true, v1alpha1.ClaimBound},
+		{"the Node is there", true, false, v1alpha1.ClaimBound},
+		{"the ENI is there", false, true, v1alpha1.ClaimBound},
+		{"nothing is there", false, false, v1alpha1.ClaimLost},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := heldPool().lastClaim(boundAndReady)
-			objects := []client.Object{&f.claims[0], &f.enis[0]}
+			objects := []client.Object{&f.claims[0]}
+			if row.eni {
+				objects = append(objects, &f.enis[0])
+			}
 			if row.node {
 				objects = append(objects, nodeWith(thisInstance))
 			}

@@ -55,7 +55,7 @@ func (r *Referee) kept(pool *v1alpha1.ENIPool) map[string]time.Duration {
 		case v1alpha1.HolderCooling:
 			kept[string(entry.Address)+" of "+entry.ENIName+" cool"] = r.settings.Cooldown
 		case v1alpha1.HolderReserved:
-			kept[string(entry.Address)+" of "+entry.ENIName+" reserved"] = reserveTime(pool) + time.Minute // The record is tidied once a minute.
+			kept[string(entry.Address)+" of "+entry.ENIName+" reserved"] = 2*reserveTime(pool) + time.Minute // As of surplusTime. The record is tidied once a minute.
 		case v1alpha1.HolderAllocated, v1alpha1.HolderReleasing, v1alpha1.HolderQuarantined:
 		}
 	}

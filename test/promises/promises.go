@@ -30,6 +30,7 @@ import (
 const (
 	TagClusterUID     = "networking.eni-operator.dev/cluster-uid"
 	TagUID            = "networking.eni-operator.dev/uid"
+	TagName           = "networking.eni-operator.dev/name"
 	TagDeletionPolicy = "networking.eni-operator.dev/deletion-policy"
 )
 

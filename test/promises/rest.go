@@ -20,7 +20,7 @@ import (
 const (
 	callsAMinute  = 120 // of one action by one replica
 	calmAMinute   = 40  // of one read by one replica, while nothing disturbs it, and so many more
-	calmPerNode   = 4   // for each Node, of which all may be joining
+	calmPerNode   = 8   // for each Node, of which all may be joining while EC2 is asked three times about each ENI that somebody deleted
 	targetAMinute = 15  // writes of one action on one ENI
 	writesAMinute = 60  // of one object in Kubernetes
 )

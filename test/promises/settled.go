@@ -245,7 +245,8 @@ func (r *Referee) sharedENI(eni emulator.ENIState) bool {
 		return false
 	}
 	for _, resource := range r.world.ENIs {
-		if resource.Status.NetworkInterfaceID == eni.ID && resource.Spec.Mode == v1alpha1.ModeShared && resource.DeletionTimestamp.IsZero() {
+		its := eni.Tags[TagUID] == string(resource.UID) || eni.Tags[TagName] == resource.Name // Of an earlier resource, which it takes over.
+		if its && resource.Status.NetworkInterfaceID == eni.ID && resource.Spec.Mode == v1alpha1.ModeShared && resource.DeletionTimestamp.IsZero() {
 			return true
 		}
 	}
