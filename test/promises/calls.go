@@ -101,8 +101,11 @@ func (r *Referee) Arriving(c Call) {
 	if r.resting {
 		r.writes = append(r.writes, c.Action()+" "+shortly(r.targets(c)))
 	}
-	if c.Action() == "CreateNetworkInterface" {
+	switch id := c.Params.Get("NetworkInterfaceId"); c.Action() {
+	case "CreateNetworkInterface":
 		r.judgeCreation(c)
+	case "AssignPrivateIpAddresses":
+		r.carried[id] = r.addressesOf(id)
 	}
 	for _, id := range r.targets(c) {
 		if eni := r.world.ENI(id); eni != nil {
@@ -212,16 +215,16 @@ func (r *Referee) Done(c Call, failed string) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	before := r.addressesOf(c.Params.Get("NetworkInterfaceId"))
 	r.noteGivenBack(c)
 	r.refresh()
 	switch c.Action() {
 	case "CreateNetworkInterface":
 		r.judgeCreated()
 	case "AssignPrivateIpAddresses":
-		for _, address := range r.addressesOf(c.Params.Get("NetworkInterfaceId")) {
-			if !slices.Contains(before, address) {
-				r.assigned[c.Params.Get("NetworkInterfaceId")+"|"+address] = true
+		id := c.Params.Get("NetworkInterfaceId")
+		for _, address := range r.addressesOf(id) {
+			if !slices.Contains(r.carried[id], address) {
+				r.assigned[id+"|"+address] = true
 			}
 		}
 	}

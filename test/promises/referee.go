@@ -80,6 +80,9 @@ type Referee struct {
 	made map[string]string
 	// assigned are the addresses that the operator assigned, by ENI and address.
 	assigned map[string]bool
+	// carried is what ENIs had as the last call arrived that assigns addresses to them: what is
+	// looked at after it may show what it did already.
+	carried map[string][]string
 	// absent is when EC2 last lacked an address of an ENI; moved when an ENI was last not
 	// attached where it was.
 	absent map[string]time.Time
@@ -124,7 +127,7 @@ func NewReferee(settings Settings) *Referee {
 		settings: settings, given: map[types.UID]given{}, lapsed: map[string]lapsed{},
 		forged:   map[types.UID]bool{},
 		nodeless: map[string]time.Time{}, changed: map[string]time.Time{}, ready: map[types.UID]bool{},
-		made: map[string]string{}, assigned: map[string]bool{}, absent: map[string]time.Time{}, givenAway: map[string]time.Time{},
+		made: map[string]string{}, assigned: map[string]bool{}, carried: map[string][]string{}, absent: map[string]time.Time{}, givenAway: map[string]time.Time{},
 		stale: map[types.UID]time.Duration{}, waiting: map[types.UID]time.Duration{}, ungoverned: map[string]time.Time{}, governed: map[string]time.Time{},
 		accepted: map[string]bool{}, gaveBack: map[string]time.Time{}, underway: map[string]int{}, full: map[string]time.Duration{}, lastFull: map[string]time.Time{}, rates: map[string]int{}, seen: map[string]bool{},
 	}
