@@ -256,7 +256,7 @@ type SharedBounds struct {
 	// namespace whose claim released it, as in 5m: claims of other namespaces cannot have
 	// it by name (spec.address) until then. Claims that ask for no address in particular
 	// get it when nothing else is free. 0s: no address is reserved.
-	// +kubebuilder:default="5m"
+	// +kubebuilder:default="5m0s"
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=20
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(\.[0-9]{1,9})?(ns|us|µs|ms|s|m|h))+$`
@@ -266,7 +266,7 @@ type SharedBounds struct {
 
 	// IdleReleaseAfter is how long addresses beyond what the pool wants are kept
 	// before they go back to the subnet, as in 10m.
-	// +kubebuilder:default="10m"
+	// +kubebuilder:default="10m0s"
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=20
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(\.[0-9]{1,9})?(ns|us|µs|ms|s|m|h))+$`

@@ -125,7 +125,7 @@ func atRest(pool *v1alpha1.ENIPool) error {
 		return errors.New("it has no status")
 	}
 	for _, entry := range pool.Status.Addresses {
-		if entry.State != v1alpha1.HolderAllocated {
+		if entry.State != v1alpha1.HolderAllocated && entry.State != v1alpha1.HolderReserved {
 			return fmt.Errorf("%s is %s", entry.Address, entry.State)
 		}
 	}

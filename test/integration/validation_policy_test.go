@@ -82,6 +82,12 @@ func TestPolicyRules(t *testing.T) {
 			name: "cooldown has a ceiling", accept: inShared("cooldown: 24h"), refuse: inShared("cooldown: 24h1s"),
 			field: "spec.shared.cooldown", words: "must be at most 24h",
 		}, {
+			name: "reserveAfterRelease is a duration", accept: inShared("reserveAfterRelease: 0s", "reserveAfterRelease: 1h30m"),
+			refuse: inShared("reserveAfterRelease: soon"), field: "spec.shared.reserveAfterRelease", words: "should match",
+		}, {
+			name: "reserveAfterRelease has a ceiling", accept: inShared("reserveAfterRelease: 24h"), refuse: inShared("reserveAfterRelease: 25h"),
+			field: "spec.shared.reserveAfterRelease", words: "must be at most 24h",
+		}, {
 			name: "idleReleaseAfter is a duration", accept: inShared("idleReleaseAfter: 10m"), refuse: inShared("idleReleaseAfter: never"),
 			field: "spec.shared.idleReleaseAfter", words: "should match",
 		}, {

@@ -143,11 +143,11 @@ func TestDefaultsAreFilledIn(t *testing.T) {
 	for _, c := range []struct{ kind, spec, want string }{
 		{"ENIPolicy", `{nodeSelector: {}, shared: {}, exclusive: {}}`,
 			`{nodeSelector: {}, priority: 0, ipam: shared, deletionPolicy: Delete,
-			  shared: {addressType: IPv4, minimumIPs: 0, warmIPs: 8, maximumIPs: 1024, cooldown: 30s, idleReleaseAfter: 10m},
+			  shared: {addressType: IPv4, minimumIPs: 0, warmIPs: 8, maximumIPs: 1024, cooldown: 30s, reserveAfterRelease: 5m0s, idleReleaseAfter: 10m0s},
 			  exclusive: {minimum: 0, warm: 0, maximum: 127}}`},
 		{"ENIPool", `{nodeName: defaults, instanceID: i-0123456789abcdef0, shared: {}}`,
 			`{nodeName: defaults, instanceID: i-0123456789abcdef0, ipam: shared, deletionPolicy: Delete,
-			  shared: {addressType: IPv4, minimumIPs: 0, warmIPs: 8, maximumIPs: 1024, cooldown: 30s, idleReleaseAfter: 10m}}`},
+			  shared: {addressType: IPv4, minimumIPs: 0, warmIPs: 8, maximumIPs: 1024, cooldown: 30s, reserveAfterRelease: 5m0s, idleReleaseAfter: 10m0s}}`},
 		{"ElasticNetworkInterface", `{nodeName: node}`, `{nodeName: node, mode: Shared, deletionPolicy: Delete}`},
 		{"ENIClaim", `{nodeName: node}`, `{nodeName: node, mode: Shared}`},
 	} {

@@ -56,6 +56,9 @@ func fleets() []fleet {
 			{"burst", (*bench).burst},
 			{"admission", (*bench).admission},
 		}},
+		{types.InstanceTypeM5Large, 9, 1, []row{
+			{"hostile", (*bench).hostile},
+		}},
 	}
 }
 
