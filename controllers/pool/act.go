@@ -39,7 +39,7 @@ func (r *Reconciler) prepareClaims(ctx context.Context, o *observation) error {
 	var failed []error
 	for i := range o.claims {
 		claim := &o.claims[i]
-		if o.unprepared[claim.UID] {
+		if o.unprepared[claim.UID] || o.queued[claim.UID] {
 			continue
 		}
 		before := claim.DeepCopy()
@@ -85,7 +85,8 @@ type telling struct {
 }
 
 // tellings are what the stored record means for each claim, in the order in which they are
-// told: what they hold or lost first, and then, in turns, why the others wait.
+// told: what they hold or lost first, and then, in turns, why the others wait. Those that are
+// deleted while they wait are let go of in turns too.
 func (o observation) tellings() []telling {
 	var news []telling
 	var waiting []*v1alpha1.ENIClaim
@@ -96,7 +97,7 @@ func (o observation) tellings() []telling {
 			continue
 		}
 		v := verdictOn(o, &o.pool.Status, claim)
-		if v.phase != v1alpha1.ClaimPending || !claim.DeletionTimestamp.IsZero() {
+		if v.phase != v1alpha1.ClaimPending {
 			news = append(news, telling{claim, v})
 			continue
 		}
@@ -116,7 +117,7 @@ func (r *Reconciler) tellClaims(ctx context.Context, o *observation) (failed, st
 	var errs []error
 	left := newsPerRound
 	for _, t := range o.tellings() {
-		waits := t.phase == v1alpha1.ClaimPending && t.claim.DeletionTimestamp.IsZero()
+		waits := t.phase == v1alpha1.ClaimPending
 		if waits && left == 0 {
 			o.crowded = true
 			break

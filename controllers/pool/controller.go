@@ -12,8 +12,10 @@ package pool
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -66,6 +68,10 @@ type Reconciler struct {
 	written  store.Written
 	refusals refusals
 	empty    sightings
+	// queueLimit bounds how fast queued claims are told that they wait, and rounds counts the
+	// rounds, of which each looks at others of them.
+	queueLimit *rate.Limiter
+	rounds     atomic.Uint32
 	// nodeless counts for how long no Node has stood for the instance of a pool.
 	nodeless *elapsed.Watch
 }
@@ -148,7 +154,7 @@ func (r *Reconciler) withPool(ctx context.Context, pool *v1alpha1.ENIPool) (ctrl
 		r.inventory.ForgetInstance(pool.Spec.InstanceID)
 		return ctrl.Result{}, store.RemoveFinalizer(ctx, r.client, r.events, pool)
 	}
-	recheck := soonest(decided.recheck, o.graceLeft)
+	recheck := soonest(decided.recheck, o.graceLeft, o.queueRecheck)
 	if o.crowded {
 		recheck = nextRound
 	}

@@ -109,9 +109,14 @@ func (r *Reconciler) observeClaims(ctx context.Context, pool *v1alpha1.ENIPool, 
 func (r *Reconciler) takeClaims(ctx context.Context, pool *v1alpha1.ENIPool, claims []v1alpha1.ENIClaim, o *observation) error {
 	o.claims = nil
 	o.allowed = map[string]bool{}
-	for i := range claims {
-		claim := claims[i].DeepCopy()
-		o.claims = append(o.claims, *claim)
+	q := lineUp(pool, claims)
+	looked := q.look(r.queueLimit, r.rounds.Add(1), o.now)
+	o.queued, o.queueRecheck = map[types.UID]bool{}, q.recheck()
+	for _, claim := range looked {
+		o.queued[claim.UID] = true
+	}
+	for _, claim := range slices.Concat(q.taken, looked) {
+		o.claims = append(o.claims, *claim.DeepCopy())
 		if _, known := o.allowed[claim.Namespace]; known {
 			continue
 		}

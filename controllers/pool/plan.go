@@ -95,6 +95,10 @@ type observation struct {
 	// unprepared are claims for which the first write of this round failed, or that another
 	// round takes in.
 	unprepared map[types.UID]bool
+	// queued are claims that wait behind as many of their namespace as it could have: they are
+	// told so, and prepared for nothing. queueRecheck is when more of them are looked at.
+	queued       map[types.UID]bool
+	queueRecheck time.Duration
 	// crowded: there are more claims than this round comes to.
 	crowded bool
 	// suspended is why the pool keeps all it has and changes nothing; nil: it goes on.

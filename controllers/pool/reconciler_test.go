@@ -129,8 +129,8 @@ func reconcilerOn(t *testing.T, c *cloud, cache client.Client, live client.Reade
 	assert.NilError(t, inv.Sweep(t.Context()))
 	return &Reconciler{
 		client: cache, live: live, inventory: inv, events: events.Discard, clock: clk, forecast: noForecast{},
-		nodeless: elapsed.New(clk),
-		options:  Options{MinDeviceIndex: 1, Cooldown: 30 * time.Second, IdleReleaseAfter: 10 * time.Minute, NodeGoneGrace: nodeGrace},
+		nodeless: elapsed.New(clk), queueLimit: newQueueLimit(),
+		options: Options{MinDeviceIndex: 1, Cooldown: 30 * time.Second, IdleReleaseAfter: 10 * time.Minute, NodeGoneGrace: nodeGrace},
 	}
 }
 

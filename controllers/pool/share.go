@@ -129,7 +129,7 @@ func ordered(claims []*v1alpha1.ENIClaim, taken map[share]int32, takesTurn func(
 // newsPerRound bounds what one round writes for claims that get nothing in it: how many new
 // ones get the finalizer, and how many that wait are told why. The next round, which follows
 // at once, goes on. So a crowd of claims costs those of other namespaces a round at most.
-const newsPerRound = 100
+const newsPerRound = 50
 
 // nextRound is how soon the next round follows where this one did not come to all claims.
 const nextRound = time.Millisecond
@@ -139,7 +139,7 @@ func (o observation) crowd() []*v1alpha1.ENIClaim {
 	var newcomers []*v1alpha1.ENIClaim
 	for i := range o.claims {
 		claim := &o.claims[i]
-		if claim.DeletionTimestamp.IsZero() && !slices.Contains(claim.Finalizers, v1alpha1.Finalizer) {
+		if claim.DeletionTimestamp.IsZero() && !o.queued[claim.UID] && !slices.Contains(claim.Finalizers, v1alpha1.Finalizer) {
 			newcomers = append(newcomers, claim)
 		}
 	}

@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -153,9 +156,9 @@ func TestNamespacesShareANode(t *testing.T) {
 }
 
 // TestACrowdOfClaimsHoldsUpNobody: what a namespace asks for in vain, however often, costs a
-// claim of another one round, and is answered once.
+// claim of another one nothing, is answered once, at a bounded rate, and needs no finalizer.
 func TestACrowdOfClaimsHoldsUpNobody(t *testing.T) {
-	const crowd = 5 * newsPerRound / 2
+	const crowd, most = 300, 20
 	var finalizers, statuses int
 	counting := interceptor.Funcs{
 		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
@@ -169,7 +172,7 @@ func TestACrowdOfClaimsHoldsUpNobody(t *testing.T) {
 			return c.SubResource(sub).Update(ctx, o, opts...)
 		},
 	}
-	f := newFixture().bounds(0, 0, 20).eni(1, 1, 4)
+	f := newFixture().bounds(0, 0, most).eni(1, 1, 4)
 	for i := range crowd {
 		f.claim(fmt.Sprintf("vain-%d", i), time.Hour, of("crowd"), wants("10.0.1.200"), unmarked)
 	}
@@ -181,24 +184,108 @@ func TestACrowdOfClaimsHoldsUpNobody(t *testing.T) {
 	kube := cluster(t, counting, objects...)
 	r := reconcilerOn(t, &cloud{}, kube, kube)
 
-	result, err := r.Reconcile(t.Context(), request())
-	assert.NilError(t, err)
+	round := func() time.Duration {
+		result, err := r.Reconcile(t.Context(), request())
+		assert.NilError(t, err)
+		r.clock.(*clocktesting.FakeClock).Step(result.RequeueAfter)
+		return result.RequeueAfter
+	}
+	first := round()
 	assert.Equal(t, claimIn(t, kube, "lone").Status.Phase, v1alpha1.ClaimBound)
-	assert.Equal(t, finalizers, newsPerRound)
-	assert.Equal(t, statuses, newsPerRound)
-	assert.Equal(t, result.RequeueAfter, nextRound)
+	assert.Equal(t, finalizers, most+1, "of those that could be served, and of the other namespace's")
+	assert.Equal(t, statuses, most+1+queuePerRound)
+	assert.Equal(t, first, time.Second)
 
 	rounds := 1
-	for ; result.RequeueAfter == nextRound; rounds++ {
-		result, err = r.Reconcile(t.Context(), request())
-		assert.NilError(t, err)
+	for ; round() == time.Second; rounds++ {
 	}
-	assert.Equal(t, rounds, 3)
-	assert.Equal(t, finalizers, crowd+1)
+	assert.Equal(t, rounds, (crowd-most)/queuePerRound)
+	assert.Equal(t, finalizers, most+1)
 	assert.Equal(t, statuses, crowd+1)
-	_, err = r.Reconcile(t.Context(), request())
-	assert.NilError(t, err)
-	assert.Equal(t, finalizers+statuses, 2*(crowd+1), "told once")
+	for range 20 {
+		round()
+	}
+	assert.Equal(t, finalizers+statuses, most+1+crowd+1, "told once")
 }
 
+// TestNewcomersComeInRounds: claims that come all at once are taken in over several rounds.
+func TestNewcomersComeInRounds(t *testing.T) {
+	f := newFixture().bounds(0, 0, 100).eni(1, 1, 9)
+	objects := []client.Object{storedPool(f), &f.enis[0]}
+	for i := range newsPerRound + 1 {
+		f.claim(fmt.Sprintf("web-%d", i), time.Hour, unmarked)
+	}
+	for i := range f.claims {
+		objects = append(objects, &f.claims[i])
+	}
+	kube := cluster(t, interceptor.Funcs{}, objects...)
+	r := reconcilerOn(t, &cloud{}, kube, kube)
+	for _, left := range []int{1, 0} {
+		_, err := r.Reconcile(t.Context(), request())
+		assert.NilError(t, err)
+		claims := &v1alpha1.ENIClaimList{}
+		assert.NilError(t, kube.List(t.Context(), claims))
+		bare := slices.DeleteFunc(claims.Items, func(claim v1alpha1.ENIClaim) bool { return len(claim.Finalizers) > 0 })
+		assert.Equal(t, len(bare), left)
+	}
+}
+
+// TestLineUp: a round takes in what holds something, and of what waits as many as the namespace
+// could have, the oldest first.
+func TestLineUp(t *testing.T) {
+	names := func(claims []*v1alpha1.ENIClaim) string {
+		var all []string
+		for _, claim := range claims {
+			all = append(all, claim.Name)
+		}
+		return strings.Join(all, " ")
+	}
+	told := func(claim *v1alpha1.ENIClaim) {
+		claim.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady}}
+	}
+	for _, row := range []struct {
+		name                string
+		of                  *fixture
+		taken, untold, told string
+	}{
+		{"all that the node could serve", newFixture().bounds(0, 0, 3).claimsNamed("a", "b", "c"), "a b c", "", ""},
+		{"not the youngest", newFixture().bounds(0, 0, 2).claim("young", 0).claim("old", time.Hour).claim("older", 2*time.Hour), "old older", "young", ""},
+		{"of each namespace", newFixture().bounds(0, 0, 1).claimsNamed("a", "b").claim("c", 0, of("bank")), "a c", "b", ""},
+		{"as many as the policy lets a namespace have", newFixture().bounds(0, 0, 20).change(perNamespace(1, 0)).claimsNamed("a", "b"), "a", "b", ""},
+		{"those that ask by name apart", newFixture().bounds(0, 0, 1).claim("named", time.Hour, wants("10.0.1.1")).claimsNamed("a", "b"), "named a", "b", ""},
+		{"what holds something takes no place", newFixture().bounds(0, 0, 1).holds(1, map[string]int{"x": 1}).claimsNamed("a", "b"), "x a", "b", ""},
+		{"nor what the record names", newFixture().bounds(0, 0, 1).record(1, 1, v1alpha1.HolderAllocated, "x", 0).claim("a", time.Hour).claim("x", 0), "a x", "", ""},
+		{"nor what is deleted", newFixture().bounds(0, 0, 1).claim("gone", time.Hour, deleting).claimsNamed("a"), "gone a", "", ""},
+		{"who was told before waits apart", newFixture().bounds(0, 0, 1).claimsNamed("a", "b").lastClaim(told), "a", "", "b"},
+		{"whole ENIs have a line of their own", newFixture().bounds(0, 0, 1).exclusive(0, 0, 1).claimsNamed("a").claim("b", time.Hour, wantsENI).claim("c", 0, wantsENI), "a b", "c", ""},
+		{"none for what is not offered", newFixture().claim("b", 0, wantsENI), "", "b", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			q := lineUp(row.of.pool, row.of.claims)
+			assert.Equal(t, names(q.taken), row.taken)
+			assert.Equal(t, names(q.untold), row.untold)
+			assert.Equal(t, names(q.told), row.told)
+		})
+	}
+}
+
+// TestEachOfAQueueIsLookedAt: what a queued claim was told is put right within some rounds.
+func TestEachOfAQueueIsLookedAt(t *testing.T) {
+	var q queues
+	for i := range 5 * queuePerRound {
+		q.told = append(q.told, &v1alpha1.ENIClaim{ObjectMeta: metav1.ObjectMeta{UID: types.UID(fmt.Sprint("uid-", i))}})
+	}
+	seen := map[types.UID]int{}
+	for round := range uint32(6) {
+		for _, claim := range q.look(newQueueLimit(), round, start) {
+			seen[claim.UID]++
+		}
+	}
+	assert.Equal(t, len(seen), len(q.told))
+	for uid, times := range seen {
+		assert.Equal(t, times, 1, uid)
+	}
+}
+
+// unmarked is a claim that the operator has not seen yet.
 func unmarked(claim *v1alpha1.ENIClaim) { claim.Finalizers = nil }

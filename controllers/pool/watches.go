@@ -37,7 +37,8 @@ import (
 // SetupWithManager adds the controller to a manager.
 func SetupWithManager(mgr ctrl.Manager, inv *inventory.Inventory, clk clock.PassiveClock, options Options) error {
 	r := &Reconciler{
-		client: mgr.GetClient(), live: mgr.GetAPIReader(), inventory: inv,
+		queueLimit: newQueueLimit(),
+		client:     mgr.GetClient(), live: mgr.GetAPIReader(), inventory: inv,
 		events: options.Events, clock: clk, forecast: options.Forecast, options: options,
 		nodeless: elapsed.New(clk),
 	}

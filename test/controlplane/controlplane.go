@@ -216,7 +216,7 @@ func (c *ControlPlane) prepareAPIServer(path string, options Options) error {
 	if err != nil {
 		return err
 	}
-	args.Append("audit-policy-file", policy).Append("audit-log-path", options.AuditLog)
+	args.Append("audit-policy-file", policy).Append("audit-log-path", options.AuditLog).Append("audit-log-maxsize", "100000")
 	return nil
 }
 
