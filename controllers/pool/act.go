@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -33,22 +34,29 @@ import (
 // which goes on for all others.
 func (r *Reconciler) prepareClaims(ctx context.Context, o *observation) error {
 	o.unprepared = map[types.UID]bool{}
-	for _, claim := range o.crowd() {
-		o.unprepared[claim.UID], o.crowded = true, true
-	}
 	var failed []error
-	for i := range o.claims {
-		claim := &o.claims[i]
-		if o.unprepared[claim.UID] || o.queued[claim.UID] {
-			continue
-		}
+	prepare := func(claim *v1alpha1.ENIClaim) {
 		before := claim.DeepCopy()
 		err := r.prepareClaim(ctx, claim)
 		if client.IgnoreNotFound(err) != nil {
 			failed = append(failed, fmt.Errorf("preparing claim %s/%s: %w", claim.Namespace, claim.Name, err))
-			o.claims[i] = *before
+			*claim = *before
 			o.unprepared[claim.UID] = true
 		}
+	}
+	for i := range o.claims {
+		if claim := &o.claims[i]; !isNew(claim) && !o.queued[claim.UID] {
+			prepare(claim)
+		}
+	}
+	newcomers := o.newcomers()
+	began := r.clock.Now()
+	for i, claim := range newcomers {
+		if i == newsPerRound || r.clock.Since(began) > newsTime {
+			o.unprepared[claim.UID], o.crowded = true, true
+			continue
+		}
+		prepare(claim)
 	}
 	return firstOf(failed)
 }
@@ -115,10 +123,14 @@ func (o observation) tellings() []telling {
 // if the record turned out to be an older one: then nothing must be done by it.
 func (r *Reconciler) tellClaims(ctx context.Context, o *observation) (failed, stale error) {
 	var errs []error
+	var began time.Time
 	left := newsPerRound
 	for _, t := range o.tellings() {
 		waits := t.phase == v1alpha1.ClaimPending
-		if waits && left == 0 {
+		if waits && began.IsZero() {
+			began = r.clock.Now()
+		}
+		if waits && (left == 0 || r.clock.Since(began) > newsTime) {
 			o.crowded = true
 			break
 		}

@@ -42,7 +42,7 @@ func newQueueLimit() *rate.Limiter { return rate.NewLimiter(queueRate, 10*queueR
 type queues struct {
 	// taken are those that the round decides on.
 	taken []*v1alpha1.ENIClaim
-	// untold wait in the queue and have no status yet, told have one.
+	// told wait in the queue and have a status, untold have none yet: the oldest of those.
 	untold, told []*v1alpha1.ENIClaim
 }
 
@@ -58,24 +58,29 @@ func lineUp(pool *v1alpha1.ENIPool, claims []v1alpha1.ENIClaim) queues {
 			lines[of] = append(lines[of], claim)
 		}
 	}
+	var q queues
 	beyond := map[types.UID]bool{}
 	for of, waiting := range lines {
-		if most := mostInLine(pool, of.mode); len(waiting) > most {
-			slices.SortFunc(waiting, oldestFirst)
-			for _, claim := range waiting[most:] {
-				beyond[claim.UID] = true
+		most := mostInLine(pool, of.mode)
+		if len(waiting) <= most {
+			continue
+		}
+		slices.SortFunc(waiting, oldestFirst)
+		untold := 0
+		for _, claim := range waiting[most:] {
+			beyond[claim.UID] = true
+			switch {
+			case len(claim.Status.Conditions) > 0:
+				q.told = append(q.told, claim)
+			case untold < queuePerRound:
+				q.untold = append(q.untold, claim)
+				untold++
 			}
 		}
 	}
-	var q queues
 	for i := range claims {
-		switch claim := &claims[i]; {
-		case !beyond[claim.UID]:
+		if claim := &claims[i]; !beyond[claim.UID] {
 			q.taken = append(q.taken, claim)
-		case len(claim.Status.Conditions) == 0:
-			q.untold = append(q.untold, claim)
-		default:
-			q.told = append(q.told, claim)
 		}
 	}
 	return q

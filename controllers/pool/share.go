@@ -126,27 +126,33 @@ func ordered(claims []*v1alpha1.ENIClaim, taken map[share]int32, takesTurn func(
 	return sorted
 }
 
-// newsPerRound bounds what one round writes for claims that get nothing in it: how many new
-// ones get the finalizer, and how many that wait are told why. The next round, which follows
-// at once, goes on. So a crowd of claims costs those of other namespaces a round at most.
-const newsPerRound = 50
+// newsPerRound and newsTime bound what one round writes for claims that get nothing in it: how
+// many new ones get the finalizer and how many that wait are told why, and how long each of the
+// two takes, since a busy API server takes its time. The next round, which follows at once, goes
+// on. So what some claims wait for costs those of other namespaces a short round at most.
+const (
+	newsPerRound = 50
+	newsTime     = 100 * time.Millisecond
+)
 
 // nextRound is how soon the next round follows where this one did not come to all claims.
 const nextRound = time.Millisecond
 
-// crowd are the new claims that this round does not take in.
-func (o observation) crowd() []*v1alpha1.ENIClaim {
+// newcomers are the new claims that are to get the finalizer, those of all namespaces in turns.
+func (o observation) newcomers() []*v1alpha1.ENIClaim {
 	var newcomers []*v1alpha1.ENIClaim
 	for i := range o.claims {
 		claim := &o.claims[i]
-		if claim.DeletionTimestamp.IsZero() && !o.queued[claim.UID] && !slices.Contains(claim.Finalizers, v1alpha1.Finalizer) {
+		if isNew(claim) && !o.queued[claim.UID] {
 			newcomers = append(newcomers, claim)
 		}
 	}
-	if len(newcomers) <= newsPerRound {
-		return nil
-	}
-	return oneOfEach(newcomers)[newsPerRound:]
+	return oneOfEach(newcomers)
+}
+
+// isNew reports whether a claim has not got the finalizer yet.
+func isNew(claim *v1alpha1.ENIClaim) bool {
+	return claim.DeletionTimestamp.IsZero() && !slices.Contains(claim.Finalizers, v1alpha1.Finalizer)
 }
 
 // withinMaximum returns the claims, of those that wait, that would be served if the pool had

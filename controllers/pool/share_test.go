@@ -230,6 +230,54 @@ func TestNewcomersComeInRounds(t *testing.T) {
 	}
 }
 
+// TestABusyAPIServerHoldsUpNobodyElse: where each write takes long, a round writes a few for
+// claims that get nothing, and comes to the claims of all namespaces.
+func TestABusyAPIServerHoldsUpNobodyElse(t *testing.T) {
+	clk := clocktesting.NewFakeClock(start)
+	slow := interceptor.Funcs{
+		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+			clk.Step(newsTime / 2)
+			return c.Patch(ctx, o, p, opts...)
+		},
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
+			clk.Step(newsTime / 2)
+			return c.SubResource(sub).Update(ctx, o, opts...)
+		},
+	}
+	f := newFixture().bounds(0, 0, 20).eni(1, 1, 4).change(admitting("bank"))
+	objects := []client.Object{storedPool(f), &f.enis[0]}
+	for i := range 10 {
+		f.claim(fmt.Sprintf("vain-%d", i), time.Hour, wants("10.0.1.200"), unmarked)
+	}
+	f.claim("lone", time.Minute, of("bank"), unmarked)
+	for i := range f.claims {
+		objects = append(objects, &f.claims[i])
+	}
+	kube := cluster(t, slow, objects...)
+	r := reconcilerOn(t, &cloud{}, kube, kube)
+	r.clock = clk
+	result, err := r.Reconcile(t.Context(), request())
+	assert.NilError(t, err)
+	assert.Equal(t, result.RequeueAfter, nextRound)
+	claims := &v1alpha1.ENIClaimList{}
+	assert.NilError(t, kube.List(t.Context(), claims))
+	var prepared, told int
+	for i := range claims.Items {
+		claim := &claims.Items[i]
+		if len(claim.Finalizers) > 0 {
+			prepared++
+		}
+		switch {
+		case claim.Name == "lone":
+			assert.Equal(t, claim.Status.Phase, v1alpha1.ClaimBound)
+		case claim.Status.Phase != "":
+			told++
+		}
+	}
+	assert.Equal(t, prepared, 3)
+	assert.Equal(t, told, 2, "those that were prepared, and are no news for others")
+}
+
 // TestLineUp: a round takes in what holds something, and of what waits as many as the namespace
 // could have, the oldest first.
 func TestLineUp(t *testing.T) {

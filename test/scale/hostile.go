@@ -20,7 +20,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -374,17 +373,13 @@ func reportHostile(s *sheet, a *attack, l *lives, w *claimWatch, before, after l
 	s.add("CPU of the operator", 100*seconds(after.cpu-before.cpu)/length, "%")
 }
 
+var errNotDeleted = errors.New("not deleted yet")
+
 // endAttack deletes what the attack left, and waits until the operator rests.
 func (b *bench) endAttack(ctx context.Context) error {
 	for _, namespace := range []string{hostileNamespace, peacefulNamespace} {
-		for {
-			err := b.cluster.DeleteAllOf(ctx, &v1alpha1.ENIClaim{}, client.InNamespace(namespace))
-			if err == nil {
-				break
-			}
-			if !apierrors.IsTimeout(err) { // So many take more than one request.
-				return err
-			}
+		for err := errNotDeleted; err != nil && pause(ctx, time.Second); { // So many take more than one request.
+			err = b.cluster.DeleteAllOf(ctx, &v1alpha1.ENIClaim{}, client.InNamespace(namespace))
 		}
 	}
 	return b.awaitQuiet(ctx)
