@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -49,14 +48,14 @@ func (r *Reconciler) prepareClaims(ctx context.Context, o *observation) error {
 			prepare(claim)
 		}
 	}
-	newcomers := o.newcomers()
-	began := r.clock.Now()
-	for i, claim := range newcomers {
-		if i == newsPerRound || r.clock.Since(began) > newsTime {
+	left := r.newsBudget()
+	for _, claim := range o.newcomers() {
+		if left.spent() {
 			o.unprepared[claim.UID], o.crowded = true, true
 			continue
 		}
 		prepare(claim)
+		left.count--
 	}
 	return firstOf(failed)
 }
@@ -123,14 +122,10 @@ func (o observation) tellings() []telling {
 // if the record turned out to be an older one: then nothing must be done by it.
 func (r *Reconciler) tellClaims(ctx context.Context, o *observation) (failed, stale error) {
 	var errs []error
-	var began time.Time
-	left := newsPerRound
+	left := r.newsBudget()
 	for _, t := range o.tellings() {
 		waits := t.phase == v1alpha1.ClaimPending
-		if waits && began.IsZero() {
-			began = r.clock.Now()
-		}
-		if waits && (left == 0 || r.clock.Since(began) > newsTime) {
+		if waits && left.spent() {
 			o.crowded = true
 			break
 		}
@@ -145,7 +140,7 @@ func (r *Reconciler) tellClaims(ctx context.Context, o *observation) (failed, st
 			errs = append(errs, fmt.Errorf("updating claim %s/%s: %w", t.claim.Namespace, t.claim.Name, err))
 		}
 		if waits && wrote {
-			left--
+			left.count--
 		}
 	}
 	return firstOf(errs), nil

@@ -48,19 +48,9 @@ type queues struct {
 
 // lineUp says which claims of a node a round decides on.
 func lineUp(pool *v1alpha1.ENIPool, claims []v1alpha1.ENIClaim) queues {
-	named := namedClaims(&pool.Status)
-	lines := map[line][]*v1alpha1.ENIClaim{}
-	for i := range claims {
-		claim := &claims[i]
-		_, recorded := named[claim.UID]
-		if waits := undecided(claim) && claim.Status.Address == "" && claim.DeletionTimestamp.IsZero(); waits && !recorded {
-			of := line{shareOf(claim), claim.Spec.Address != nil}
-			lines[of] = append(lines[of], claim)
-		}
-	}
 	var q queues
 	beyond := map[types.UID]bool{}
-	for of, waiting := range lines {
+	for of, waiting := range waitingIn(pool, claims) {
 		most := mostInLine(pool, of.mode)
 		if len(waiting) <= most {
 			continue
@@ -84,6 +74,21 @@ func lineUp(pool *v1alpha1.ENIPool, claims []v1alpha1.ENIClaim) queues {
 		}
 	}
 	return q
+}
+
+// waitingIn are the claims that wait, by their lines.
+func waitingIn(pool *v1alpha1.ENIPool, claims []v1alpha1.ENIClaim) map[line][]*v1alpha1.ENIClaim {
+	named := namedClaims(&pool.Status)
+	lines := map[line][]*v1alpha1.ENIClaim{}
+	for i := range claims {
+		claim := &claims[i]
+		_, recorded := named[claim.UID]
+		if waits := undecided(claim) && claim.Status.Address == "" && claim.DeletionTimestamp.IsZero(); waits && !recorded {
+			of := line{shareOf(claim), claim.Spec.Address != nil}
+			lines[of] = append(lines[of], claim)
+		}
+	}
+	return lines
 }
 
 // line is where a claim waits: with those of its share that ask for an address by name, which

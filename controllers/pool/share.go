@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 )
@@ -134,6 +135,25 @@ const (
 	newsPerRound = 50
 	newsTime     = 100 * time.Millisecond
 )
+
+// newsBudget is what a round may still write for claims that get nothing.
+type newsBudget struct {
+	clock clock.PassiveClock
+	count int
+	began time.Time
+}
+
+func (r *Reconciler) newsBudget() *newsBudget {
+	return &newsBudget{clock: r.clock, count: newsPerRound}
+}
+
+// spent reports whether nothing of it is left. Its time begins with the first question.
+func (b *newsBudget) spent() bool {
+	if b.began.IsZero() {
+		b.began = b.clock.Now()
+	}
+	return b.count <= 0 || b.clock.Since(b.began) > newsTime
+}
 
 // nextRound is how soon the next round follows where this one did not come to all claims.
 const nextRound = time.Millisecond
