@@ -283,6 +283,9 @@ func (r *Reconciler) find(ctx context.Context, eni *v1alpha1.ElasticNetworkInter
 		eni.Status.NetworkInterfaceID = chosen.ID
 		return nil
 	}
+	if eni.Status.Creation == nil {
+		return nil // Nothing says that there was one.
+	}
 	now := metav1.NewTime(r.clock.Now())
 	if missed := eni.Status.Creation.MissedAt; missed == nil || ahead(missed, now.Time, r.options.VisibilityWindow) {
 		eni.Status.Creation.MissedAt = &now

@@ -15,10 +15,8 @@ import (
 func planDeletion(o observation) decision {
 	letGo := decision{action: actLetGo, reason: v1alpha1.ReasonDeleting, message: "The ENI is gone"}
 	switch {
-	case o.eni.Status.NetworkInterfaceID == "" && !mayExist(o.eni.Status.Creation):
-		return letGo
 	case o.eni.Status.NetworkInterfaceID == "":
-		return planSearch(o, letGo)
+		return planNameless(o, letGo)
 	case o.presence == gone:
 		return letGo
 	case o.presence == presenceUnknown:
@@ -33,6 +31,41 @@ func planDeletion(o observation) decision {
 		return d
 	}
 	return planRemoval(o, letGo)
+}
+
+// planNameless lets go of a resource whose status names no ENI, unless there may be one.
+func planNameless(o observation, letGo decision) decision {
+	switch {
+	case o.unnamed():
+		return planRecovery(o, letGo)
+	case mayExist(o.eni.Status.Creation):
+		return planSearch(o, letGo)
+	default:
+		return letGo
+	}
+}
+
+// unnamed reports whether the status of a resource that is not new names neither an ENI nor an
+// attempt to make one: it may have been wiped, and the ENI be there.
+func (o *observation) unnamed() bool {
+	status, created := &o.eni.Status, o.eni.CreationTimestamp
+	old := !created.IsZero() && o.now.Sub(created.Time) > o.visibility
+	return old && status.NetworkInterfaceID == "" && status.Creation == nil && !o.eni.Primary()
+}
+
+// planRecovery looks twice, a visibility window apart, for the ENI of a resource whose status
+// may have been wiped, before the resource is let go.
+func planRecovery(o observation, letGo decision) decision {
+	d := decision{reason: v1alpha1.ReasonDeleting, message: "Making sure that there is no ENI of this resource, whose status names none"}
+	switch {
+	case !o.looked:
+		d.action = actFind
+	case o.unseenFor < o.visibility:
+		d.action, d.wait = actWait, o.visibility-o.unseenFor
+	default:
+		return letGo
+	}
+	return d
 }
 
 // planRemoval takes an ENI off its instance and deletes it, or leaves it retained.

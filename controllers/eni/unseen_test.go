@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/pkg/ec2"
@@ -44,4 +45,55 @@ type withoutENIs struct{ ec2.Client }
 
 func (w *withoutENIs) DescribeNetworkInterfaces(context.Context, ...ec2.Filter) ([]ec2.NetworkInterface, error) {
 	return nil, nil
+}
+
+// TestAWipedStatusLetsNothingGo: a resource that is deleted after its status was wiped has its
+// ENI looked for, by an EC2 that shows ENIs, twice.
+func TestAWipedStatusLetsNothingGo(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 3, InstanceID: w.instance})
+	w.mustSettle()
+	w.clock.Step(time.Hour)
+	whole := w.api
+	w.api = &withoutENIs{Client: whole}
+	w.restart()
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) {
+		eni.CreationTimestamp = metav1.NewTime(w.clock.Now().Add(-time.Hour))
+		eni.Spec.Drained = true
+	})
+	wiped := w.eni()
+	wiped.Status = v1alpha1.ElasticNetworkInterfaceStatus{}
+	assert.NilError(t, w.kube.Status().Update(t.Context(), wiped))
+	w.delete()
+	for range 20 {
+		result, _ := w.once()
+		w.clock.Step(max(result.RequeueAfter, time.Second))
+	}
+	assert.Assert(t, w.exists(), "on the word of an EC2 that shows nothing")
+
+	w.api = whole
+	assert.Equal(t, len(w.owned()), 1)
+	w.restart()
+	w.mustSettle()
+	assert.Assert(t, !w.exists())
+	assert.Equal(t, len(w.owned()), 0)
+}
+
+// TestAResourceThatNeverHadAnENIGoes, once EC2 was asked twice whether it has one.
+func TestAResourceThatNeverHadAnENIGoes(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{AddressCount: 3, InstanceID: w.instance})
+	w.edit(func(eni *v1alpha1.ElasticNetworkInterface) {
+		eni.CreationTimestamp = metav1.NewTime(w.clock.Now().Add(-time.Hour))
+		eni.Finalizers = []string{v1alpha1.Finalizer}
+	})
+	w.delete()
+	result, err := w.once()
+	assert.NilError(t, err)
+	assert.Equal(t, result.RequeueAfter, 30*time.Second)
+	assert.Assert(t, w.exists())
+	w.clock.Step(result.RequeueAfter)
+	w.mustSettle()
+	assert.Assert(t, !w.exists())
+	assert.Equal(t, w.calls("CreateNetworkInterface"), 0)
 }

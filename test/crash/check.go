@@ -226,19 +226,6 @@ func untainted(seen view) error {
 // claimsHold is an error unless each claim holds something of its own that is
 // there, and the pool's record says the same.
 func claimsHold(seen view) error {
-	recorded := map[string]string{}
-	for i := range seen.pools {
-		for _, entry := range seen.pools[i].Status.Addresses {
-			if entry.Claim != nil && entry.State != v1alpha1.HolderReserved {
-				recorded[string(entry.Address)] = string(entry.Claim.UID)
-			}
-		}
-		for _, entry := range seen.pools[i].Status.ENIs {
-			if entry.Claim != nil {
-				recorded[entry.NetworkInterfaceID] = string(entry.Claim.UID)
-			}
-		}
-	}
 	held := map[string]string{}
 	for i := range seen.claims {
 		claim := &seen.claims[i]
@@ -254,7 +241,26 @@ func claimsHold(seen view) error {
 		held[what] = string(claim.UID)
 	}
 	return firstError(differ("claims that hold something of their own", len(held), len(seen.claims)),
-		differ("holders", held, recorded))
+		differ("holders", held, recordedHolders(seen)))
+}
+
+// recordedHolders are the UIDs of the claims of which the pools' records say that they hold
+// something, by what that is.
+func recordedHolders(seen view) map[string]string {
+	recorded := map[string]string{}
+	for i := range seen.pools {
+		for _, entry := range seen.pools[i].Status.Addresses {
+			if entry.Claim != nil && entry.State != v1alpha1.HolderReserved {
+				recorded[string(entry.Address)] = string(entry.Claim.UID)
+			}
+		}
+		for _, entry := range seen.pools[i].Status.ENIs {
+			if entry.Claim != nil {
+				recorded[entry.NetworkInterfaceID] = string(entry.Claim.UID)
+			}
+		}
+	}
+	return recorded
 }
 
 // foreignUntouched is an error if an ENI of others is not as it was found, or the
