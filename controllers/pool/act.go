@@ -52,6 +52,7 @@ func (r *Reconciler) prepareClaims(ctx context.Context, o *observation) error {
 	for _, claim := range o.newcomers() {
 		if left.spent() {
 			o.unprepared[claim.UID], o.crowded = true, true
+			o.coming = append(o.coming, claim)
 			continue
 		}
 		prepare(claim)

@@ -21,13 +21,25 @@ import (
 // allocate serves the claims that wait, in turns.
 func (h *holders) allocate(o observation) {
 	h.waiting = h.pending(o)
-	if len(h.waiting) == 0 {
-		return
+	taken := h.shares()
+	if len(h.waiting) > 0 {
+		h.serve(o, taken)
 	}
+	h.coming = withinMaximum(o, o.toCome(), taken)
+}
+
+// toCome are the claims that later rounds may serve.
+func (o observation) toCome() []*v1alpha1.ENIClaim {
+	return slices.DeleteFunc(slices.Clone(o.coming), func(claim *v1alpha1.ENIClaim) bool {
+		return o.draining() || !o.offers(claim.Spec.Mode) || !o.allowed[claim.Namespace]
+	})
+}
+
+// serve gives the claims that wait what they get, and counts what each namespace has then.
+func (h *holders) serve(o observation, taken map[share]int32) {
 	order := h.fullestFirst()
 	free, unreserved := h.reservedLast(h.candidates(append(slices.Clone(order), h.lastResort(o)...)))
 	left := h.sharedLeft(o)
-	taken := h.shares()
 	h.waiting = slices.DeleteFunc(inTurns(h.waiting, taken), func(claim *v1alpha1.ENIClaim) bool {
 		of := shareOf(claim)
 		if taken[of] >= o.mostOf(of.mode) {

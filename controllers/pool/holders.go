@@ -31,6 +31,8 @@ type holders struct {
 	reserved map[v1alpha1.Address]*v1alpha1.PoolAddress
 	claims   map[string]*v1alpha1.ENIClaim // by UID
 	waiting  []*v1alpha1.ENIClaim
+	// coming are claims that a later round serves.
+	coming []*v1alpha1.ENIClaim
 	// adopted are ENIs that the record did not know.
 	adopted []string
 	// refused are ENIs that get no more from EC2 for now.

@@ -99,6 +99,8 @@ type observation struct {
 	// told so, and prepared for nothing. queueRecheck is when more of them are looked at.
 	queued       map[types.UID]bool
 	queueRecheck time.Duration
+	// coming are claims that the next rounds prepare: the pool grows for them at once.
+	coming []*v1alpha1.ENIClaim
 	// crowded: there are more claims than this round comes to.
 	crowded bool
 	// suspended is why the pool keeps all it has and changes nothing; nil: it goes on.

@@ -230,6 +230,22 @@ func TestNewcomersComeInRounds(t *testing.T) {
 	}
 }
 
+// TestThePoolGrowsAtOnceForWhoComesLater: EC2 is asked once for all claims that came at once.
+func TestThePoolGrowsAtOnceForWhoComesLater(t *testing.T) {
+	f := newFixture().bounds(0, 0, 100).limit(2, 9).eni(1, 1, 2).claim("now", time.Hour)
+	for i := range 5 {
+		f.claim(fmt.Sprintf("later-%d", i), time.Minute, unmarked)
+	}
+	f.claim("not-admitted", time.Minute, of("bank"), unmarked).claim("named", time.Minute, wants("10.0.1.1"), unmarked)
+	for i := range f.claims[1:] {
+		f.coming = append(f.coming, &f.claims[1+i])
+	}
+	d := plan(f.observation)
+	assert.Equal(t, holding(d), "now:10.0.1.1")
+	assert.Equal(t, d.status.Shared.Desired, int32(6))
+	assert.Equal(t, actions(d), eniName(1)[len(instanceID):]+"=6")
+}
+
 // TestABusyAPIServerHoldsUpNobodyElse: where each write takes long, a round writes a few for
 // claims that get nothing, and comes to the claims of all namespaces.
 func TestABusyAPIServerHoldsUpNobodyElse(t *testing.T) {

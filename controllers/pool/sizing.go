@@ -57,7 +57,7 @@ func sizeOf(o observation, h *holders) *sizing {
 		case v1alpha1.HolderReleasing, v1alpha1.HolderQuarantined, v1alpha1.HolderReserved:
 		}
 	}
-	for _, claim := range h.waiting {
+	for _, claim := range slices.Concat(h.waiting, h.coming) {
 		switch {
 		case claim.Spec.Mode == v1alpha1.ModeExclusive:
 			s.exclusivePending++
