@@ -146,8 +146,7 @@ func (r *Reconciler) observeDeletion(ctx context.Context, eni *v1alpha1.ElasticN
 // observeProgress notes whose the ENI is, and how long EC2 has worked on the last
 // change, as far as this process saw it: a stored time may be another clock's.
 func (r *Reconciler) observeProgress(o *observation) {
-	deleting := !o.eni.DeletionTimestamp.IsZero()
-	if (deleting && o.unnamed()) || (o.presence == presenceUnknown && o.eni.Status.NetworkInterfaceID != "") {
+	if o.unnamed() || (o.presence == presenceUnknown && o.eni.Status.NetworkInterfaceID != "") {
 		o.unseenFor = r.absences().Since(o.eni.Name, string(o.eni.UID)+" "+o.eni.Status.NetworkInterfaceID)
 	} else {
 		r.absences().Forget(o.eni.Name)

@@ -45,11 +45,12 @@ func planNameless(o observation, letGo decision) decision {
 	}
 }
 
-// unnamed reports whether the status of a resource that is not new names neither an ENI nor an
-// attempt to make one: it may have been wiped, and the ENI be there.
+// unnamed reports whether the status of a resource that was not new as it was deleted names
+// neither an ENI nor an attempt to make one: it may have been wiped, and the ENI be there. Its
+// age is by the API server's clock alone, since this process's may be wrong.
 func (o *observation) unnamed() bool {
-	status, created := &o.eni.Status, o.eni.CreationTimestamp
-	old := !created.IsZero() && o.now.Sub(created.Time) > o.visibility
+	status, created, deleted := &o.eni.Status, o.eni.CreationTimestamp, o.eni.DeletionTimestamp
+	old := !created.IsZero() && deleted != nil && deleted.Sub(created.Time) > o.visibility
 	return old && status.NetworkInterfaceID == "" && status.Creation == nil && !o.eni.Primary()
 }
 

@@ -97,3 +97,19 @@ func TestAResourceThatNeverHadAnENIGoes(t *testing.T) {
 	assert.Assert(t, !w.exists())
 	assert.Equal(t, w.calls("CreateNetworkInterface"), 0)
 }
+
+// TestTheAgeOfADeletedResource is by the API server's stamps, whatever this process's clock shows.
+func TestTheAgeOfADeletedResource(t *testing.T) {
+	created := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for _, clock := range []time.Duration{-11 * time.Hour, 0, 24 * time.Hour} {
+		o := observation{eni: &v1alpha1.ElasticNetworkInterface{}, now: created.Add(clock), visibility: 30 * time.Second}
+		o.eni.CreationTimestamp = metav1.NewTime(created)
+		assert.Assert(t, !o.unnamed(), "not deleted")
+		o.eni.DeletionTimestamp = &metav1.Time{Time: created.Add(time.Second)}
+		assert.Assert(t, !o.unnamed(), "new")
+		o.eni.DeletionTimestamp = &metav1.Time{Time: created.Add(2 * time.Hour)}
+		assert.Assert(t, o.unnamed())
+		o.eni.Status.Creation = &v1alpha1.CreationRecord{}
+		assert.Assert(t, !o.unnamed(), "an attempt is recorded")
+	}
+}
