@@ -17,8 +17,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestDefaultsReadAsGoWritesThem: whoever reads an object with these types and writes it back,
-// to annotate it, say, must not change its spec, which would make it a new generation.
+// TestDefaultsReadAsGoWritesThem: a client that reads an object with these types and writes it
+// back, to annotate it, say, must not change its spec: that would be a new generation.
 func TestDefaultsReadAsGoWritesThem(t *testing.T) {
 	files, err := filepath.Glob("../../config/crd/bases/*.yaml")
 	assert.NilError(t, err)

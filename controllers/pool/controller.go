@@ -68,8 +68,8 @@ type Reconciler struct {
 	written  store.Written
 	refusals refusals
 	empty    sightings
-	// queueLimit bounds how fast queued claims are told that they wait, and rounds counts the
-	// rounds, of which each looks at others of them.
+	// queueLimit bounds how fast queued claims get their first status, and rounds counts
+	// reconciles, of which each checks others of them.
 	queueLimit *rate.Limiter
 	rounds     atomic.Uint32
 	// nodeless counts for how long no Node has stood for the instance of a pool.

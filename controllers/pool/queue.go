@@ -18,17 +18,17 @@ import (
 )
 
 // A namespace can ask for far more than a node has. What it asks for in vain must cost the
-// claims of others nothing: a round takes in the claims that hold something, and of those that
-// wait as many as the namespace could have at all, the oldest first. The others stand in a
-// queue. They get no finalizer, since nothing is given to them, are told once that they wait,
-// and are looked at again a few at a time.
+// claims of others nothing: a reconcile considers the claims that hold something, and of those
+// that wait as many as the namespace could have at all, the oldest first. The others stand in a
+// queue. They get no finalizer, since nothing is given to them, and a status once; they are
+// checked again a few at a time.
 
 const (
 	// queuePerRound is how many claims of the queue a round looks at that were told before, and
 	// how many it tells for the first time.
 	queuePerRound = 20
-	// queueRate is how many claims of queues are told for the first time, a second, on all
-	// nodes together.
+	// queueRate is how many queued claims get their first status per second, on all nodes
+	// together.
 	queueRate = 20
 	// queueRecheck is how long after a round the next one looks at a queue of claims that are
 	// all told.

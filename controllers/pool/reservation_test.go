@@ -44,7 +44,7 @@ func TestReservations(t *testing.T) {
 		{"by name not to another namespace at the end of its rest", rested().claim("a", 0, wants("10.0.1.2"), of("market")),
 			"", "10.0.1.2 Reserved", 5 * time.Minute},
 		{"nor later", reserved(4*time.Minute+50*time.Second).claim("a", 0, wants("10.0.1.2"), of("market")), "", "10.0.1.2 Reserved", 10 * time.Second},
-		{"then to whoever asks for it", reserved(5*time.Minute).claim("a", 0, wants("10.0.1.2"), of("market")), "a:10.0.1.2", "", 0},
+		{"then to any claim that asks for it", reserved(5*time.Minute).claim("a", 0, wants("10.0.1.2"), of("market")), "a:10.0.1.2", "", 0},
 		{"by name to its own namespace, though another asked before", rested().claim("a", time.Minute, wants("10.0.1.2"), of("market")).
 			claim("b", 0, wants("10.0.1.2")), "b:10.0.1.2", "", 0},
 		{"others first, for who asks for none", reserving(2).record(1, 1, v1alpha1.HolderReserved, "x", time.Minute).claim("a", 0),
