@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -60,6 +61,11 @@ type owned struct {
 // webhookPort is the name of the container's port that serves webhooks.
 const webhookPort = "webhook-server"
 
+// disconnected says whether clusters without a way to the image's registry can install the
+// bundle, from a mirror:
+// https://docs.redhat.com/en/documentation/openshift_container_platform/latest/html/operators/developing-operators
+const disconnected = "features.operators.openshift.io/disconnected"
+
 // clusterServiceVersion completes what people wrote.
 func clusterServiceVersion(s *sources, r release, icon []byte) (*unstructured.Unstructured, error) {
 	csv := s.base.DeepCopy()
@@ -67,6 +73,7 @@ func clusterServiceVersion(s *sources, r release, icon []byte) (*unstructured.Un
 	csv.SetNamespace("") // OLM chooses it
 	annotations := csv.GetAnnotations()
 	annotations["containerImage"] = r.image
+	annotations[disconnected] = strconv.FormatBool(r.byDigest())
 	annotations["olm.skipRange"] = fmt.Sprintf(">=%s <%s", r.upgradesFrom, r.version)
 	examples, err := almExamples(s.examples)
 	if err != nil {
@@ -91,6 +98,8 @@ func clusterServiceVersion(s *sources, r release, icon []byte) (*unstructured.Un
 	spec["version"] = r.version
 	spec["customresourcedefinitions"] = map[string]any{"owned": kinds}
 	spec["install"] = map[string]any{"strategy": "deployment", "spec": strategy}
+	// Mirrors copy what is listed here, and know images by their digest only.
+	spec["relatedImages"] = []map[string]any{{"name": packageName, "image": r.image}}
 	spec["icon"] = []map[string]any{{"base64data": base64.StdEncoding.EncodeToString(icon), "mediatype": "image/svg+xml"}}
 	if r.replaces != "" {
 		spec["replaces"] = csvName(r.replaces)

@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/pflag"
 )
@@ -30,7 +31,7 @@ type release struct {
 	// upgradesFrom is the oldest version that may be upgraded to this one at once, without
 	// one in between that migrates something.
 	upgradesFrom string
-	// image is the operator's.
+	// image is the operator's, by tag or, as mirrors need it, by digest.
 	image string
 	// channel is the catalog channel that offers it.
 	channel string
@@ -49,7 +50,7 @@ func run(arguments []string, manifests io.Reader) error {
 	flags.StringVar(&r.version, "version", "", "Semantic version of the bundle, as in 0.1.0.")
 	flags.StringVar(&r.replaces, "replaces", "", "Version that this one upgrades; unset for the first.")
 	flags.StringVar(&r.upgradesFrom, "upgrades-from", "0.1.0", "Oldest version that may be upgraded to this one at once.")
-	flags.StringVar(&r.image, "image", "", "The operator's image.")
+	flags.StringVar(&r.image, "image", "", "The operator's image; by digest for clusters that install from a mirror.")
 	flags.StringVar(&r.channel, "channel", "candidate", "Catalog channel of the bundle.")
 	iconPath := flags.String("icon", "config/manifests/bases/icon.svg", "The operator's icon.")
 	output := flags.String("output", ".", "Folder to write bundle/ and bundle.Dockerfile into.")
@@ -75,6 +76,9 @@ func run(arguments []string, manifests io.Reader) error {
 }
 
 var semanticVersion = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?$`)
+
+// byDigest tells that the image cannot change any more under its name.
+func (r release) byDigest() bool { return strings.Contains(r.image, "@sha256:") }
 
 func (r release) validate() error {
 	switch {

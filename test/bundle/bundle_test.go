@@ -82,10 +82,15 @@ func TestValidatorsFindWhatIsWrong(t *testing.T) {
 	}
 }
 
-// readCSV refuses fields that OLM does not know.
 func readCSV(t *testing.T) *v1alpha1.ClusterServiceVersion {
 	t.Helper()
-	content, err := os.ReadFile(repository(t, "bundle", "manifests", "eni-operator.clusterserviceversion.yaml"))
+	return readCSVOf(t, repository(t, "bundle"))
+}
+
+// readCSVOf refuses fields that OLM does not know.
+func readCSVOf(t *testing.T, bundle string) *v1alpha1.ClusterServiceVersion {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(bundle, "manifests", "eni-operator.clusterserviceversion.yaml"))
 	assert.NilError(t, err)
 	csv := &v1alpha1.ClusterServiceVersion{}
 	assert.NilError(t, yaml.UnmarshalStrict(content, csv))
@@ -124,6 +129,7 @@ func TestFeaturesAreThere(t *testing.T) {
 		"proxy-aware": slices.ContainsFunc(pod.Volumes, func(volume corev1.Volume) bool {
 			return volume.ConfigMap != nil && strings.Contains(volume.ConfigMap.Name, "trusted-ca")
 		}),
+		"disconnected": strings.Contains(pod.Containers[0].Image, "@sha256:"),
 	}
 	found := 0
 	for key, value := range csv.Annotations {
@@ -133,6 +139,22 @@ func TestFeaturesAreThere(t *testing.T) {
 		}
 	}
 	assert.Assert(t, found > len(has), "every feature is answered")
+}
+
+// TestMirrorsFindTheImage: a mirror copies the images that the bundle lists, and a cluster
+// finds them there by digest only.
+func TestMirrorsFindTheImage(t *testing.T) {
+	image := "example.com/eni-operator@sha256:" + strings.Repeat("0a", 32)
+	folder := t.TempDir()
+	generate(t, folder, "--version", "1.2.3", "--image", image)
+	released := filepath.Join(folder, "bundle")
+	assert.DeepEqual(t, validate(t, released), []string(nil))
+
+	for csv, disconnected := range map[*v1alpha1.ClusterServiceVersion]string{readCSV(t): "false", readCSVOf(t, released): "true"} {
+		runs := csv.Spec.InstallStrategy.StrategySpec.DeploymentSpecs[0].Spec.Template.Spec.Containers[0].Image
+		assert.DeepEqual(t, csv.Spec.RelatedImages, []v1alpha1.RelatedImage{{Name: "eni-operator", Image: runs}})
+		assert.Equal(t, csv.Annotations["features.operators.openshift.io/disconnected"], disconnected, runs)
+	}
 }
 
 // TestTheConsoleOffersNoPools: people do not make them.
