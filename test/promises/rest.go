@@ -135,8 +135,12 @@ func (r *Referee) Unsettled() []string {
 	return left
 }
 
-// leaks are ENIs of ours that nothing stands for. Attached ones are not collected.
+// leaks are ENIs of ours that nothing stands for. Attached ones are not collected, and
+// none at all while Kubernetes shows no resource: docs/protocols.md, "Collecting".
 func (r *Referee) leaks() []string {
+	if len(r.world.ENIs) == 0 {
+		return nil
+	}
 	var found []string
 	named := r.idsOfResources()
 	for i := range r.world.Cloud.ENIs {

@@ -34,6 +34,16 @@ func TestUnsettled(t *testing.T) {
 	}
 }
 
+// TestNothingIsCollectedWithoutAnyResource: the collector deletes no ENI while Kubernetes
+// shows no resource at all, as after a restored etcd, and nobody calls that a leak.
+func TestNothingIsCollectedWithoutAnyResource(t *testing.T) {
+	s := newStage(t)
+	s.cloud.ENIs = append(s.cloud.ENIs, emulator.ENIState{ID: "eni-2", Tags: map[string]string{TagClusterUID: "us"}})
+	assert.Assert(t, strings.Contains(strings.Join(s.Unsettled(), "\n"), "eni-2 carries our tags"))
+	s.write(operator, "elasticnetworkinterfaces", theENI(), nil)
+	assert.Equal(t, len(s.Unsettled()), 0, "%v", s.Unsettled())
+}
+
 // TestFullInstance has an instance whose slots are taken, one of them by a shared ENI
 // with room: its pool may wait for an exclusive ENI, and not for addresses.
 func TestFullInstance(t *testing.T) {
