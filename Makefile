@@ -20,6 +20,7 @@ CONTROLLER_GEN := $(TOOLS)/controller-gen
 CRD_REF_DOCS := $(TOOLS)/crd-ref-docs
 KUSTOMIZE := $(TOOLS)/kustomize
 GOLANGCI_LINT := $(TOOLS)/golangci-lint
+GOVULNCHECK := $(TOOLS)/govulncheck
 
 KUBECTL ?= kubectl
 
@@ -82,8 +83,12 @@ lint: $(GOLANGCI_LINT) ## Run the linters.
 	cd test/prometheus && $(GOLANGCI_LINT) run ./...
 
 .PHONY: verify
-verify: vet lint $(CONTROLLER_GEN) $(KUSTOMIZE) ## Fail on anything that fmt, vet, lint, generate or go mod tidy would change.
+verify: vet lint $(CONTROLLER_GEN) $(GOVULNCHECK) $(KUSTOMIZE) ## Fail on anything that fmt, vet, lint, generate or go mod tidy would change, and on known vulnerabilities.
 	@hack/verify.sh
+
+.PHONY: vulncheck
+vulncheck: $(GOVULNCHECK) ## Look for code with a known vulnerability that the operator calls (VULNDB=golang.org/x/vulndb@latest).
+	@hack/vulncheck.sh
 
 ##@ Tests
 
@@ -293,7 +298,7 @@ build-installer: generate $(KUSTOMIZE) ## Write dist/install.yaml: all manifests
 ##@ Tools
 
 .PHONY: tools
-tools: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(GOLANGCI_LINT) $(KUSTOMIZE) ## Build the pinned tools into build/tools.
+tools: $(CONTROLLER_GEN) $(CRD_REF_DOCS) $(GOLANGCI_LINT) $(GOVULNCHECK) $(KUSTOMIZE) ## Build the pinned tools into build/tools.
 
 # Each tool has a Go module of its own under hack/tools, so that none moves a version of the operator or of another tool.
 $(TOOLS)/%: hack/tools/%/go.mod hack/tools/%/go.sum

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Does what the Dockerfile's first stage does, without an image: copies what its
-# COPY lines name, and nothing else, and runs its build for both architectures.
+# COPY lines name, and nothing else, runs its build for both architectures, and
+# collects the licences.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,7 +15,8 @@ if [[ -z "$build" ]]; then
 fi
 while read -r -a words; do
   sources=("${words[@]:1:${#words[@]}-2}")
-  cp -r "${sources[@]%/}" "$workspace/"
+  mkdir -p "$workspace/$(dirname "${words[-1]}")"
+  cp -r "${sources[@]%/}" "$workspace/$(dirname "${words[-1]}")/"
 done < <(grep '^COPY ' Dockerfile | grep -v -- '--from=')
 find "$workspace" \( -name '*_test.go' -o -name testdata \) -prune -exec rm -rf {} + # as .dockerignore does
 
@@ -26,3 +28,6 @@ for arch in amd64 arm64; do
     exit 1
   fi
 done
+
+(cd "$workspace" && hack/licenses.sh licenses)
+echo "image: $(find "$workspace/licenses" -type f | wc -l) licences and notices"

@@ -66,6 +66,8 @@ image_sources() {
 check "generated code, manifests and bundle" "run make bundle" generated_files
 check "Go modules" "run go mod tidy in the module's folder" tidy_modules
 check "the image's sources" "add the folder to Dockerfile and .dockerignore; see hack/image.sh" image_sources
+check "third-party licences" "see hack/licenses.sh" hack/licenses.sh "$copy/licenses"
+check "known vulnerabilities" "move the module to a version without, or the Dockerfile's Go; see hack/vulncheck.sh" hack/vulncheck.sh
 check "kustomize builds" "see config/" manifests
 
 if $failed; then exit 1; fi

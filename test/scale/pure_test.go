@@ -262,6 +262,11 @@ func TestProcIsRead(t *testing.T) {
 	assert.Equal(t, memory, 2.0)
 	_, err = parsePeakMemory("Name:\tx\n")
 	assert.ErrorContains(t, err, "no VmHWM")
+	memory, err = parseHeap("heap profile: 1: 2\n# Alloc = 9\n# HeapAlloc = 3145728\n# HeapSys = 7\n")
+	assert.NilError(t, err)
+	assert.Equal(t, memory, 3.0)
+	_, err = parseHeap("heap profile: 1: 2\n")
+	assert.ErrorContains(t, err, "no HeapAlloc")
 	assert.Equal(t, machine{busy: 30, all: 200}.busySince(machine{busy: 10, all: 100}), 20.0)
 }
 

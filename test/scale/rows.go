@@ -56,6 +56,9 @@ func fleets() []fleet {
 			{"burst", (*bench).burst},
 			{"admission", (*bench).admission},
 		}},
+		{types.InstanceTypeM54xlarge, 29, 1, []row{
+			{"memory", (*bench).memory},
+		}},
 		{types.InstanceTypeM5Large, 9, 1, []row{
 			{"hostile", (*bench).hostile},
 		}},
