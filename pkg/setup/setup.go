@@ -106,6 +106,7 @@ func New(
 	settings := managerOptions(scheme, o)
 	seen := &store.Seen{}
 	settings.NewClient = seen.NewClient
+	settings.NewCache = endingWith(ctx, cache.New)
 	settings.Metrics.ExtraHandlers = debugHandlers(bus, o)
 	a.manager(&settings)
 	mgr, err := newServingManager(ctx, config, fence, settings, o)
