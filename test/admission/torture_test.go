@@ -265,7 +265,9 @@ func (s *siege) judge(kind, what string, err error) {
 	}
 }
 
-// judged waits until the operator has said of each edited object, as it is now, how it is.
+// judged waits until the operator has said of each edited object, as it is now, how it is. Of
+// a claim with a lease it may have said so before the edit: a renewal is an edit too, and not
+// for the pool (docs/leases.md).
 func (s *siege) judged() {
 	for _, object := range s.edited {
 		latest := &unstructured.Unstructured{}
@@ -275,10 +277,11 @@ func (s *siege) judged() {
 			if err != nil {
 				return client.IgnoreNotFound(err)
 			}
+			_, leased, _ := unstructured.NestedMap(latest.Object, "spec", "lease")
 			conditions, _, _ := unstructured.NestedSlice(latest.Object, "status", "conditions")
 			for _, condition := range conditions {
 				told, ok := condition.(map[string]any)
-				if ok && told["type"] == v1alpha1.ConditionReady && told["observedGeneration"] == latest.GetGeneration() {
+				if ok && told["type"] == v1alpha1.ConditionReady && (leased || told["observedGeneration"] == latest.GetGeneration()) {
 					return nil
 				}
 			}

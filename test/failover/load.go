@@ -65,16 +65,18 @@ func (l *load) join(ctx context.Context) error {
 	return l.kube.register(ctx, m)
 }
 
-// run changes something at each beat until ctx ends; an error ends it, too.
+// run changes something at each beat until ctx ends; an error ends it, too. What it began
+// it brings to an end: half a machine is none that anybody would leave behind.
 func (l *load) run(ctx context.Context) error {
+	whole := context.WithoutCancel(ctx)
 	for beats := 1; ; beats++ {
 		var err error
 		if beats%replaceEvery == 0 {
-			err = l.replace(ctx)
+			err = l.replace(whole)
 		} else {
-			err = l.change(ctx)
+			err = l.change(whole)
 		}
-		if err != nil && ctx.Err() == nil { // A change that is cut short by the end is none.
+		if err != nil {
 			return fmt.Errorf("changing the load: %w", err)
 		}
 		if !pause(ctx, wait.Jitter(beat, 1)) {
