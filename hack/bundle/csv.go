@@ -61,8 +61,8 @@ type owned struct {
 // webhookPort is the name of the container's port that serves webhooks.
 const webhookPort = "webhook-server"
 
-// disconnected says whether clusters without a way to the image's registry can install the
-// bundle, from a mirror:
+// disconnected is the annotation that says whether a cluster that does not reach the image's
+// registry can install the bundle from a mirror:
 // https://docs.redhat.com/en/documentation/openshift_container_platform/latest/html/operators/developing-operators
 const disconnected = "features.operators.openshift.io/disconnected"
 

@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 )
 
-// endingCache has a manager end that was told to before its caches have synced. Without it
-// the manager's Start waits for them in a busy loop, for as long as the API server does not
-// answer, and the kubelet kills the process in the end:
+// endingCache lets a manager shut down before its caches have synced. Without it the
+// manager's Start waits for them in a busy loop, for as long as the API server does not
+// answer, until the kubelet kills the process:
 // https://github.com/kubernetes-sigs/controller-runtime/pull/3440
 type endingCache struct {
 	cache.Cache
@@ -34,9 +34,9 @@ func endingWith(ctx context.Context, newCache cache.NewCacheFunc) cache.NewCache
 	}
 }
 
-// WaitForCacheSync implements cache.Cache. When the process ends, the manager, which waits
-// with a context of its own, is told that it may go on; whoever waits with the context of
-// the process, as controllers do, is not.
+// WaitForCacheSync implements cache.Cache. When the process shuts down, it returns true to
+// the manager, whose context is still open, so that Start goes on to its shutdown. To
+// controllers, whose context has ended with the process, it returns false.
 func (c endingCache) WaitForCacheSync(ctx context.Context) bool {
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()

@@ -31,8 +31,8 @@ func (c unsyncedCache) WaitForCacheSync(ctx context.Context) bool {
 	return false
 }
 
-// TestAProcessEndsBeforeItsCachesHaveSynced: it is told to end while the API server does
-// not answer.
+// TestAProcessEndsBeforeItsCachesHaveSynced: SIGTERM arrives while the API server does not
+// answer.
 func TestAProcessEndsBeforeItsCachesHaveSynced(t *testing.T) {
 	unsynced := unsyncedCache{&informertest.FakeInformers{}, make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
