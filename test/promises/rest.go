@@ -122,6 +122,7 @@ func (r *Referee) Unsettled() []string {
 	left = append(left, r.leaks()...)
 	left = append(left, r.unfinished()...)
 	left = append(left, r.unpaired()...)
+	left = append(left, r.unrested()...)
 	for _, uid := range slices.Sorted(maps.Keys(r.world.Claims)) {
 		if problem := r.unserved(r.world.Claims[uid]); problem != "" {
 			left = append(left, problem)

@@ -8,6 +8,7 @@ package promises
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -128,6 +129,30 @@ func (r *Referee) unready(name, instance string, of map[string]string) string {
 		return fmt.Sprintf("%s: the pool of node %s is ready with %d addresses, and its minimum is %d", EverythingEnd, name, shared.Capacity, bounds.MinimumIPs)
 	}
 	return ""
+}
+
+// unrested is what still rests, is reserved or is being given back on living nodes: nobody
+// has released anything for long, and each of these ends, also what a wrong clock began.
+func (r *Referee) unrested() []string {
+	var found []string
+	for _, uid := range slices.Sorted(maps.Keys(r.world.Pools)) {
+		pool := r.world.Pools[uid]
+		node := r.nodeNamed(pool.Name)
+		if node == nil || r.governing(node.Labels) == nil || !r.world.Living(pool.Spec.InstanceID) {
+			continue
+		}
+		for _, entry := range pool.Status.Addresses {
+			if slices.Contains([]v1alpha1.HolderState{"Cooling", "Reserved", "Releasing"}, entry.State) {
+				found = append(found, fmt.Sprintf("%s: address %s of node %s is %s since %s", EverythingEnd, entry.Address, pool.Name, entry.State, entry.Since.UTC()))
+			}
+		}
+		for _, entry := range pool.Status.ENIs {
+			if entry.CoolingSince != nil {
+				found = append(found, fmt.Sprintf("%s: ENI %s of node %s rests since %s", EverythingEnd, entry.Name, pool.Name, entry.CoolingSince.UTC()))
+			}
+		}
+	}
+	return found
 }
 
 // lacking are the modes of which a pool has less than its policy's minimum. Claims that

@@ -80,3 +80,46 @@ func TestFullInstance(t *testing.T) {
 		})
 	}
 }
+
+// TestUnrested: what rests, is reserved or is being given back ends, also where a wrong clock
+// began it; what is held, or is in doubt, does not.
+func TestUnrested(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*v1alpha1.ENIPool)
+		rests  string
+	}{
+		"an address rests":               {change: entered(v1alpha1.HolderCooling), rests: "address 10.0.0.9 of node node is Cooling"},
+		"an address is reserved":         {change: entered(v1alpha1.HolderReserved), rests: "address 10.0.0.9 of node node is Reserved"},
+		"an address is being given back": {change: entered(v1alpha1.HolderReleasing), rests: "address 10.0.0.9 of node node is Releasing"},
+		"an address is held":             {change: entered(v1alpha1.HolderAllocated)},
+		"an address is in doubt":         {change: entered(v1alpha1.HolderQuarantined)},
+		"an ENI rests": {change: func(pool *v1alpha1.ENIPool) {
+			pool.Status.ENIs = []v1alpha1.PoolENI{{Name: "e", CoolingSince: &metav1.Time{Time: time.Now().Add(time.Hour)}}}
+		}, rests: "ENI e of node node rests"},
+		"the instance is no more": {change: func(pool *v1alpha1.ENIPool) {
+			entered(v1alpha1.HolderCooling)(pool)
+			pool.Spec.InstanceID = "i-other"
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.write(people, "enipolicies", nil, thePolicy())
+			pool := thePool()
+			test.change(pool)
+			s.write(operator, "enipools", nil, pool)
+			left := strings.Join(s.Unsettled(), "\n")
+			if test.rests != "" {
+				assert.Assert(t, strings.Contains(left, test.rests), left)
+				return
+			}
+			assert.Assert(t, !strings.Contains(left, "rests") && !strings.Contains(left, "10.0.0.9"), left)
+		})
+	}
+}
+
+// entered has a pool say of an address in which state it is.
+func entered(state v1alpha1.HolderState) func(*v1alpha1.ENIPool) {
+	return func(pool *v1alpha1.ENIPool) {
+		pool.Status.Addresses = []v1alpha1.PoolAddress{{Address: "10.0.0.9", ENIName: "e", State: state, Since: metav1.Now()}}
+	}
+}
