@@ -123,6 +123,7 @@ func (r *Referee) Unsettled() []string {
 	left = append(left, r.unfinished()...)
 	left = append(left, r.unpaired()...)
 	left = append(left, r.unrested()...)
+	left = append(left, r.mistaken()...)
 	for _, uid := range slices.Sorted(maps.Keys(r.world.Claims)) {
 		if problem := r.unserved(r.world.Claims[uid]); problem != "" {
 			left = append(left, problem)

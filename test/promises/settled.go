@@ -155,6 +155,20 @@ func (r *Referee) unrested() []string {
 	return found
 }
 
+// mistaken are the ENIs of the pools' records of whose names there is another resource than
+// the one that the record means.
+func (r *Referee) mistaken() []string {
+	var found []string
+	for _, uid := range slices.Sorted(maps.Keys(r.world.Pools)) {
+		for _, entry := range r.world.Pools[uid].Status.ENIs {
+			if eni := r.resourceNamed(entry.Name); eni != nil && entry.UID != "" && entry.UID != eni.UID {
+				found = append(found, fmt.Sprintf("%s: ENI %s of node %s is resource %s, and the pool's record means %s", EverythingEnd, entry.Name, r.world.Pools[uid].Name, eni.UID, entry.UID))
+			}
+		}
+	}
+	return found
+}
+
 // lacking are the modes of which a pool has less than its policy's minimum. Claims that
 // wait for more are judged by themselves.
 func lacking(pool *v1alpha1.ENIPool, policy *v1alpha1.ENIPolicy) (modes []v1alpha1.Mode) {

@@ -13,6 +13,7 @@ import (
 
 	"gotest.tools/v3/assert"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
 	"github.com/eni-operator/eni-operator/test/emulator"
@@ -121,5 +122,18 @@ func TestUnrested(t *testing.T) {
 func entered(state v1alpha1.HolderState) func(*v1alpha1.ENIPool) {
 	return func(pool *v1alpha1.ENIPool) {
 		pool.Status.Addresses = []v1alpha1.PoolAddress{{Address: "10.0.0.9", ENIName: "e", State: state, Since: metav1.Now()}}
+	}
+}
+
+// TestMistakenENI: a pool's record means one resource, and not whatever has its name.
+func TestMistakenENI(t *testing.T) {
+	for uid, mistaken := range map[types.UID]bool{"u-eni": false, "": false, "u-earlier": true} {
+		s := newStage(t)
+		pool := thePool()
+		pool.Status.ENIs = []v1alpha1.PoolENI{{Name: "e", UID: uid}, {Name: "gone", UID: "u-gone"}}
+		s.write(operator, "enipools", nil, pool)
+		left := strings.Join(s.Unsettled(), "\n")
+		assert.Equal(t, strings.Contains(left, "ENI e of node node is resource u-eni, and the pool's record means u-earlier"), mistaken, left)
+		assert.Assert(t, !strings.Contains(left, "ENI gone"), left)
 	}
 }
