@@ -74,6 +74,9 @@ func TestWhyPending(t *testing.T) {
 			change(func(f *fixture) { f.elsewhere = map[v1alpha1.Address]bool{"10.0.1.250": true} }),
 			v1alpha1.ReasonAddressInUse, "All that the pool has free carries an address that another claim still shows on another ENI; " +
 				"it is assigned once that claim has the condition AddressLost, or is deleted"},
+		{"no free ENI, and a claim holds another address elsewhere", newFixture().bounds(0, 0, 20).exclusive(0, 0, 1).eni(1, 1, 1).claim("a", 0, wantsENI).
+			change(func(f *fixture) { f.elsewhere = map[v1alpha1.Address]bool{"10.0.1.1": true} }),
+			v1alpha1.ReasonPoolGrowing, "The pool is taking more from EC2"},
 
 		{"a chosen address outside", newFixture().eni(1, 1, 1).claim("a", 0, wants("10.0.7.7")), v1alpha1.ReasonAddressNotInPool,
 			"None of the node's shared ENIs carries 10.0.7.7"},

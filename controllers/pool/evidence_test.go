@@ -126,6 +126,33 @@ func TestADeletedPoolWaitsForItsNode(t *testing.T) {
 	}
 }
 
+// TestNoGraceForAnInstanceThatEC2DoesNotKnow: its Node is waited for only while EC2 knows the
+// instance, whether the pool is being deleted or not.
+func TestNoGraceForAnInstanceThatEC2DoesNotKnow(t *testing.T) {
+	for _, row := range []struct {
+		name           string
+		deleted, knows bool
+		gone           bool
+		left           time.Duration
+	}{
+		{"EC2 knows it, and the pool is deleted", true, true, false, nodeGrace},
+		{"EC2 does not know it, and the pool is deleted", true, false, true, 0},
+		{"EC2 does not know it", false, false, true, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := heldPool()
+			f.instanceAbsent = !row.knows
+			if row.deleted {
+				f.pool.DeletionTimestamp = new(ago(time.Hour))
+			}
+			kube := cluster(t, interceptor.Funcs{})
+			assert.NilError(t, reconcilerOn(t, &cloud{}, kube, kube).confirmNodeGone(t.Context(), &f.observation))
+			assert.Equal(t, f.nodeGone, row.gone)
+			assert.Equal(t, f.graceLeft, row.left)
+		})
+	}
+}
+
 // TestPoolsOfNode: a Node that appears, changes or goes concerns the pool of its name and
 // the one of its instance.
 func TestPoolsOfNode(t *testing.T) {

@@ -136,6 +136,19 @@ func TestAnENIWithoutResourceThatEC2DoesNotShow(t *testing.T) {
 	}
 }
 
+// TestAResourceIsMadeAgainOnce: the ENI's tags name the resource of before until the new one,
+// which has no status yet, takes it over.
+func TestAResourceIsMadeAgainOnce(t *testing.T) {
+	f := newFixture().bounds(0, 0, 20).eni(1, 1, 2).last(func(eni *v1alpha1.ElasticNetworkInterface) {
+		eni.Status = v1alpha1.ElasticNetworkInterfaceStatus{}
+	})
+	f.returning = []newENI{{name: eniName(1), mode: v1alpha1.ModeShared, count: 2}}
+	assert.Equal(t, actions(plan(f.observation)), "")
+
+	f.enis, f.pool.Status.ENIs = nil, nil
+	assert.Equal(t, actions(plan(f.observation)), "+-1 Shared 2")
+}
+
 // TestAResourceThatTookAnENIOver stands for the entry that its predecessor had, with all
 // that claims hold of it, also where one of them lost its address.
 func TestAResourceThatTookAnENIOver(t *testing.T) {

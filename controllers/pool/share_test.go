@@ -294,6 +294,27 @@ func TestABusyAPIServerHoldsUpNobodyElse(t *testing.T) {
 	assert.Equal(t, told, 2, "those that were prepared, and are no news for others")
 }
 
+// TestWhoIsServedIsToldInTheSameRound, however long the writes take: what bounds the news of
+// claims that wait does not hold up those that hold something.
+func TestWhoIsServedIsToldInTheSameRound(t *testing.T) {
+	clk := clocktesting.NewFakeClock(start)
+	slow := interceptor.Funcs{
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
+			clk.Step(2 * newsTime)
+			return c.SubResource(sub).Update(ctx, o, opts...)
+		},
+	}
+	f := newFixture().bounds(0, 0, 20).eni(1, 1, 3).claimsNamed("a", "b", "c")
+	kube := cluster(t, slow, storedPool(f), &f.enis[0], &f.claims[0], &f.claims[1], &f.claims[2])
+	r := reconcilerOn(t, &cloud{}, kube, kube)
+	r.clock = clk
+	_, err := r.Reconcile(t.Context(), request())
+	assert.NilError(t, err)
+	for _, name := range []string{"a", "b", "c"} {
+		assert.Equal(t, claimIn(t, kube, name).Status.Phase, v1alpha1.ClaimBound, name)
+	}
+}
+
 // TestLineUp: a round takes in what holds something, and of what waits as many as the namespace
 // could have, the oldest first.
 func TestLineUp(t *testing.T) {

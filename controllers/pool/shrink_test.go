@@ -58,6 +58,11 @@ func TestGivingBack(t *testing.T) {
 			holds(1, map[string]int{"a": 6}), "10.0.1.5 Releasing", "-1-[10.0.1.5]", 0},
 		{"what is quarantined goes back", newFixture().bounds(0, 0, 20).eni(1, 1, 2).entry(1, v1alpha1.ModeShared, v1alpha1.PoolENIActive).
 			record(1, 1, v1alpha1.HolderQuarantined, "", 0), "10.0.1.1 Releasing", "-1=1; -1-[10.0.1.1]", 0},
+		{"quarantined and not carried: given up", releasing().change(inUse).record(1, 9, v1alpha1.HolderQuarantined, "", 0),
+			"10.0.1.9 Releasing", "-1-[10.0.1.9]", 0},
+		{"quarantined and not shown yet: set aside until the ENI shows as much as it was asked for", releasing().
+			last(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Status.Addresses = addresses(1, 1, 4) }).
+			record(1, 5, v1alpha1.HolderQuarantined, "", 0), "10.0.1.5 Quarantined", "", 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			d := plan(row.of.observation)
