@@ -172,6 +172,25 @@ func TestStuckDetachIsForcedWhateverTheClockWas(t *testing.T) {
 	assert.Equal(t, len(w.owned()), 0)
 }
 
+// TestWhatAGoneInstanceKeepsIsForced: the ENI still looks attached, and EC2 does not delete it
+// with its instance as it should.
+func TestWhatAGoneInstanceKeepsIsForced(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{Timings: emulator.Timings{TerminateInstance: emulator.Span{Min: time.Hour, Max: time.Hour}}})
+	w.create(v1alpha1.ElasticNetworkInterfaceSpec{})
+	w.mustSettle()
+	w.ec2("TerminateInstances", "InstanceId.1", w.instance)
+	assert.NilError(t, w.reconciler.inventory.Sweep(t.Context()))
+	w.delete()
+	began := w.clock.Now()
+	for w.exists() {
+		assert.Assert(t, w.clock.Since(began) < 10*time.Minute, "never forced")
+		result, _ := w.once()
+		w.clock.Step(max(result.RequeueAfter, time.Second))
+	}
+	assert.Assert(t, w.clock.Since(began) >= 3*time.Minute, "forced after %s", w.clock.Since(began))
+	assert.Equal(t, len(w.owned()), 0)
+}
+
 // TestAnAttachThatHangsIsReported, and looked at ever less often.
 func TestAnAttachThatHangsIsReported(t *testing.T) {
 	w := newWorld(t, newEndpoint(t), emulator.Options{Timings: emulator.Timings{Attach: emulator.Span{Min: 2 * time.Hour, Max: 2 * time.Hour}}})

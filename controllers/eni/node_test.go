@@ -7,11 +7,14 @@ SPDX-License-Identifier: Apache-2.0
 package eni
 
 import (
+	"context"
 	"testing"
 
 	"gotest.tools/v3/assert"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/eni-operator/eni-operator/test/emulator"
 )
@@ -49,4 +52,15 @@ func TestANodeStandsForItsInstance(t *testing.T) {
 			assert.Equal(t, stands, test.want)
 		})
 	}
+}
+
+// TestANodeStandsThatTheCacheDoesNotShowYet: Kubernetes itself knows the Node of the name.
+func TestANodeStandsThatTheCacheDoesNotShowYet(t *testing.T) {
+	w := newWorld(t, newEndpoint(t), emulator.Options{})
+	w.reconciler.client = interceptor.NewClient(w.kube, interceptor.Funcs{
+		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return nil },
+	})
+	stands, err := w.reconciler.nodeStands(t.Context(), nodeName, w.instance)
+	assert.NilError(t, err)
+	assert.Assert(t, stands)
 }

@@ -9,6 +9,7 @@ package eni
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -157,6 +158,41 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	w.mustSettle()
 	assert.Assert(t, !w.exists())
 	assert.Equal(t, len(w.owned()), 0)
+}
+
+// TestAResourceGoesWithoutASearch for another ENI of it, unless its status names one that is
+// gone without this process, which knows what it deleted itself.
+func TestAResourceGoesWithoutASearch(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		change   func(w *world)
+		searches bool
+	}{
+		{"this process deletes the ENI", func(*world) {}, false},
+		{"the ENI is retained", func(w *world) {
+			w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain })
+		}, false},
+		{"the ENI was deleted outside the operator", func(w *world) {
+			w.deleteOutside()
+			w.clock.Step(10 * time.Minute)
+			assert.NilError(t, w.reconciler.inventory.Sweep(t.Context()))
+		}, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t, newEndpoint(t), emulator.Options{})
+			w.create(v1alpha1.ElasticNetworkInterfaceSpec{})
+			w.mustSettle()
+			row.change(w)
+			w.delete()
+			w.server.ResetCalls()
+			w.mustSettle()
+			assert.Assert(t, !w.exists())
+			searched := slices.ContainsFunc(w.server.Calls(), func(call emulator.Call) bool {
+				return call.Params.Get("Filter.2.Name") == "tag:"+ec2.TagUID
+			})
+			assert.Equal(t, searched, row.searches)
+		})
+	}
 }
 
 // fleet is an EC2 with many ENIs.
