@@ -132,6 +132,42 @@ func TestTwoENIsOfOneUID(t *testing.T) {
 	assert.Equal(t, w.OwnedBy("a"), used.ID)
 }
 
+// TestAnENIThatWasGivenAwayIsNotOwned, though it was seen with the resource's tags before.
+func TestAnENIThatWasGivenAwayIsNotOwned(t *testing.T) {
+	for name, given := range map[string]string{"to another cluster": ec2.TagClusterUID, "to another resource": ec2.TagUID} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, emulator.Options{})
+			stub := &stub{eni: ec2.NetworkInterface{ID: "eni-1", Tags: tags("a")}}
+			w.client = stub
+			w.look("eni-1")
+			assert.Equal(t, w.OwnedBy("a"), "eni-1")
+			stub.eni.Tags = tags("a")
+			stub.eni.Tags[given] = "another"
+			w.look("eni-1")
+			assert.Equal(t, w.OwnedBy("a"), "")
+		})
+	}
+}
+
+// TestOfWhichENIAResourceIsTheSuccessor: of one on its instance that names an earlier resource of
+// its name. One that names no resource may be anybody's.
+func TestOfWhichENIAResourceIsTheSuccessor(t *testing.T) {
+	for _, row := range []struct{ name, uid, want string }{
+		{"it names an earlier resource", "earlier", "eni-1"},
+		{"it names the resource itself", "a", ""},
+		{"it names none", "", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t, emulator.Options{})
+			owner := tags("a")
+			owner[ec2.TagUID] = row.uid
+			w.client = &stub{eni: ec2.NetworkInterface{ID: "eni-1", Tags: owner, Attachment: &ec2.Attachment{InstanceID: "i-1"}}}
+			w.look("eni-1")
+			assert.Equal(t, w.Predecessor("i-1", owner[ec2.TagName], "a"), row.want)
+		})
+	}
+}
+
 // TestTagsAreReadBeforeSomethingIsTaken: others gave the ENI away since it was last read.
 func TestTagsAreReadBeforeSomethingIsTaken(t *testing.T) {
 	for name, take := range map[string]func(w *world, ref Ref, known ec2.NetworkInterface) error{
