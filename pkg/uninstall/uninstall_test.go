@@ -148,6 +148,25 @@ func TestDeleteWaitsForTheOperator(t *testing.T) {
 	cancel()
 }
 
+// TestWhatIsLeft is each pool and ENI, one that was just made and has no finalizer yet included,
+// and of the claims those that would wait for the operator.
+func TestWhatIsLeft(t *testing.T) {
+	u := world(t)
+	bare := metav1.ObjectMeta{Name: "bare", Namespace: "shop"}
+	assert.NilError(t, u.Client.Create(t.Context(), &v1alpha1.ENIClaim{ObjectMeta: bare}))
+	bare.Namespace = ""
+	assert.NilError(t, u.Client.Create(t.Context(), &v1alpha1.ENIPool{ObjectMeta: bare}))
+	assert.NilError(t, u.Client.Create(t.Context(), &v1alpha1.ElasticNetworkInterface{ObjectMeta: bare}))
+	for _, row := range []struct {
+		list client.ObjectList
+		want int
+	}{{&v1alpha1.ENIPoolList{}, 2}, {&v1alpha1.ElasticNetworkInterfaceList{}, 1}, {&v1alpha1.ENIClaimList{}, 1}} {
+		left, err := u.count(t.Context(), row.list)
+		assert.NilError(t, err)
+		assert.Equal(t, left, row.want, "%T", row.list)
+	}
+}
+
 // TestCRDsThatAreGoneHaveNoResources: whoever deleted the CRDs first may be left
 // with some of them.
 func TestCRDsThatAreGoneHaveNoResources(t *testing.T) {
