@@ -22,6 +22,7 @@ func TestWatchCountsWhileAStateLasts(t *testing.T) {
 	pass := func(d time.Duration) { clk.SetTime(clk.Now().Add(d)) }
 
 	assert.Equal(t, watch.Since("a", "missing"), time.Duration(0), "the first look counts nothing")
+	assert.Equal(t, watch.Since("c", ""), time.Duration(0), "nor does one at a state without a name")
 	pass(time.Minute)
 	assert.Equal(t, watch.Since("a", "missing"), time.Minute)
 	assert.Equal(t, watch.Since("b", "missing"), time.Duration(0), "keys are counted apart")
