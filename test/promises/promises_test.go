@@ -226,6 +226,22 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			time.Sleep(6 * time.Minute)
 			s.write(operator, "enipools", thePool(), nil)
 		}},
+		{"a surplus is forgotten", SurplusTimed, func(s *stage) {
+			s.serve()
+			s.forgetSurplus(func(*v1alpha1.ENIPool) {})
+		}},
+		{"a surplus is forgotten, and something goes", "", func(s *stage) {
+			s.serve()
+			s.forgetSurplus(func(pool *v1alpha1.ENIPool) { pool.Status.Shared.Capacity-- })
+		}},
+		{"a surplus is forgotten without a policy", "", func(s *stage) {
+			s.forgetSurplus(func(*v1alpha1.ENIPool) {})
+		}},
+		{"a surplus is forgotten with its instance", "", func(s *stage) {
+			s.serve()
+			s.cloud.Instances[0].State = "terminated"
+			s.forgetSurplus(func(*v1alpha1.ENIPool) {})
+		}},
 		{"a deletion is asked for again", AskedOnce, func(s *stage) {
 			s.call("DeleteNetworkInterface", "NetworkInterfaceId", "eni-1")
 			s.call("DeleteNetworkInterface", "NetworkInterfaceId", "eni-1")

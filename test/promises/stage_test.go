@@ -286,3 +286,15 @@ func (s *stage) moveENI(ago time.Duration) {
 	s.Moved("eni-1")
 	time.Sleep(ago)
 }
+
+// forgetSurplus has the operator write a record without the time that the pool's surplus
+// began, and with another change.
+func (s *stage) forgetSurplus(change func(*v1alpha1.ENIPool)) {
+	before := thePool()
+	before.Spec.PolicyName = "p"
+	before.Status.SurplusSince = ptr.To(metav1.Now())
+	after := before.DeepCopy()
+	after.Status.SurplusSince = nil
+	change(after)
+	s.write(operator, "enipools", before, after)
+}
