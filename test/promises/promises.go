@@ -57,17 +57,18 @@ const (
 	NoHotLoop     = "no hot loop"
 	QuietAtRest   = "quiet at rest"
 	EverythingEnd = "everything settles"
-	RightPlace    = "bound in the right place"    // To the machine that the Node stands for.
-	ServedInTime  = "served in time"              // Where there is room, while nothing disturbs the operator.
-	WarmKept      = "what is warm is kept"        // When a label is away for a moment.
-	SurplusTimed  = "a surplus is timed once"     // What fails meanwhile does not begin its time again.
-	AskedOnce     = "asked once"                  // What is under way, or was accepted, is not asked again.
-	ShareKept     = "shares are kept"             // No namespace gets more of a node than its policy allows.
-	ReservedKept  = "reservations are kept"       // What a namespace released goes to no other by name, while it rests or is reserved.
-	TaintKept     = "tainted until ready"         // By the startup taint.
-	WritesAccept  = "writes are accepted"         // What the operator writes fits the schemas.
-	LeavesNothing = "uninstalling leaves nothing" // No ENI but retained ones, no address, no finalizer.
-	AbandonedKept = "what is abandoned stays"     // As it was, also when its instance ends.
+	RightPlace    = "bound in the right place"     // To the machine that the Node stands for.
+	ServedInTime  = "served in time"               // Where there is room, while nothing disturbs the operator.
+	WarmKept      = "what is warm is kept"         // When a label is away for a moment.
+	SurplusTimed  = "a surplus is timed once"      // What fails meanwhile does not begin its time again.
+	UrgentWanted  = "urgent is what is waited for" // By a claim that its pool can serve when it has grown.
+	AskedOnce     = "asked once"                   // What is under way, or was accepted, is not asked again.
+	ShareKept     = "shares are kept"              // No namespace gets more of a node than its policy allows.
+	ReservedKept  = "reservations are kept"        // What a namespace released goes to no other by name, while it rests or is reserved.
+	TaintKept     = "tainted until ready"          // By the startup taint.
+	WritesAccept  = "writes are accepted"          // What the operator writes fits the schemas.
+	LeavesNothing = "uninstalling leaves nothing"  // No ENI but retained ones, no address, no finalizer.
+	AbandonedKept = "what is abandoned stays"      // As it was, also when its instance ends.
 )
 
 // World is what there is: both truths at one moment.

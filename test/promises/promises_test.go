@@ -242,6 +242,15 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			s.cloud.Instances[0].State = "terminated"
 			s.forgetSurplus(func(*v1alpha1.ENIPool) {})
 		}},
+		{"a call is urgent for nobody", UrgentWanted, func(s *stage) { s.urge(waitingFor("AddressNotInPool"), 3) }},
+		{"a call is urgent for a claim", "", func(s *stage) { s.urge(waitingFor("PoolGrowing"), 3) }},
+		{"a call is urgent for a claim that nobody looked at yet", "", func(s *stage) { s.urge(waitingFor(""), 3) }},
+		{"a call is urgent while something else happens", "", func(s *stage) { s.urge(waitingFor("AddressNotInPool"), 1) }},
+		{"a call is urgent for a claim that was served a moment ago", "", func(s *stage) {
+			s.minutes(3)
+			s.write(operator, "eniclaims", waitingFor("PoolGrowing"), bound("a", "10.0.0.1"))
+			s.Urgent(operator, "CreateNetworkInterface")
+		}},
 		{"a deletion is asked for again", AskedOnce, func(s *stage) {
 			s.call("DeleteNetworkInterface", "NetworkInterfaceId", "eni-1")
 			s.call("DeleteNetworkInterface", "NetworkInterfaceId", "eni-1")

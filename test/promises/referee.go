@@ -119,6 +119,10 @@ type Referee struct {
 	wanting    bool // something is scarce, which is tried again and again
 	violations []Violation
 	seen       map[string]bool
+	// calmFor is for how long nothing has disturbed the operator, and growthWaited when a claim
+	// last waited for its pool to grow.
+	calmFor      time.Duration
+	growthWaited time.Time
 }
 
 // NewReferee returns a Referee of a cluster that has nothing yet.
@@ -221,6 +225,7 @@ func (r *Referee) See(w Write) {
 		before, after := decode[v1alpha1.ENIClaim](w.Before), decode[v1alpha1.ENIClaim](w.After)
 		keep(r.world.Claims, before, after)
 		r.seeClaim(before, after, operator)
+		r.noteGrowth(before, after)
 	case "enipools":
 		before, after := decode[v1alpha1.ENIPool](w.Before), decode[v1alpha1.ENIPool](w.After)
 		keep(r.world.Pools, before, after)

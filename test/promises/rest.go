@@ -50,6 +50,10 @@ func (r *Referee) Minute(calm bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.refresh()
+	r.calmFor += time.Minute
+	if !calm {
+		r.calmFor = 0
+	}
 	for what, n := range r.rates {
 		limit := callsAMinute
 		switch {

@@ -298,3 +298,21 @@ func (s *stage) forgetSurplus(change func(*v1alpha1.ENIPool)) {
 	change(after)
 	s.write(operator, "enipools", before, after)
 }
+
+// waitingFor is a claim that waits for a reason, or that nobody has looked at.
+func waitingFor(reason string) *v1alpha1.ENIClaim {
+	claim := bound("a", "")
+	claim.Status = v1alpha1.ENIClaimStatus{}
+	if reason != "" {
+		claim.Status.Phase = v1alpha1.ClaimPending
+		claim.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: metav1.ConditionFalse, Reason: reason}}
+	}
+	return claim
+}
+
+// urge has a call sent before all others when a claim has waited for so many calm minutes.
+func (s *stage) urge(claim *v1alpha1.ENIClaim, minutes int) {
+	s.write(people, "eniclaims", nil, claim)
+	s.minutes(minutes)
+	s.Urgent(operator, "CreateNetworkInterface")
+}

@@ -254,13 +254,28 @@ func (r *replica) stop() {
 // connect makes the client of EC2, and the fence that guards it.
 func (p *process) connect(ctx context.Context, o options.Options) (ec2.Client, *election.Fence, error) {
 	fence := election.NewFence(o.LeaderElectRenewDeadline, p.replica.clock, logr.Discard())
-	api, err := ec2.NewClient(ctx, ec2.DefaultLimits(), ec2.WithGate(fence.Check), ec2.WithConfig(
+	api, err := ec2.NewClient(ctx, ec2.DefaultLimits(), ec2.WithGate(fence.Check), ec2.WithObserver(priorities{p}), ec2.WithConfig(
 		awsconfig.WithRegion(region), awsconfig.WithBaseEndpoint("http://ec2"),
 		awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(p.connection.Name, "secret", "")),
 		awsconfig.WithHTTPClient(&http.Client{Transport: p}),
 	))
 	return api, fence, err
 }
+
+// priorities shows the referee the calls that a process sends before all others.
+type priorities struct{ of *process }
+
+var _ ec2.Observer = priorities{}
+
+// Waited hears of a call that is sent next.
+func (p priorities) Waited(action string, priority ec2.Priority, _ time.Duration) {
+	if priority == ec2.PriorityUrgent {
+		p.of.replica.w.referee.Urgent(p.of.connection.Name, action)
+	}
+}
+
+// Answered hears of the answer.
+func (priorities) Answered(string, time.Duration, error) {}
 
 // operate runs the operator as main does, until it ends or ctx does.
 func (p *process) operate(ctx context.Context) error {
