@@ -60,7 +60,6 @@ const (
 	RightPlace    = "bound in the right place"     // To the machine that the Node stands for.
 	ServedInTime  = "served in time"               // Where there is room, while nothing disturbs the operator.
 	WarmKept      = "what is warm is kept"         // When a label is away for a moment.
-	SurplusTimed  = "a surplus is timed once"      // What fails meanwhile does not begin its time again.
 	UrgentWanted  = "urgent is what is waited for" // By a claim that its pool can serve when it has grown.
 	AskedOnce     = "asked once"                   // What is under way, or was accepted, is not asked again.
 	ShareKept     = "shares are kept"              // No namespace gets more of a node than its policy allows.

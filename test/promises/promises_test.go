@@ -226,22 +226,6 @@ func TestEachPromiseCanBeBroken(t *testing.T) {
 			time.Sleep(6 * time.Minute)
 			s.write(operator, "enipools", thePool(), nil)
 		}},
-		{"a surplus is forgotten", SurplusTimed, func(s *stage) {
-			s.serve()
-			s.forgetSurplus(func(*v1alpha1.ENIPool) {})
-		}},
-		{"a surplus is forgotten, and something goes", "", func(s *stage) {
-			s.serve()
-			s.forgetSurplus(func(pool *v1alpha1.ENIPool) { pool.Status.Shared.Capacity-- })
-		}},
-		{"a surplus is forgotten without a policy", "", func(s *stage) {
-			s.forgetSurplus(func(*v1alpha1.ENIPool) {})
-		}},
-		{"a surplus is forgotten with its instance", "", func(s *stage) {
-			s.serve()
-			s.cloud.Instances[0].State = "terminated"
-			s.forgetSurplus(func(*v1alpha1.ENIPool) {})
-		}},
 		{"a call is urgent for nobody", UrgentWanted, func(s *stage) { s.urge(waitingFor("AddressNotInPool"), 3) }},
 		{"a call is urgent for a claim", "", func(s *stage) { s.urge(waitingFor("PoolGrowing"), 3) }},
 		{"a call is urgent for a claim that nobody looked at yet", "", func(s *stage) { s.urge(waitingFor(""), 3) }},

@@ -238,7 +238,6 @@ func (r *Referee) See(w Write) {
 			delete(r.forged, after.UID)
 			r.judgeShares(before, after)
 			r.judgeReservations(before, after)
-			r.judgeSurplus(before, after)
 		case before == nil || !equality.Semantic.DeepEqual(before.Status, after.Status):
 			r.forgeRecord(after)
 		}

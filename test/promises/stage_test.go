@@ -287,18 +287,6 @@ func (s *stage) moveENI(ago time.Duration) {
 	time.Sleep(ago)
 }
 
-// forgetSurplus has the operator write a record without the time that the pool's surplus
-// began, and with another change.
-func (s *stage) forgetSurplus(change func(*v1alpha1.ENIPool)) {
-	before := thePool()
-	before.Spec.PolicyName = "p"
-	before.Status.SurplusSince = ptr.To(metav1.Now())
-	after := before.DeepCopy()
-	after.Status.SurplusSince = nil
-	change(after)
-	s.write(operator, "enipools", before, after)
-}
-
 // waitingFor is a claim that waits for a reason, or that nobody has looked at.
 func waitingFor(reason string) *v1alpha1.ENIClaim {
 	claim := bound("a", "")
