@@ -262,19 +262,19 @@ func (p *process) connect(ctx context.Context, o options.Options) (ec2.Client, *
 	return api, fence, err
 }
 
-// priorities shows the referee the calls that a process sends before all others.
+// priorities tells the referee which calls a process sends with the highest priority.
 type priorities struct{ of *process }
 
 var _ ec2.Observer = priorities{}
 
-// Waited hears of a call that is sent next.
+// Waited is called before each call is sent.
 func (p priorities) Waited(action string, priority ec2.Priority, _ time.Duration) {
 	if priority == ec2.PriorityUrgent {
 		p.of.replica.w.referee.Urgent(p.of.connection.Name, action)
 	}
 }
 
-// Answered hears of the answer.
+// Answered is called after each call; the referee sees answers in RoundTrip.
 func (priorities) Answered(string, time.Duration, error) {}
 
 // operate runs the operator as main does, until it ends or ctx does.
