@@ -234,8 +234,6 @@ type Attachment struct {
 	DeviceIndex int32 `json:"deviceIndex"`
 	// NetworkCardIndex of the attachment.
 	NetworkCardIndex int32 `json:"networkCardIndex"`
-	// DeleteOnTermination says whether EC2 deletes the ENI with the instance.
-	DeleteOnTermination bool `json:"deleteOnTermination"`
 }
 
 // StateTransition is when an ENI entered a state.

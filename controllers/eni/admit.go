@@ -59,10 +59,14 @@ func (r *Reconciler) admit(ctx context.Context, eni *v1alpha1.ElasticNetworkInte
 	return ec2.WithAdmission(ctx, done.admission), 0
 }
 
-// reportQueued stores what an ENI waits for, if its status says nothing yet. What it
-// says otherwise is still so.
-func (r *Reconciler) reportQueued(ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, done *progress, o observation, d decision) error {
-	if len(eni.Status.Conditions) > 0 {
+// reportQueued stores what an ENI waits for, if its status says nothing yet: what it says
+// otherwise is still so. A short wait is not worth a write for each ENI of a large join. One
+// that would be longer than the visibility window is, since a resource of that age without a
+// status is taken for one that lost it.
+func (r *Reconciler) reportQueued(
+	ctx context.Context, eni *v1alpha1.ElasticNetworkInterface, done *progress, o observation, d decision, pause time.Duration,
+) error {
+	if len(eni.Status.Conditions) > 0 || o.now.Add(pause).Sub(eni.CreationTimestamp.Time) < o.visibility {
 		return nil
 	}
 	d.action = actWait

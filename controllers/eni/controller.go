@@ -199,7 +199,7 @@ func (r *Reconciler) run(ctx context.Context, eni *v1alpha1.ElasticNetworkInterf
 		calls, pause := r.admit(ctx, eni, decided, done)
 		if pause > 0 {
 			r.paused.Store(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(eni)}, true)
-			return ctrl.Result{RequeueAfter: pause}, r.reportQueued(ctx, eni, done, observed, decided)
+			return ctrl.Result{RequeueAfter: pause}, r.reportQueued(ctx, eni, done, observed, decided, pause)
 		}
 		acted := r.act(calls, eni, observed, decided, done)
 		if err := r.report(ctx, eni, done, observed, announced(observed, decided, acted), acted); err != nil {

@@ -74,7 +74,7 @@ func TestWhatIsFreeIsTaken(t *testing.T) {
 			assert.Equal(t, refusal.Reason, v1alpha1.ReasonSubnetExhausted)
 			assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady), "False SubnetExhausted")
 			assert.Equal(t, condition(w.eni(), v1alpha1.ConditionAttached), "True Attached")
-			assert.Assert(t, w.eni().Status.Attachment.DeleteOnTermination, "the rest is done all the same")
+			assert.Assert(t, w.only().Attachment.DeleteOnTermination, "the rest is done all the same")
 
 			calls := len(w.story())
 			version := w.eni().ResourceVersion

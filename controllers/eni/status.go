@@ -162,8 +162,7 @@ func (r *Reconciler) describe(ctx context.Context, eni *v1alpha1.ElasticNetworkI
 	status.Attachment = nil
 	if at := known.Attachment; at != nil && at.Status == ec2.AttachmentAttached {
 		status.Attachment = &v1alpha1.Attachment{
-			ID: at.ID, InstanceID: at.InstanceID, DeleteOnTermination: at.DeleteOnTermination,
-			DeviceIndex: at.Slot.DeviceIndex, NetworkCardIndex: at.Slot.NetworkCardIndex,
+			ID: at.ID, InstanceID: at.InstanceID, DeviceIndex: at.Slot.DeviceIndex, NetworkCardIndex: at.Slot.NetworkCardIndex,
 		}
 	}
 	if status.SubnetCIDR != "" {

@@ -448,7 +448,7 @@ func (w *world) assertAgrees() {
 	assert.Assert(w.t, actual.Attachment != nil && status.Attachment != nil)
 	assert.Equal(w.t, status.Attachment.ID, actual.Attachment.ID)
 	assert.Equal(w.t, status.Attachment.DeviceIndex, actual.Attachment.Slot.DeviceIndex)
-	assert.Equal(w.t, status.Attachment.DeleteOnTermination, actual.Attachment.DeleteOnTermination)
+	assert.Equal(w.t, actual.Attachment.DeleteOnTermination, w.eni().Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain)
 	assert.Equal(w.t, condition(w.eni(), v1alpha1.ConditionReady), "True Ready")
 }
 

@@ -53,12 +53,13 @@ func (a *audit) attachment(subject string, eni *v1alpha1.ElasticNetworkInterface
 		return
 	}
 	a.same(subject, "attachment", *eni.Status.Attachment, v1alpha1.Attachment{
-		ID:                  aws.ToString(actual.Attachment.AttachmentId),
-		InstanceID:          aws.ToString(actual.Attachment.InstanceId),
-		DeviceIndex:         aws.ToInt32(actual.Attachment.DeviceIndex),
-		NetworkCardIndex:    aws.ToInt32(actual.Attachment.NetworkCardIndex),
-		DeleteOnTermination: aws.ToBool(actual.Attachment.DeleteOnTermination),
+		ID:               aws.ToString(actual.Attachment.AttachmentId),
+		InstanceID:       aws.ToString(actual.Attachment.InstanceId),
+		DeviceIndex:      aws.ToInt32(actual.Attachment.DeviceIndex),
+		NetworkCardIndex: aws.ToInt32(actual.Attachment.NetworkCardIndex),
 	})
+	ends := eni.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain
+	a.same(subject, "ends with its instance", ends, aws.ToBool(actual.Attachment.DeleteOnTermination))
 	a.same(subject, "attachment's status", types.AttachmentStatusAttached, actual.Attachment.Status)
 	for _, pool := range a.kubernetes.on(eni.Spec.NodeName).pools {
 		a.same(subject, "the node's instance", pool.Spec.InstanceID, aws.ToString(actual.Attachment.InstanceId))

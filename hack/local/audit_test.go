@@ -52,7 +52,7 @@ func TestCompareFindsEachLie(t *testing.T) {
 		{"another device index", func(_ *picture, e *evidence) { e.enis[first].Attachment.DeviceIndex = aws.Int32(3) }, "attachment: "},
 		{"survives its instance", func(_ *picture, e *evidence) {
 			e.enis[first].Attachment.DeleteOnTermination = aws.Bool(false)
-		}, "attachment: "},
+		}, "ends with its instance"},
 		{"another instance", func(p *picture, _ *evidence) { p.pools[0].Spec.InstanceID = "i-9" }, "the node's instance"},
 		{"a tag missing", func(_ *picture, e *evidence) { e.enis[first].TagSet = e.enis[first].TagSet[1:] }, "tag " + tagCluster},
 		{"another owner", func(p *picture, _ *evidence) { p.enis[shared].UID = "u" }, "tag " + tagUID},

@@ -109,7 +109,7 @@ func testENI(name string, mode v1alpha1.Mode, index int32, primary string, addre
 			Addresses:          addresses,
 			AddressCount:       int32(len(addresses)),
 			Attachment: &v1alpha1.Attachment{
-				ID: "eni-attach-of-" + name, InstanceID: testInstance, DeviceIndex: index, DeleteOnTermination: true,
+				ID: "eni-attach-of-" + name, InstanceID: testInstance, DeviceIndex: index,
 			},
 			Conditions: ready(),
 		},

@@ -74,7 +74,7 @@ func (s *stage) disagreements(resource *v1alpha1.ElasticNetworkInterface, actual
 	differ("instance of its node", at.InstanceID, s.cloud.instances[resource.Spec.NodeName])
 	differ("device index", at.DeviceIndex, aws.ToInt32(to.DeviceIndex))
 	differ("network card", at.NetworkCardIndex, aws.ToInt32(to.NetworkCardIndex))
-	differ("deleteOnTermination", at.DeleteOnTermination, aws.ToBool(to.DeleteOnTermination))
+	differ("deleteOnTermination", resource.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain, aws.ToBool(to.DeleteOnTermination))
 	return lines
 }
 

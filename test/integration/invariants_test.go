@@ -152,8 +152,7 @@ func (s *scenario) oneToOne(eni v1alpha1.ElasticNetworkInterface, actual ec2type
 			differ("instance", status.Attachment.InstanceID, aws.ToString(at.InstanceId)),
 			differ("device index", status.Attachment.DeviceIndex, aws.ToInt32(at.DeviceIndex)),
 			differ("network card", status.Attachment.NetworkCardIndex, aws.ToInt32(at.NetworkCardIndex)),
-			differ("deleteOnTermination", status.Attachment.DeleteOnTermination, aws.ToBool(at.DeleteOnTermination)),
-			differ("deleteOnTermination by policy", aws.ToBool(at.DeleteOnTermination), eni.Spec.DeletionPolicy == v1alpha1.DeletionPolicyDelete),
+			differ("deleteOnTermination", aws.ToBool(at.DeleteOnTermination), eni.Spec.DeletionPolicy == v1alpha1.DeletionPolicyDelete),
 		)
 	}
 	if err != nil {
