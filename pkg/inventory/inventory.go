@@ -38,6 +38,9 @@ type Options struct {
 	// rate limit, and at instances while creations do: then the whole fleet is not
 	// ready sooner by looking sooner.
 	BusyBatchWindow time.Duration
+	// CreateWait is how long EC2's rate limit would make one more creation of an ENI wait; nil:
+	// not at all, as far as is known. Nothing is ready sooner if its instance is read before.
+	CreateWait func() time.Duration
 	// NetworkTTL is how long subnets and security groups found by selector terms
 	// are trusted.
 	NetworkTTL time.Duration
@@ -139,6 +142,9 @@ func New(client ec2.Client, options Options) *Inventory {
 	if options.Batched == nil {
 		options.Batched = func(string, int) {}
 	}
+	if options.CreateWait == nil {
+		options.CreateWait = func() time.Duration { return 0 }
+	}
 	i := &Inventory{
 		client:            client,
 		options:           options,
@@ -212,6 +218,10 @@ func (i *Inventory) instanceWindow() ec2.Window {
 		return i.busyWindow()
 	case underway > 0: // More nodes are joining: theirs are created next.
 		window.Idle = window.Most
+	}
+	// Half of the wait: what was read has to become creations before the queue runs dry.
+	if wait := min(i.options.CreateWait()/2, i.busyWindow().Most); wait > window.Most {
+		window = ec2.Window{Idle: wait, Most: wait}
 	}
 	return window
 }

@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -123,15 +124,19 @@ func New(
 	if err != nil {
 		return nil, err
 	}
-	inv := newInventory(mgr, api, a, clusterUID, o)
-	return mgr, addParts(ctx, mgr, api, inv, bus, a, clusterUID, o)
+	forecast := ec2.NewForecast(api, a.clock)
+	inv := newInventory(mgr, api, forecast, a, clusterUID, o)
+	return mgr, addParts(ctx, mgr, api, inv, forecast, bus, a, clusterUID, o)
 }
 
 // newInventory returns the picture of EC2 that all parts share.
-func newInventory(mgr ctrl.Manager, api ec2.Client, a assembly, clusterUID string, o options.Options) *inventory.Inventory {
+func newInventory(
+	mgr ctrl.Manager, api ec2.Client, forecast *ec2.Forecast, a assembly, clusterUID string, o options.Options,
+) *inventory.Inventory {
 	settings := inventory.Options{
 		ClusterUID: clusterUID, VisibilityWindow: o.VisibilityWindow, BatchWindow: o.BatchWindow,
 		BusyBatchWindow: o.BusyBatchWindow, NetworkTTL: o.NetworkTTL, Elected: mgr.Elected(), Batched: metrics.Batched, Clock: a.clock,
+		CreateWait: func() time.Duration { return forecast.Wait(ec2.ActionCreate) },
 	}
 	if o.EC2Brake {
 		settings.Expected = expectation(mgr.GetClient())
@@ -143,7 +148,8 @@ func newInventory(mgr ctrl.Manager, api ec2.Client, a assembly, clusterUID strin
 
 // addParts adds what works with the inventory to the manager.
 func addParts(
-	ctx context.Context, mgr ctrl.Manager, api ec2.Client, inv *inventory.Inventory, bus *events.Bus, a assembly, clusterUID string, o options.Options,
+	ctx context.Context, mgr ctrl.Manager, api ec2.Client, inv *inventory.Inventory, forecast *ec2.Forecast, bus *events.Bus,
+	a assembly, clusterUID string, o options.Options,
 ) error {
 	if err := addSnapshotter(mgr, inv, bus, a.clock, clusterUID, o.SnapshotPath); err != nil {
 		return err
@@ -155,7 +161,7 @@ func addParts(
 	if err != nil {
 		return err
 	}
-	if err := addControllers(mgr, inv, bus, tracker, a.clock, ec2.NewForecast(api, a.clock), clusterUID, o); err != nil {
+	if err := addControllers(mgr, inv, bus, tracker, a.clock, forecast, clusterUID, o); err != nil {
 		return err
 	}
 	if err := addCollector(mgr, inv, clusterUID, o); err != nil {
