@@ -119,3 +119,42 @@ func TestAnUrgentCallDoesNotWaitForOthersQueues(t *testing.T) {
 	}
 	assert.Equal(t, w.calls(ec2.ActionDelete), 1)
 }
+
+// fullQueue has every call wait its turn for as long.
+type fullQueue struct {
+	ec2.Client
+	wait time.Duration
+}
+
+func (q fullQueue) Admit(context.Context, string, string) (*ec2.Admission, time.Duration) {
+	return nil, q.wait
+}
+
+// TestAShortWaitInTheQueueIsNotWorthAWrite, but no resource stays without a status until it is
+// taken for one that lost it.
+func TestAShortWaitInTheQueueIsNotWorthAWrite(t *testing.T) {
+	for _, c := range []struct {
+		wait     time.Duration
+		reported []bool // at each look
+	}{
+		{12 * time.Second, []bool{false, false, true}},
+		{29 * time.Second, []bool{false, true}},
+		{time.Minute, []bool{true}},
+	} {
+		t.Run(c.wait.String(), func(t *testing.T) {
+			w := newWorld(t, newEndpoint(t), emulator.Options{})
+			w.api = fullQueue{w.api, c.wait}
+			w.restart()
+			w.create(v1alpha1.ElasticNetworkInterfaceSpec{})
+			w.edit(func(eni *v1alpha1.ElasticNetworkInterface) { eni.CreationTimestamp = metav1.NewTime(w.clock.Now()) })
+			for look, reported := range c.reported {
+				result, err := w.once()
+				assert.NilError(t, err)
+				assert.Equal(t, result.RequeueAfter, c.wait)
+				assert.Equal(t, condition(w.eni(), v1alpha1.ConditionReady) != "", reported, "look %d", look)
+				w.clock.Step(result.RequeueAfter)
+			}
+			assert.Equal(t, w.calls(ec2.ActionCreate), 0)
+		})
+	}
+}

@@ -150,3 +150,35 @@ func TestInstanceGone(t *testing.T) {
 		assert.Assert(t, decided && presence == Unknown, "nothing known is no evidence")
 	})
 }
+
+// TestInstancesAreReadWhileCreationsWait: a read waits for half of what a creation would.
+func TestInstancesAreReadWhileCreationsWait(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		createWait func() time.Duration
+		waiting    int
+		idle, most time.Duration
+	}{
+		{"nothing is known of it", nil, 0, 50 * time.Millisecond, 500 * time.Millisecond},
+		{"it would not wait", func() time.Duration { return 0 }, 0, 50 * time.Millisecond, 500 * time.Millisecond},
+		{"it would wait less than the read does", func() time.Duration { return 900 * time.Millisecond }, 0, 50 * time.Millisecond, 500 * time.Millisecond},
+		{"it would wait", func() time.Duration { return 6 * time.Second }, 0, 3 * time.Second, 3 * time.Second},
+		{"it would wait for long", func() time.Duration { return time.Hour }, 0, 10 * time.Second, 10 * time.Second},
+		{"others wait already", func() time.Duration { return 0 }, 1, 10 * time.Second, 10 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inv := New(backlog{waiting: c.waiting}, Options{
+				BatchWindow: 50 * time.Millisecond, BusyBatchWindow: 10 * time.Second, CreateWait: c.createWait,
+			})
+			assert.Equal(t, inv.instanceWindow(), ec2.Window{Idle: c.idle, Most: c.most})
+		})
+	}
+}
+
+// backlog is an EC2 client for whose calls others wait.
+type backlog struct {
+	ec2.Client
+	waiting int
+}
+
+func (b backlog) Backlog(string) (waiting, underway int) { return b.waiting, 0 }
