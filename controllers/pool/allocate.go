@@ -196,11 +196,11 @@ func (h *holders) sharedLeft(o observation) int32 {
 }
 
 // usable reports whether claims can use what an ENI carries: its resource is the one
-// that the record knows. A shared one need not be ready: while it waits for more
+// that the record knows, and EC2 shows it on the instance. A shared one need not be ready: while it waits for more
 // addresses, those it has are as good as ever.
 func (h *holders) usable(name string) bool {
 	eni, entry := h.resources[name], h.enis[name]
-	return eni != nil && entry.UID == eni.UID && !gone(eni) && (entry.Ready || (entry.Mode == v1alpha1.ModeShared && attached(eni)))
+	return eni != nil && entry.UID == eni.UID && !gone(eni) && !h.moved[name] && (entry.Ready || (entry.Mode == v1alpha1.ModeShared && attached(eni)))
 }
 
 func attached(eni *v1alpha1.ElasticNetworkInterface) bool {

@@ -47,6 +47,14 @@ func (r *Reconciler) observeElsewhere(ctx context.Context, pool *v1alpha1.ENIPoo
 	return nil
 }
 
+// moved reports whether EC2 shows an ENI on no instance or on another than the node's. The status
+// of its resource may still be that of before: somebody detached or moved it while no operator was
+// running.
+func (r *Reconciler) moved(eni *v1alpha1.ElasticNetworkInterface, instanceID string) bool {
+	known, ok := r.inventory.ENI(eni.Status.NetworkInterfaceID)
+	return ok && (known.Attachment == nil || known.Attachment.InstanceID != instanceID)
+}
+
 // undecided reports whether a claim has got nothing yet.
 func undecided(claim *v1alpha1.ENIClaim) bool {
 	return claim.Status.Phase == "" || claim.Status.Phase == v1alpha1.ClaimPending
@@ -85,10 +93,15 @@ func holdsElsewhere(claim *v1alpha1.ENIClaim, nodeName string, eni *v1alpha1.Ela
 	return holds && !here && claim.Status.SubnetCIDR == eni.Status.SubnetCIDR
 }
 
-// recheckElsewhere is when to look again at addresses that claims hold on other ENIs;
-// zero: there are none that a claim may wait for.
+// recheckElsewhere is when to look again at addresses that claims hold on other ENIs, and at
+// ENIs that EC2 does not show on the instance though their resources do; zero: there are none that
+// a claim may wait for.
 func (h *holders) recheckElsewhere() time.Duration {
-	if len(h.elsewhere) == 0 {
+	waits := len(h.elsewhere) > 0
+	for name, eni := range h.resources {
+		waits = waits || h.moved[name] && attached(eni)
+	}
+	if !waits {
 		return 0
 	}
 	return elsewhereRecheck

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/eni-operator/eni-operator/api/v1alpha1"
+	"github.com/eni-operator/eni-operator/pkg/ec2"
 )
 
 // TestAddressHeldElsewhere: EC2 took an address from an ENI that somebody deleted, and gave
@@ -111,4 +112,36 @@ func TestAnAddressShownElsewhereIsNoSupply(t *testing.T) {
 	assert.Equal(t, len(plan(f.observation).counts), 0, "b gets the second address")
 	f.elsewhere = map[v1alpha1.Address]bool{"10.0.1.2": true}
 	assert.DeepEqual(t, plan(f.observation).counts, map[string]int32{eniName(1): 3})
+}
+
+// TestAnENIThatIsNotHereServesNobody: EC2 shows an ENI elsewhere than its resource does, as
+// after somebody moved it while no operator was running.
+func TestAnENIThatIsNotHereServesNobody(t *testing.T) {
+	for _, row := range []struct {
+		name       string
+		attachment *ec2.Attachment
+		shown      bool
+		gets       string
+	}{
+		{"it is here", &ec2.Attachment{InstanceID: instanceID}, true, "10.0.1.1"},
+		{"nothing is known of it", nil, false, "10.0.1.1"},
+		{"it is on another instance", &ec2.Attachment{InstanceID: "i-other"}, true, ""},
+		{"it is on none", nil, true, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := newFixture().bounds(0, 0, 20).limit(2, 10).eni(1, 1, 2).claimsNamed("a")
+			api := &cloud{}
+			if row.shown {
+				api.enis = []ec2.NetworkInterface{{ID: f.enis[0].Status.NetworkInterfaceID, Attachment: row.attachment}}
+			}
+			kube := cluster(t, interceptor.Funcs{}, storedPool(f), &f.enis[0], &f.claims[0], nodeWith(thisInstance))
+			r := reconcilerOn(t, api, kube, kube)
+			result, err := r.Reconcile(t.Context(), request())
+			assert.NilError(t, err)
+			assert.Equal(t, claimIn(t, kube, "a").Status.Address, row.gets)
+			if row.gets == "" {
+				assert.Equal(t, result.RequeueAfter, elsewhereRecheck)
+			}
+		})
+	}
 }

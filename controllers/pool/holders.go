@@ -39,6 +39,8 @@ type holders struct {
 	refused map[string]bool
 	// elsewhere are addresses that claims still hold on other ENIs.
 	elsewhere map[v1alpha1.Address]bool
+	// moved are ENIs that EC2 does not show on the instance.
+	moved map[string]bool
 }
 
 // holdersOf starts from the stored record and what the ENIs' resources say now.
@@ -52,6 +54,7 @@ func holdersOf(o observation) *holders {
 		claims:    map[string]*v1alpha1.ENIClaim{},
 		refused:   map[string]bool{},
 		elsewhere: o.elsewhere,
+		moved:     o.moved,
 	}
 	for i := range o.claims {
 		h.claims[string(o.claims[i].UID)] = &o.claims[i]

@@ -69,6 +69,7 @@ func (r *Reconciler) observeENIs(ctx context.Context, pool *v1alpha1.ENIPool, o 
 		return fmt.Errorf("listing the ENIs of node %s: %w", pool.Spec.NodeName, err)
 	}
 	o.otherNames = map[string]bool{}
+	o.moved = map[string]bool{}
 	o.resourceIDs = map[string]bool{}
 	o.resourceUIDs = map[string]bool{}
 	for i := range list.Items {
@@ -78,6 +79,7 @@ func (r *Reconciler) observeENIs(ctx context.Context, pool *v1alpha1.ENIPool, o 
 		switch {
 		case pool.Owns(eni):
 			o.enis = append(o.enis, *eni.DeepCopy())
+			o.moved[eni.Name] = r.moved(eni, pool.Spec.InstanceID)
 			continue
 		case eni.Spec.InstanceID != "" && eni.Spec.InstanceID != pool.Spec.InstanceID:
 		case eni.Primary():

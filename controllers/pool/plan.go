@@ -88,6 +88,9 @@ type observation struct {
 	// elsewhere are addresses of the pool's ENIs that claims still hold on other ENIs:
 	// EC2 took them from an ENI, and those claims do not say so yet.
 	elsewhere map[v1alpha1.Address]bool
+	// moved are the pool's ENIs, by the names of their resources, that EC2 does not show on the
+	// instance.
+	moved map[string]bool
 	// unrecorded are the addresses that EC2 has on ENIs which the record does not know, by
 	// the names of their resources.
 	unrecorded map[string][]v1alpha1.Address
