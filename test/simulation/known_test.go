@@ -27,6 +27,7 @@ var known = []struct {
 	{"reads of a kind waited for ever after a list without events", 127811963697},
 	{"an address was handed out before its earlier claim on the node said that it was lost", 673499641743},
 	{"the same on two nodes", 133184160388},
+	{"an ENI that somebody moved while the operator saw another account served claims", 236017272927},
 }
 
 // TestKnownStories plays them again.
